@@ -1,0 +1,1 @@
+"""The dashboard: Streamlit over the collector's HTTP API."""

@@ -1,0 +1,1 @@
+"""The collector: decode, commit, answer."""

@@ -1,0 +1,1 @@
+"""Score candidate models against suites, and give verdicts that hold."""

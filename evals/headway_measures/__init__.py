@@ -1,0 +1,1 @@
+"""Statistics and scorers: pure functions, shared by the collector and the evals."""

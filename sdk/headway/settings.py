@@ -1,0 +1,114 @@
+"""Where a setting comes from: argument, then environment, then ``headway.toml``, then default.
+
+A setting has a dotted key. ``collector.port`` is the variable ``HEADWAY_COLLECTOR_PORT`` and, in
+``headway.toml`` (searched from the working folder upwards):
+
+    project = "support-bot"
+    [collector]
+    port = 4318
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from headway.errors import SettingsError
+
+T = TypeVar("T")
+
+FILE_NAME = "headway.toml"
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The two places outside the program that hold settings."""
+
+    environment: Mapping[str, str]
+    file: Mapping[str, Any]
+    file_name: str = FILE_NAME
+
+    def get(
+        self, key: str, argument: T | None, default: T, parse: Callable[[str], T] | None = None
+    ) -> T:
+        """Return the setting ``key`` by precedence.
+
+        Args:
+            key: dotted, for example ``collector.port``.
+            argument: what the caller was given; None means not given.
+            default: what holds where nobody says anything.
+            parse: text to value; without it the text is the value.
+
+        Raises:
+            SettingsError: the text cannot be parsed; the message names its source and value.
+        """
+        if argument is not None:
+            return argument
+        variable = "HEADWAY_" + key.replace(".", "_").upper()
+        if variable in self.environment:
+            return _parse(variable, self.environment[variable], parse)
+        node: Any = self.file
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        if node is None:
+            return default
+        return _parse(f"{key} in {self.file_name}", _as_text(node), parse)
+
+
+def load_sources(
+    folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Sources:
+    """Read the nearest ``headway.toml`` at or above ``folder`` beside the environment.
+
+    Raises:
+        SettingsError: the file is there but is not TOML.
+    """
+    environment = os.environ if environment is None else environment
+    start = Path.cwd() if folder is None else folder
+    for place in (start, *start.parents):
+        path = place / FILE_NAME
+        if path.is_file():
+            return Sources(environment, _read_toml(path), str(path))
+    return Sources(environment, {})
+
+
+def parse_bool(text: str) -> bool:
+    """Read 1/true/yes/on or 0/false/no/off."""
+    lowered = text.strip().lower()
+    if lowered in _TRUE:
+        return True
+    if lowered in _FALSE:
+        return False
+    raise ValueError("not one of 1, true, yes, on, 0, false, no, off")
+
+
+def parse_port(text: str) -> int:
+    """Read a TCP port; 0 asks the system for a free one."""
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError("not a port between 0 and 65535")
+    return port
+
+
+def _parse(source: str, text: str, parse: Callable[[str], T] | None) -> T:
+    if parse is None:
+        return text  # type: ignore[return-value]  # without a parser T is str
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise SettingsError(f"{source} is {text!r}: {error}") from error
+
+
+def _as_text(node: Any) -> str:
+    return str(node).lower() if isinstance(node, bool) else str(node)
+
+
+def _read_toml(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
