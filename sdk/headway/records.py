@@ -4,7 +4,7 @@ One record is one line of NDJSON, told apart by ``type``. A span, shortened:
 
     {"type":"span","trace_id":"0199…32 hex","span_id":"16 hex","name":"triage","kind":"llm",
      "start_ns":1763800000000000000,"end_ns":1763800000412000000,"status":"ok",
-     "input":{"message":"where is my parcel?"},"output":"{\\"kind\\": \\"delivery\\"}",
+     "input":{"message":"where is my parcel?"},"output":{"kind":"delivery"},
      "request_model":"support-7b","input_tokens":31,"output_tokens":17,
      "user_id":"u1","session_id":"s1","tags":["beta"]}
 

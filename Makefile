@@ -1,0 +1,65 @@
+# What a person runs. `.ci/run` runs `make check test` on a clean clone.
+# Every target does its own set-up: a virtual environment in .venv with the pinned versions.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+# Two native thread pools on two cores fight; one pool of two does not.
+export OMP_NUM_THREADS ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install demo test check soak bench browser format clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make install   virtual environment in .venv with everything, pinned"
+	@echo "make demo      two candidate models, a fortnight of traffic, and the dashboard"
+	@echo "make check     formatting, lint, types, import arrows"
+	@echo "make test      all tests, with a real browser where one can be had"
+	@echo "make soak      the crash rounds and simulations in full; hours"
+	@echo "make bench     figures beside the peers"
+
+install: $(STAMP)
+
+# torch goes first and by exact version, so that no other package's range decides which build comes.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Headway needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv (a few minutes the first time) ..."
+	@$(BIN)/python -m pip install -q -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install
+	$(BIN)/headway demo
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: install browser
+	$(BIN)/pytest -n 2 --dist loadfile
+
+# A browser on the PATH, or from apt when root, or Playwright's own. Where none can be had, the
+# browser tests skip and the last lines of the run say so.
+browser: install
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
+		|| $(BIN)/playwright install chromium \
+		|| echo "No browser can be had here; the browser tests will skip."
+
+soak: install
+	$(BIN)/python -m tests.benchmarks.soak
+
+bench: install
+	$(BIN)/python -m tests.benchmarks.bench
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .headway
