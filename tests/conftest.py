@@ -1,0 +1,27 @@
+"""What all tests share: where the real data lies, and last lines that name what did not run."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session")
+def llmdrift_csv() -> Path:
+    """The real logs of LLMDrift; they are never part of the repository."""
+    shared = Path(__file__).parents[2] / "shared" / "data"
+    path = Path(os.environ.get("HEADWAY_TEST_DATA", shared)) / "llmdrift" / "PRIME_FULL_EVAL.csv"
+    if not path.is_file():
+        pytest.skip(f"real logs are not here: {path} (set HEADWAY_TEST_DATA to their folder)")
+    return path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say plainly at the end what a green run did not show."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    for what in ("browser", "real logs"):
+        reasons = {str(report.longrepr[2]) for report in skipped if what in str(report.longrepr)}
+        for reason in sorted(reasons):
+            terminalreporter.write_line(f"NOT RUN: {what} tests: {reason}", yellow=True)
