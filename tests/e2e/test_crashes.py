@@ -95,9 +95,7 @@ def read_names(client: subprocess.Popen[bytes], for_s: float | None = None) -> s
     return {line for line in text.decode().split("\n") if line}
 
 
-def assert_stored_once(
-    collector: CollectorProcess, returned: set[str], *, in_flight: int
-) -> None:
+def assert_stored_once(collector: CollectorProcess, returned: set[str], *, in_flight: int) -> None:
     """Check that each name is stored once, and at most ``in_flight`` beside those returned."""
     spans = collector.api.pages("/v1/spans", "spans", {"content": "full", "limit": 1000})
     stored = Counter(span["input"]["message"] for span in spans)
