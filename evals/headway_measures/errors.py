@@ -1,8 +1,8 @@
 """The measures' exceptions.
 
-    HeadwayError
-    └── MeasureError
-        └── ScorerError        a scorer was asked for with a name or an option that it cannot take
+HeadwayError
+└── MeasureError
+└── ScorerError        a scorer was asked for with a name or an option that it cannot take
 """
 
 from headway.errors import HeadwayError

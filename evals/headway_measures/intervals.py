@@ -91,7 +91,7 @@ def cluster_sums(values: Floats, clusters: Sequence[Hashable] | None) -> Floats:
         return values
     order: dict[Hashable, int] = {}
     index = [order.setdefault(cluster, len(order)) for cluster in clusters]
-    return np.bincount(index, weights=values)
+    return np.bincount(index, weights=values).astype(np.float64)
 
 
 def normal_quantile(alpha: float) -> float:

@@ -1,0 +1,89 @@
+"""What a page shows when it has nothing to show: the reason, and the lines that fill it."""
+
+import streamlit as st
+
+from headway_ui import links
+from headway_ui.formats import plain, when
+from headway_ui.scopes import Scope
+
+
+def no_collector(url: str, reason: str) -> None:
+    """Say that nobody answers at ``url`` and how to start a collector."""
+    st.title("No collector answers")
+    st.markdown(
+        f"The dashboard reads from a collector at **{plain(url)}**, and nobody answers there. "
+        "Start one, or say where yours is:"
+    )
+    st.code("headway up                              # collector and dashboard together", "bash")
+    st.code("headway ui --url http://HOST:4318       # a collector elsewhere", "bash")
+    st.caption(plain(reason))
+    st.button("Try again", icon=":material/refresh:")
+
+
+def refused(reason: str) -> None:
+    """Say that the collector answered with a refusal, and show its words."""
+    st.title("The collector said no")
+    st.markdown(plain(reason))
+    st.caption("A 401 or 403 means that HEADWAY_API_KEY is missing or may not read.")
+    st.button("Try again", icon=":material/refresh:")
+
+
+def no_calls(url: str, project: str | None) -> None:
+    """Show how to log a first call, ready to copy."""
+    st.markdown(
+        "**Nothing has been logged here yet.** Decorate a function that calls a model, call it, "
+        "and this page fills within seconds:"
+    )
+    st.code(first_call_snippet(url, project or "my-app"), "python")
+    st.markdown("Or look at made-up traffic first:")
+    st.code("headway demo", "bash")
+
+
+def first_call_snippet(url: str, project: str) -> str:
+    """Return a program that logs one call to the collector at ``url``."""
+    return f"""import headway
+
+headway.init(project="{project}", url="{url}")
+
+@headway.observe(kind="llm", model="my-model")
+def answer(question: str) -> str:
+    return "Forty-two."
+
+answer("What is the answer?")
+headway.flush()
+"""
+
+
+def nothing_in_window(scope: Scope, noun: str, page: str) -> None:
+    """Say that the window holds none of ``noun``, when the newest span was, and where to look."""
+    newest = when(scope.last_time.isoformat()) if scope.last_time else "–"
+    st.info(
+        f"No {noun} in the {scope.window.label}. The newest span here started {newest}.",
+        icon=":material/hourglass_empty:",
+    )
+    if scope.window.key != "all":
+        everything = links.Link(page, {**scope.query, "range": "all"})
+        links.draw(everything, "Look at all time", ":material/all_inclusive:")
+
+
+def no_evals(url: str) -> None:
+    """Show how to run and publish a first comparison."""
+    st.markdown(
+        "**No model has been compared yet.** Run a suite with the model you trust and the one "
+        "you judge; the verdict appears here:"
+    )
+    st.code(
+        "headway eval run suite.yaml --baseline hf:./base --candidate hf:./tuned \\\n"
+        f"    --publish --url {url}",
+        "bash",
+    )
+    st.markdown("Or watch it happen with the small models that Headway ships:")
+    st.code("headway demo", "bash")
+
+
+def not_found(noun: str, identity: str) -> None:
+    """Say that a link leads to something that is not there."""
+    st.warning(
+        f"There is no {noun} {plain(identity)}. It may have been erased, or the link may be cut.",
+        icon=":material/search_off:",
+    )

@@ -1,0 +1,119 @@
+"""The charts of a comparison: the interval against the margin, and the slices below one another.
+
+Pure functions from a published comparison to an Altair specification. Differences are drawn in
+percentage points; left of zero the candidate is worse, and left of the margin too much so.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from headway_ui import verdicts
+from headway_ui.formats import count
+
+_ROW_HEIGHT = 30
+# The theme's own colours in both modes: Okabe and Ito's, in the order of the verdicts.
+_COLOURS = {
+    "passed": "#009E73",
+    "improved": "#0072B2",
+    "regressed": "#D55E00",
+    "inconclusive": "#8A949E",
+}
+_SHAPES = {
+    "passed": "circle",
+    "improved": "triangle-up",
+    "regressed": "triangle-down",
+    "inconclusive": "diamond",
+}
+
+
+def to_rows(
+    estimates: Sequence[Mapping[str, Any]], *, label: str = "slice"
+) -> list[dict[str, Any]]:
+    """Return estimates as rows of a forest: in percentage points, with words for the tooltip."""
+    return [
+        {
+            "label": f"{each.get(label, 'overall')}  (n = {count(each['n'])})",
+            "verdict": each["verdict"],
+            "difference": _points(each["difference"]),
+            "lower": _points(each["lower"]),
+            "upper": _points(each["upper"]),
+            "text": verdicts.estimate(each),
+            "q": "" if each.get("q_value") is None else f"{each['q_value']:.3g}",
+        }
+        for each in estimates
+    ]
+
+
+def forest(rows: Sequence[Mapping[str, Any]], margin: float) -> alt.LayerChart:
+    """Return a line a row from the lower to the upper bound, with a mark at the difference.
+
+    Args:
+        rows: as ``to_rows`` makes them, in the order of drawing.
+        margin: how much worse is tolerated, as a fraction.
+    """
+    values = [dict(row) for row in rows]
+    edge = -margin * 100
+    low, high = _limits(values, edge)
+    scale = alt.Scale(domain=[low, high], nice=False)
+    axis = alt.Axis(format="+~g", grid=False, tickCount=7)
+    title = "Candidate minus baseline, in percentage points"
+    names = list(_COLOURS)
+    colour = alt.Color(
+        "verdict:N",
+        scale=alt.Scale(domain=names, range=[_COLOURS[name] for name in names]),
+        legend=None,
+    )
+    shape = alt.Shape(
+        "verdict:N",
+        scale=alt.Scale(domain=names, range=[_SHAPES[name] for name in names]),
+        legend=None,
+    )
+    base = alt.Chart(alt.Data(values=values)).encode(
+        y=alt.Y(
+            "label:N",
+            title=None,
+            sort=[row["label"] for row in values],
+            axis=alt.Axis(labelLimit=260, ticks=False, domain=False),
+        ),
+        color=colour,
+        tooltip=_tooltip(),
+    )
+    layers = [
+        _mark_at({"at": low, "to": edge}).mark_rect(color=_COLOURS["regressed"], opacity=0.09),
+        _mark_at({"at": 0.0, "to": 0.0}).mark_rule(color="#8A949E"),
+        _mark_at({"at": edge, "to": edge}).mark_rule(
+            color=_COLOURS["regressed"], strokeDash=[4, 4]
+        ),
+        base.mark_rule(strokeWidth=3).encode(
+            x=alt.X("lower:Q", scale=scale, axis=axis, title=title), x2="upper:Q"
+        ),
+        base.mark_point(filled=True, size=110, opacity=1).encode(x="difference:Q", shape=shape),
+    ]
+    return alt.layer(*layers).properties(height=_ROW_HEIGHT * len(values))
+
+
+def _mark_at(place: Mapping[str, float]) -> alt.Chart:
+    return alt.Chart(alt.Data(values=[dict(place)])).encode(x="at:Q", x2="to:Q")
+
+
+def _limits(rows: Sequence[Mapping[str, Any]], edge: float) -> list[float]:
+    # The margin and zero are always in view: without them an interval says nothing.
+    ends = [row[name] for row in rows for name in ("lower", "upper") if row[name] is not None]
+    low, high = min([*ends, 2 * edge]), max([*ends, -edge])
+    room = (high - low) * 0.04
+    return [low - room, high + room]
+
+
+def _points(fraction: float | None) -> float | None:
+    return None if fraction is None else round(fraction * 100, 3)
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("label:N", title="Slice"),
+        alt.Tooltip("verdict:N", title="Verdict"),
+        alt.Tooltip("text:N", title="Difference"),
+        alt.Tooltip("q:N", title="q-value"),
+    ]

@@ -1,0 +1,79 @@
+"""Where things are: every view of the dashboard is a URL, and this is how one is made.
+
+    /traces?project=support-bot&range=24h&status=error
+    /trace?trace_id=0199…&span_id=1f…
+    /evals?comparison=…        /evals?run=…
+
+The names of a filter in a URL are the names of the collector's span filters.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from headway_ui.scopes import Scope
+
+OVERVIEW = "views/overview.py"
+TRACES = "views/traces.py"
+TRACE = "views/trace_detail.py"
+EVALS = "views/evals.py"
+
+Value = str | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A page of the dashboard with its query parameters."""
+
+    page: str
+    query: Mapping[str, Value]
+
+
+def to_traces(scope: Scope, filters: Mapping[str, object] | None = None) -> Link:
+    """Return the list of traces, narrowed by span filters of the API.
+
+    Args:
+        scope: its project and window stay.
+        filters: ``is_root`` becomes what is shown; without it every span is.
+    """
+    query: dict[str, Value] = dict(scope.query)
+    wanted = dict(filters or {})
+    if not wanted.pop("is_root", False):
+        query["show"] = "All spans"
+    for name, value in wanted.items():
+        many = isinstance(value, list | tuple)
+        query[name] = [str(each) for each in value] if many else str(value)  # type: ignore[attr-defined]
+    return Link(TRACES, query)
+
+
+def to_trace(scope: Scope, trace_id: str, span_id: str | None = None) -> Link:
+    """Return one trace, with one of its spans opened."""
+    query = {**scope.query, "trace_id": trace_id}
+    return Link(TRACE, {**query, "span_id": span_id} if span_id else query)
+
+
+def to_comparison(scope: Scope, comparison_id: str) -> Link:
+    """Return the page of a comparison."""
+    return Link(EVALS, {**scope.query, "comparison": comparison_id})
+
+
+def to_run(scope: Scope, run_id: str) -> Link:
+    """Return the page of a run."""
+    return Link(EVALS, {**scope.query, "run": run_id})
+
+
+def to_evals(scope: Scope) -> Link:
+    """Return the list of comparisons and runs."""
+    return Link(EVALS, scope.query)
+
+
+def draw(link: Link, label: str, icon: str = "", help: str = "") -> None:
+    """Draw a link to a page."""
+    query = {key: value for key, value in link.query.items() if value}
+    st.page_link(link.page, label=label, icon=icon, help=help, query_params=query)
+
+
+def follow(link: Link) -> None:
+    """Go to a page."""
+    st.switch_page(link.page, query_params=dict(link.query))

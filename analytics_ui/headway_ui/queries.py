@@ -1,0 +1,186 @@
+"""Everything the dashboard asks the collector, cached for a few seconds.
+
+One function a question, plain JSON as an answer. Nothing else in the dashboard speaks HTTP, and a
+refusal travels up as ``ApiError`` to ``app.py``, which turns it into a page.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import streamlit as st
+
+from headway.apis import ApiClient
+from headway.errors import ApiError
+from headway.records import DEFAULT_URL
+from headway.settings import load_sources
+from headway_ui.scopes import Filters
+
+FRESH_S = 10
+SLOW_S = 60
+PAGE_SIZE = 50
+_SCORES_LOOKED_AT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the collector is and the key it wants."""
+
+    url: str
+    api_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a listing; ``next_cursor`` is None on the last one."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+def address() -> Address:
+    """Return the collector's address from the settings ``url`` and ``api_key``."""
+    sources = load_sources()
+    return Address(sources.get("url", None, DEFAULT_URL), sources.get("api_key", None, "") or None)
+
+
+def health() -> dict[str, Any]:
+    """Return the collector's version and label."""
+    return _get("/healthz", {})
+
+
+def projects() -> list[dict[str, Any]]:
+    """Return every project with the extent of its spans."""
+    return _get("/v1/projects", {})["projects"]
+
+
+def metrics(
+    filters: Filters, measures: Sequence[str], *, by: Sequence[str] = (), bucket: str = "none"
+) -> list[dict[str, Any]]:
+    """Return the measures by the dimensions, one row a bucket and value."""
+    query = {**filters, "measure": list(measures), "by": list(by), "bucket": bucket}
+    return _get("/v1/metrics", query)["rows"]
+
+
+def totals(filters: Filters, measures: Sequence[str]) -> dict[str, Any]:
+    """Return the measures over everything the filters let through, in one row."""
+    rows = metrics(filters, measures)
+    return rows[0] if rows else dict.fromkeys(measures)
+
+
+def facets(filters: Filters, fields: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the commonest values of each field, with their counts."""
+    return _get("/v1/facets", {**filters, "field": list(fields)})["facets"]
+
+
+def spans(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page:
+    """Return a page of spans, the newest first, with previews of their texts."""
+    query = {**filters, "limit": limit, "cursor": cursor, "content": "preview"}
+    answer = _get("/v1/spans", query)
+    return Page(answer["spans"], answer["next_cursor"])
+
+
+def trace(trace_id: str) -> dict[str, Any] | None:
+    """Return a trace with all its spans and scores, or None where there is no such trace."""
+    return _get_or_none(f"/v1/traces/{_segment(trace_id)}")
+
+
+def score_names(filters: Filters) -> list[str]:
+    """Return the names of the numeric and boolean scores in the window, the commonest first.
+
+    Looks at the newest scores of each source, so that a flood of guardrail scores does not hide
+    what people said.
+    """
+    window = {key: filters[key] for key in ("project", "start", "end") if key in filters}
+    counts: dict[str, int] = {}
+    for source in ("code", "human", "judge", "eval"):
+        query = {**window, "source": source, "limit": _SCORES_LOOKED_AT}
+        for score in _get("/v1/scores", query, slow=True)["scores"]:
+            if isinstance(score["value"], bool | int | float):
+                counts[score["name"]] = counts.get(score["name"], 0) + 1
+    return sorted(counts, key=lambda name: (-counts[name], name))
+
+
+def comparisons(project: str | None, *, cursor: str | None = None, limit: int = 20) -> Page:
+    """Return a page of published comparisons, the newest first."""
+    answer = _get("/v1/comparisons", {"project": project, "cursor": cursor, "limit": limit})
+    return Page(answer["comparisons"], answer["next_cursor"])
+
+
+def comparison(comparison_id: str) -> dict[str, Any] | None:
+    """Return one comparison with its slices and flips, or None where there is none."""
+    return _get_or_none(f"/v1/comparisons/{_segment(comparison_id)}")
+
+
+def runs(project: str | None, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page:
+    """Return a page of runs without their results, the newest first."""
+    answer = _get("/v1/runs", {"project": project, "cursor": cursor, "limit": limit})
+    return Page(answer["runs"], answer["next_cursor"])
+
+
+def run(run_id: str) -> dict[str, Any] | None:
+    """Return one run with its results, or None where there is none."""
+    return _get_or_none(f"/v1/runs/{_segment(run_id)}")
+
+
+def judge(project: str, trace_id: str, span_id: str, *, is_good: bool, comment: str | None) -> None:
+    """Send a person's thumbs on a span; the score's id makes a repeated request harmless."""
+    score = {
+        "score_id": secrets.token_hex(16),
+        "name": "thumbs",
+        "value": is_good,
+        "source": "human",
+        "trace_id": trace_id,
+        "span_id": span_id,
+    }
+    if comment:
+        score["comment"] = comment
+    at = address()
+    _client(at.url, at.api_key).post("/v1/scores", score, project=project)
+    forget()
+
+
+def forget() -> None:
+    """Drop every cached answer, so that the next look is a fresh one."""
+    st.cache_data.clear()
+
+
+@st.cache_resource(show_spinner=False)
+def _client(url: str, api_key: str | None) -> ApiClient:
+    return ApiClient(url, api_key=api_key)
+
+
+def _get(path: str, query: Mapping[str, Any], *, slow: bool = False) -> Any:
+    at = address()
+    frozen = tuple(
+        (key, tuple(value) if isinstance(value, list) else value) for key, value in query.items()
+    )
+    read = _read_slowly_changing if slow else _read
+    return read(at.url, at.api_key, path, frozen)
+
+
+def _get_or_none(path: str) -> Any:
+    try:
+        return _get(path, {})
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=256, show_spinner=False)
+def _read(url: str, api_key: str | None, path: str, query: tuple[tuple[str, Any], ...]) -> Any:
+    return _client(url, api_key).get(path, dict(query))
+
+
+@st.cache_data(ttl=SLOW_S, max_entries=64, show_spinner=False)
+def _read_slowly_changing(
+    url: str, api_key: str | None, path: str, query: tuple[tuple[str, Any], ...]
+) -> Any:
+    return _client(url, api_key).get(path, dict(query))
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")

@@ -1,0 +1,92 @@
+"""Models on suites: the published comparisons with their verdicts, and the runs behind them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from headway_ui import cards, comparisons, empty_states, formats, links, queries, runs, verdicts
+from headway_ui.scopes import Scope
+from headway_ui.sidebars import current_scope
+
+
+def page() -> None:
+    """Draw the list, or the comparison or the run that the URL names."""
+    scope = current_scope()
+    comparison_id, run_id = st.query_params.get("comparison"), st.query_params.get("run")
+    if comparison_id:
+        comparisons.draw(scope, comparison_id)
+    elif run_id:
+        runs.draw(scope, run_id)
+    else:
+        _list(scope)
+
+
+def _list(scope: Scope) -> None:
+    st.title("Evals", anchor=False)
+    st.caption("Candidate models against the one that is trusted; newest first, times in UTC")
+    judged, ran = queries.comparisons(scope.project), queries.runs(scope.project)
+    if not judged.items and not ran.items:
+        empty_states.no_evals(queries.address().url)
+        return
+    st.subheader("Comparisons", anchor=False)
+    if not judged.items:
+        st.caption("There are runs, but none was compared with another yet.")
+    for comparison in judged.items:
+        _comparison(scope, comparison)
+    st.space("small")
+    st.subheader("Runs", anchor=False)
+    _runs(scope, ran.items)
+
+
+def _comparison(scope: Scope, comparison: Mapping[str, Any]) -> None:
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(verdicts.badge(comparison["verdict"]), width="content")
+            names = f"{comparison['candidate_model']} against {comparison['baseline_model']}"
+            links.draw(
+                links.to_comparison(scope, comparison["comparison_id"]),
+                f"**{formats.plain(names)}**",
+            )
+            st.caption(
+                formats.plain(
+                    f"suite {comparison['suite']} · {formats.when(comparison['created_at'])}"
+                )
+            )
+        st.markdown(formats.plain(verdicts.sentence(comparison)))
+
+
+def _runs(scope: Scope, ran: Sequence[Mapping[str, Any]]) -> None:
+    event = st.dataframe(
+        [
+            {
+                "Started (UTC)": formats.moment(run["started_at"]),
+                "Model": run["model"],
+                "Suite": run["suite"],
+                "Version": run["suite_version"],
+                "Pass rate": run["pass_rate"],
+                "Passed": run["passed_count"],
+                "Cases": run["case_count"],
+            }
+            for run in ran
+        ],
+        hide_index=True,
+        key="runs",
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        column_config={
+            "Started (UTC)": st.column_config.DatetimeColumn(
+                format="D MMM YYYY, HH:mm", timezone="UTC"
+            ),
+            "Pass rate": st.column_config.ProgressColumn(
+                min_value=0, max_value=1, format="percent"
+            ),
+        },
+        alt="The runs with their pass rates, the newest first",
+    )
+    picked = cards.picked_row(event)
+    if picked is not None:
+        links.follow(links.to_run(scope, ran[picked]["run_id"]))
+
+
+page()

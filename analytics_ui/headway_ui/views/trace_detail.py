@@ -1,0 +1,163 @@
+"""One trace: its tree on a time line, and everything about the span that is selected."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from headway_ui import contents, empty_states, formats, judgements, links, queries, waterfalls
+from headway_ui.kinds import kind_look, status_look
+from headway_ui.scopes import Scope
+from headway_ui.sidebars import current_scope
+from headway_ui.trees import build_rows, find_root, total_ms
+
+Span = Mapping[str, Any]
+
+
+def page() -> None:
+    """Draw the page from top to bottom."""
+    scope = current_scope()
+    links.draw(links.to_traces(scope, {"is_root": True}), "Traces", ":material/arrow_back:")
+    trace_id = st.query_params.get("trace_id", "")
+    trace = queries.trace(trace_id) if trace_id else None
+    if trace is None or not trace["spans"]:
+        st.title("Trace", anchor=False)
+        empty_states.not_found("trace", trace_id or "without an id in the link")
+        return
+    spans = trace["spans"]
+    _head(scope, trace_id, spans)
+    selected = _selected(spans)
+    tree, detail = st.columns([5, 6], gap="medium")
+    with tree, st.container(border=True):
+        st.subheader("Steps", anchor=False)
+        waterfalls.draw(build_rows(spans), selected["span_id"], _select)
+    with detail, st.container(border=True):
+        _span(selected)
+        judgements.draw(trace["project"], selected, trace["scores"])
+
+
+def _selected(spans: Sequence[Span]) -> Span:
+    wanted = st.query_params.get("span_id")
+    return next((span for span in spans if span["span_id"] == wanted), find_root(spans))
+
+
+def _select(span_id: str) -> None:
+    st.query_params["span_id"] = span_id
+
+
+def _head(scope: Scope, trace_id: str, spans: Sequence[Span]) -> None:
+    root = find_root(spans)
+    st.title(formats.plain(root["name"]), anchor=False)
+    costs = [span["cost_usd"] for span in spans if span["cost_usd"] is not None]
+    tokens = sum((s["input_tokens"] or 0) + (s["output_tokens"] or 0) for s in spans)
+    facts = [
+        formats.when(root["start_time"]),
+        f"took {formats.duration(total_ms(spans))}",
+        formats.plural(len(spans), "step"),
+        formats.plural(tokens, "token") if tokens else "no tokens",
+        formats.money(sum(costs)) if costs else "no cost",
+    ]
+    failed = sum(span["status"] == "error" for span in spans)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        look = status_look("error" if failed else root["status"])
+        word = f"{formats.plural(failed, 'step')} failed" if failed else look.word
+        st.badge(word, icon=look.markdown_icon, color=look.colour)  # type: ignore[arg-type]
+        st.caption(formats.plain(" · ".join(facts)))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(f"Trace `{trace_id}`")
+        for field, noun, icon in (
+            ("session_id", "session", ":material/forum:"),
+            ("user_id", "user", ":material/person:"),
+        ):
+            value = next((span[field] for span in spans if span[field]), None)
+            if value:
+                neighbours = links.to_traces(scope, {field: [value], "is_root": True})
+                links.draw(neighbours, f":small[{noun} {formats.plain(value)}]", icon)
+
+
+def _span(span: Span) -> None:
+    kind, status = kind_look(span["kind"]), status_look(span["status"])
+    st.subheader(formats.plain(span["name"]), anchor=False)
+    with st.container(horizontal=True, gap="xsmall"):
+        st.badge(kind.word, icon=kind.markdown_icon, color=kind.colour)  # type: ignore[arg-type]
+        st.badge(status.word, icon=status.markdown_icon, color=status.colour)  # type: ignore[arg-type]
+        if span["request_model"]:
+            st.badge(
+                formats.plain(span["request_model"]), icon=":material/model_training:", color="gray"
+            )
+        for tag in span["tags"]:
+            st.badge(formats.plain(tag), color="gray")
+    _figures(span)
+    _error(span)
+    for title, field in (("Prompt", "input"), ("Completion", "output")):
+        if span[field] is not None:
+            st.markdown(f"**{title if span['kind'] == 'llm' else field.capitalize()}**")
+            contents.draw(span[field], f"{field}_{span['span_id']}")
+    _rest(span)
+
+
+def _figures(span: Span) -> None:
+    figures = {
+        "Duration": formats.duration(span["duration_ms"]),
+        "First token": formats.duration(span["ttft_ms"]) if span["ttft_ms"] is not None else None,
+        "Tokens in": formats.count(span["input_tokens"])
+        if span["input_tokens"] is not None
+        else None,
+        "Tokens out": formats.count(span["output_tokens"])
+        if span["output_tokens"] is not None
+        else None,
+        "Cost": formats.money(span["cost_usd"]) if span["cost_usd"] is not None else None,
+    }
+    with st.container(horizontal=True, gap="medium"):
+        for label, value in figures.items():
+            if value is not None:
+                st.markdown(
+                    f":small[:gray[{label}]]  \n**{formats.plain(value)}**", width="content"
+                )
+
+
+def _error(span: Span) -> None:
+    if span["status"] != "error":
+        return
+    message = span["status_message"] or "It failed without a message."
+    st.error(
+        formats.plain(message),
+        title=formats.plain(span["error_type"] or "Error"),
+        icon=":material/error:",
+    )
+    if span["error_stack"]:
+        with st.expander("Where it failed"):
+            st.code(span["error_stack"], "python", wrap_lines=True)
+
+
+def _rest(span: Span) -> None:
+    names = {
+        "provider": "Provider",
+        "response_model": "Answering model",
+        "finish_reasons": "Finish reasons",
+        "prompt_name": "Prompt",
+        "prompt_version": "Prompt version",
+        "environment": "Environment",
+        "release": "Release",
+        "cache_read_tokens": "Tokens read from cache",
+        "reasoning_tokens": "Reasoning tokens",
+        "chunk_count": "Chunks",
+        "price_version": "Price version",
+        "span_id": "Span",
+    }
+    facts = {
+        label: contents.as_text(span[field]) for field, label in names.items() if span.get(field)
+    }
+    with st.expander("Parameters and attributes"):
+        st.table({label: f"`{value}`" for label, value in facts.items()}, border="horizontal")
+        for title, field in (
+            ("Parameters", "params"),
+            ("Prompt variables", "prompt_variables"),
+            ("Attributes", "attributes"),
+        ):
+            if span[field]:
+                st.markdown(f"**{title}**")
+                st.json(span[field])
+
+
+page()

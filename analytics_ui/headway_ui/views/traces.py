@@ -1,0 +1,142 @@
+"""The list of traces: narrow it, page through it, open one. Every filter is in the URL."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from headway_ui import cards, empty_states, filters, formats, links, queries
+from headway_ui.kinds import kind_look, status_look
+from headway_ui.scopes import Scope
+from headway_ui.sidebars import current_scope
+
+_PAGES = "traces_pages"
+
+
+def page() -> None:
+    """Draw the page from top to bottom."""
+    scope = current_scope()
+    _redirect_to_trace(scope)
+    st.title("Traces", anchor=False)
+    if not scope.has_data:
+        empty_states.no_calls(queries.address().url, scope.project)
+        return
+    st.caption(f"Newest first, {scope.window.label}, times in UTC. Select a row to open it.")
+    wanted = scope.filters | filters.draw(queries.facets(scope.filters, filters.FIELDS))
+    cursors = _cursors(repr(sorted(wanted.items(), key=str)))
+    found = queries.spans(wanted, cursor=cursors[-1])
+    if not found.items:
+        _explain_nothing(scope, wanted)
+        return
+    _table(scope, found.items)
+    _pager(cursors, found)
+
+
+def _redirect_to_trace(scope: Scope) -> None:
+    # Links written by hand often name the list and a trace; they mean the trace.
+    trace_id = st.query_params.get("trace_id")
+    if trace_id:
+        links.follow(links.to_trace(scope, trace_id, st.query_params.get("span_id")))
+
+
+def _table(scope: Scope, spans: Sequence[Mapping[str, Any]]) -> None:
+    text, number = st.column_config.TextColumn, st.column_config.NumberColumn
+    event = st.dataframe(
+        [_row(span) for span in spans],
+        hide_index=True,
+        height="content",
+        key="traces_table",
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        placeholder="",
+        column_config={
+            "Time (UTC)": st.column_config.DatetimeColumn(
+                format="D MMM, HH:mm:ss", timezone="UTC", width=125
+            ),
+            "Status": text(width=70),
+            "Kind": text(width=85),
+            "Name": text(width=120),
+            "Model": text(width=130),
+            "Input": text(width=260),
+            "Output": text(width=260),
+            "Duration": text(width=80, alignment="right"),
+            "Tokens": number(width=70, format="localized"),
+            "Cost": text(width=75, alignment="right"),
+            "User": text(width=80),
+            "Tags": st.column_config.ListColumn(width=180),
+        },
+        alt="The spans that match the filters, the newest first",
+    )
+    picked = cards.picked_row(event)
+    if picked is not None:
+        span = spans[picked]
+        links.follow(links.to_trace(scope, span["trace_id"], span["span_id"]))
+
+
+def _row(span: Mapping[str, Any]) -> dict[str, Any]:
+    tokens = [span[field] for field in ("input_tokens", "output_tokens") if span[field] is not None]
+    return {
+        "Time (UTC)": formats.moment(span["start_time"]),
+        "Status": status_look(span["status"]).word,
+        "Kind": kind_look(span["kind"]).word,
+        "Name": span["name"],
+        "Model": span["request_model"],
+        "Input": formats.shorten(span["input"] or "", 200),
+        "Output": formats.shorten(span["output"] or span["status_message"] or "", 200),
+        "Duration": formats.duration(span["duration_ms"]),
+        "Tokens": sum(tokens) if tokens else None,
+        "Cost": formats.money(span["cost_usd"]) if span["cost_usd"] is not None else "",
+        "User": span["user_id"],
+        "Tags": span["tags"],
+    }
+
+
+def _cursors(signature: str) -> list[str | None]:
+    # The way back is a stack, because the collector's cursors lead only one way.
+    pages = st.session_state.get(_PAGES)
+    if pages is None or pages["for"] != signature:
+        pages = {"for": signature, "cursors": [None]}
+        st.session_state[_PAGES] = pages
+    cursors: list[str | None] = pages["cursors"]
+    return cursors
+
+
+def _pager(cursors: list[str | None], found: queries.Page) -> None:
+    first = (len(cursors) - 1) * queries.PAGE_SIZE + 1
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Newer",
+            icon=":material/chevron_left:",
+            disabled=len(cursors) == 1,
+            on_click=cursors.pop,
+        )
+        st.button(
+            "Older",
+            icon=":material/chevron_right:",
+            icon_position="right",
+            disabled=found.next_cursor is None,
+            on_click=cursors.append,
+            args=(found.next_cursor,),
+        )
+        st.caption(f"Rows {formats.count(first)} to {formats.count(first + len(found.items) - 1)}")
+
+
+def _explain_nothing(scope: Scope, wanted: Mapping[str, Any]) -> None:
+    within = {field: value for field, value in wanted.items() if field != "is_root"}
+    if "is_root" in wanted and queries.spans(within, limit=1).items:
+        st.info(
+            "No request matches these filters, but spans inside of requests do.",
+            icon=":material/account_tree:",
+        )
+        inside = {field: value for field, value in within.items() if field not in scope.filters}
+        links.draw(links.to_traces(scope, inside), "Show all spans", ":material/timeline:")
+    elif wanted.keys() - scope.filters.keys() - {"is_root"}:
+        st.info("Nothing matches these filters.", icon=":material/filter_alt_off:")
+        links.draw(
+            links.to_traces(scope, {"is_root": True}), "Take them all off", ":material/close:"
+        )
+    else:
+        empty_states.nothing_in_window(scope, "spans", links.TRACES)
+
+
+page()

@@ -1,0 +1,170 @@
+"""Bytes to records and rejects, line by line, so that one bad line costs nothing but itself."""
+
+import re
+from dataclasses import dataclass, field
+from typing import get_args
+
+import msgspec
+
+from headway.records import KINDS, Record, Score, Source, Span, Status
+from headway_collector.errors import NotNdjsonError
+from headway_collector.times import MAX_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A line that was refused: where it stood, why, and its bytes."""
+
+    line: int
+    reason: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a body held."""
+
+    spans: list[Span] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class _NotJsonError(Exception):
+    """The line is not JSON at all."""
+
+
+class _NotRecordError(Exception):
+    """The line is JSON, but no record that can be kept."""
+
+
+_decoder = msgspec.json.Decoder(Record)
+_any_decoder = msgspec.json.Decoder()
+_any_encoder = msgspec.json.Encoder()
+
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
+_SPAN_ID = re.compile(r"(?!0{16})[0-9a-f]{16}")
+_RAW_FIELDS = ("input", "output", "params", "prompt_variables", "attributes")
+_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "chunk_count",
+)
+_AMOUNTS = ("cost_usd", "ttft_ms", "chunk_p50_ms", "chunk_p95_ms")
+_ALLOWED = {
+    "`$.kind`": KINDS,
+    "`$.status`": get_args(Status),
+    "`$.source`": get_args(Source),
+    "`$.type`": ("span", "score"),
+}
+
+
+def decode_records(body: bytes) -> Decoded:
+    """Return the records of an NDJSON body, and the lines that are none, with reasons.
+
+    Raises:
+        NotNdjsonError: not one line is JSON, so the sender speaks another language.
+    """
+    decoded = Decoded()
+    is_ndjson = False
+    is_ascii = body.isascii()
+    for number, line in enumerate(body.split(b"\n"), start=1):
+        if not line or line.isspace():
+            continue
+        try:
+            record = _decode_line(line, is_ascii)
+        except _NotJsonError as error:
+            decoded.rejects.append(Reject(number, str(error), line))
+            continue
+        except _NotRecordError as error:
+            is_ndjson = True
+            decoded.rejects.append(Reject(number, str(error), line))
+            continue
+        is_ndjson = True
+        if isinstance(record, Span):
+            decoded.spans.append(record)
+        else:
+            decoded.scores.append(record)
+    if not is_ndjson:
+        raise NotNdjsonError("no line of the body is JSON: send one record a line (NDJSON)")
+    return decoded
+
+
+def find_span_fault(span: Span) -> str | None:
+    """Return why the span cannot be kept, or None."""
+    if not _TRACE_ID.fullmatch(span.trace_id):
+        return f"trace_id is {span.trace_id[:80]!r}, not 32 lower-case hex digits"
+    if not _SPAN_ID.fullmatch(span.span_id):
+        return f"span_id is {span.span_id[:80]!r}, not 16 lower-case hex digits"
+    if span.parent_span_id is not None and not _SPAN_ID.fullmatch(span.parent_span_id):
+        return f"parent_span_id is {span.parent_span_id[:80]!r}, not 16 lower-case hex digits"
+    if not 0 <= span.start_ns <= MAX_NS or not 0 <= span.end_ns <= MAX_NS:
+        return f"start_ns {span.start_ns} or end_ns {span.end_ns} is outside 1970 to 2262"
+    if span.end_ns < span.start_ns:
+        return f"end_ns {span.end_ns} is before start_ns {span.start_ns}"
+    for name in _COUNTS:
+        count = getattr(span, name)
+        if count is not None and not 0 <= count <= MAX_NS:
+            return f"{name} is {count}, not a count"
+    for name in _AMOUNTS:
+        amount = getattr(span, name)
+        if amount is not None and amount < 0:
+            return f"{name} is {amount}, which is negative"
+    return None
+
+
+def find_score_fault(score: Score) -> str | None:
+    """Return why the score cannot be kept, or None."""
+    if not score.name or not score.score_id:
+        return "name and score_id must not be empty"
+    if score.trace_id is None and score.span_id is None and score.session_id is None:
+        return "a score needs one of trace_id, span_id and session_id"
+    if score.trace_id is not None and not _TRACE_ID.fullmatch(score.trace_id):
+        return f"trace_id is {score.trace_id[:80]!r}, not 32 lower-case hex digits"
+    if score.span_id is not None and not _SPAN_ID.fullmatch(score.span_id):
+        return f"span_id is {score.span_id[:80]!r}, not 16 lower-case hex digits"
+    if not 0 <= score.time_ns <= MAX_NS:
+        return f"time_ns {score.time_ns} is outside 1970 to 2262"
+    if isinstance(score.value, int) and abs(score.value) > MAX_NS:
+        return "value is too large a number"
+    if score.is_text and not isinstance(score.value, str):
+        return f"is_text is set, but value is {score.value!r}"
+    return None
+
+
+def _decode_line(line: bytes, is_ascii: bool) -> Record:
+    try:
+        if not is_ascii:
+            line.decode()
+        record: Record = _decoder.decode(line)
+        if b"\\u" in line and isinstance(record, Span):
+            _spell_out(record)
+    except msgspec.ValidationError as error:
+        raise _NotRecordError(_explain(str(error))) from error
+    except RecursionError as error:
+        raise _NotRecordError("nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise _NotJsonError(f"not UTF-8 at byte {error.start + 1}") from error
+    except msgspec.DecodeError as error:
+        raise _NotJsonError(f"not JSON: {error}") from error
+    fault = find_span_fault(record) if isinstance(record, Span) else find_score_fault(record)
+    if fault is not None:
+        raise _NotRecordError(fault)
+    return record
+
+
+def _spell_out(span: Span) -> None:
+    # Many encoders escape all but ASCII; text is searched as it is stored, so it is stored plain.
+    for name in _RAW_FIELDS:
+        raw = bytes(getattr(span, name))
+        if b"\\u" in raw:
+            setattr(span, name, msgspec.Raw(_any_encoder.encode(_any_decoder.decode(raw))))
+
+
+def _explain(message: str) -> str:
+    for path, allowed in _ALLOWED.items():
+        if path in message:
+            return f"{message}; allowed are {', '.join(allowed)}"
+    return message

@@ -1,0 +1,85 @@
+"""The collector's exceptions.
+
+    HeadwayError
+    ├── StoreError                  the database cannot be opened; the line says why
+    └── RequestError                a request gets no for an answer; carries status and code
+        ├── NotNdjsonError              400
+        ├── NotFoundError               404
+        ├── BodyTooLargeError           413
+        ├── InvalidRequestError         422
+        ├── UnstorableError             422
+        ├── QueueFullError              429, with Retry-After
+        └── StoreUnavailableError       503, with Retry-After
+
+DuckDB's exceptions are translated in ``store/connections.py`` and nowhere else.
+"""
+
+from typing import ClassVar
+
+from headway.errors import HeadwayError
+
+
+class StoreError(HeadwayError):
+    """The database cannot be opened or is not ours to open."""
+
+
+class RequestError(HeadwayError):
+    """A request that is refused.
+
+    ``code`` is the word for programs, the message the sentence for people.
+    """
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    retry_after_s: ClassVar[int | None] = None
+
+
+class NotNdjsonError(RequestError):
+    """The body holds no line of JSON, or cannot be decompressed."""
+
+    status = 400
+    code = "not_ndjson"
+
+
+class NotFoundError(RequestError):
+    """There is no such trace, run or comparison."""
+
+    status = 404
+    code = "not_found"
+
+
+class BodyTooLargeError(RequestError):
+    """The body is over the limit, before or after decompression."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class InvalidRequestError(RequestError):
+    """A parameter or a field has a value that cannot be used."""
+
+    status = 422
+    code = "invalid_request"
+
+
+class UnstorableError(RequestError):
+    """The database refuses these records, whatever is done; sending them again will not help."""
+
+    status = 422
+    code = "unstorable"
+
+
+class QueueFullError(RequestError):
+    """The writer is behind; the client keeps the batch and comes back."""
+
+    status = 429
+    code = "queue_full"
+    retry_after_s = 1
+
+
+class StoreUnavailableError(RequestError):
+    """The database cannot write or read at the moment, for example because the disk is full."""
+
+    status = 503
+    code = "store_unavailable"
+    retry_after_s = 5

@@ -1,0 +1,111 @@
+"""Records to Arrow columns: DuckDB takes those a hundred times faster than rows."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headway.records import Score, Span
+
+_TEXT = pa.string()
+_TEXTS = pa.list_(pa.string())
+_RAW = pa.binary()
+
+# Field of records.Span to column type; the raw fields become JSON text.
+_SPAN_TYPES: dict[str, pa.DataType] = {
+    **dict.fromkeys(Span.__struct_fields__, _TEXT),
+    **dict.fromkeys(("start_ns", "end_ns", "chunk_count"), pa.int64()),
+    **dict.fromkeys(
+        (
+            "input_tokens",
+            "output_tokens",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "reasoning_tokens",
+        ),
+        pa.int64(),
+    ),
+    **dict.fromkeys(("cost_usd", "ttft_ms", "chunk_p50_ms", "chunk_p95_ms"), pa.float64()),
+    **dict.fromkeys(("finish_reasons", "tags"), _TEXTS),
+    **dict.fromkeys(("input", "output", "params", "prompt_variables", "attributes"), _RAW),
+    "is_abandoned": pa.bool_(),
+}
+
+
+def make_key(project: str, identity: str) -> int:
+    """Return 64 bits that stand for an identity, so that looking it up reads integers only."""
+    digest = hashlib.blake2b(f"{project}\0{identity}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def build_spans(
+    spans: Sequence[Span],
+    projects: Sequence[str],
+    price_versions: Sequence[str | None],
+    received_ns: int,
+) -> pa.Table:
+    """Return the rows of table ``spans``."""
+    fields = zip(*map(msgspec.structs.astuple, spans), strict=True)
+    columns = {
+        name: _build_column(values, _SPAN_TYPES[name])
+        for name, values in zip(Span.__struct_fields__, fields, strict=True)
+    }
+    columns["project"] = pa.array(projects, _TEXT)
+    columns["price_version"] = pa.array(price_versions, _TEXT)
+    columns["start_time"] = _as_timestamps(columns["start_ns"])
+    columns["received_ns"] = pa.repeat(received_ns, len(spans))
+    return pa.table(columns)
+
+
+def build_scores(scores: Sequence[Score], projects: Sequence[str]) -> pa.Table:
+    """Return the rows of table ``scores``."""
+    times = pa.array([score.time_ns for score in scores], pa.int64())
+    return pa.table(
+        {
+            "project": pa.array(projects, _TEXT),
+            "score_id": _texts(score.score_id for score in scores),
+            "score_key": pa.array(
+                [
+                    make_key(project, score.score_id)
+                    for project, score in zip(projects, scores, strict=True)
+                ],
+                pa.int64(),
+            ),
+            "name": _texts(score.name for score in scores),
+            "source": _texts(score.source for score in scores),
+            "time": _as_timestamps(times),
+            "time_ns": times,
+            "trace_id": _texts(score.trace_id for score in scores),
+            "span_id": _texts(score.span_id for score in scores),
+            "session_id": _texts(score.session_id for score in scores),
+            "number": pa.array([_as_number(score.value) for score in scores], pa.float64()),
+            "is_text": pa.array([score.is_text for score in scores], pa.bool_()),
+            "author": _texts(score.author for score in scores),
+            "value": _texts(msgspec.json.encode(score.value).decode() for score in scores),
+            "comment": _texts(score.comment for score in scores),
+        }
+    )
+
+
+def _build_column(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
+    if kind is not _RAW:
+        return pa.array(values, kind)
+    raw = map(bytes, values)
+    present = [None if not each or each == b"null" else each for each in raw]
+    # The decoder has checked that it is UTF-8; checking twice costs as much as building.
+    return pa.array(present, _RAW).view(_TEXT)
+
+
+def _as_timestamps(times_ns: pa.Array) -> pa.Array:
+    return pc.divide(times_ns, 1000).cast(pa.timestamp("us", tz="UTC"))
+
+
+def _as_number(value: bool | int | float | str) -> float | None:
+    return None if isinstance(value, str) else float(value)
+
+
+def _texts(values: Iterable[str | None]) -> pa.Array:
+    return pa.array(list(values), _TEXT)

@@ -1,0 +1,123 @@
+"""The schema, as a numbered list of steps, and the refusal of databases we do not understand.
+
+The statements are plain: no keys, no unique constraints, no indexes, no per-column compression,
+since a shared lakehouse has none of them. Uniqueness is kept by the one writer (``writes``).
+Text columns stand last. A step that was released is never edited; the next one is appended.
+"""
+
+from collections.abc import Callable
+
+import duckdb
+
+from headway_collector.errors import StoreError
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the attached ``store`` to the newest schema, one transaction a step."""
+    for version in range(read_version(connection) + 1, len(MIGRATIONS) + 1):
+        connection.execute("BEGIN TRANSACTION")
+        MIGRATIONS[version - 1](connection)
+        connection.execute("INSERT INTO store.schema_versions VALUES ($1, now())", [version])
+        connection.execute("COMMIT")
+
+
+def check_known(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+    """Do nothing for an empty database or one of ours that is not newer than this program.
+
+    Raises:
+        StoreError: it is somebody else's, or of a newer schema.
+    """
+    version = read_version(connection)
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{path} has schema {version}, and this Headway knows up to {len(MIGRATIONS)}: "
+            "install the newer Headway that wrote it, or choose another file with --db"
+        )
+    tables = _list_tables(connection)
+    if version == 0 and tables:
+        raise StoreError(
+            f"{path} is a DuckDB database of something else (it has the table {min(tables)}): "
+            "choose another file with --db"
+        )
+
+
+def read_version(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return the number of the last step that ran, or 0 for an empty database."""
+    if "schema_versions" not in _list_tables(connection):
+        return 0
+    row = connection.execute("SELECT max(version) FROM store.schema_versions").fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+def _list_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    rows = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'store'"
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def _create_first_schema(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        "CREATE TABLE store.schema_versions (version INTEGER, applied_at TIMESTAMPTZ)"
+    )
+    connection.execute("""
+        CREATE TABLE store.spans (
+            project VARCHAR, trace_id VARCHAR, span_id VARCHAR, parent_span_id VARCHAR,
+            name VARCHAR, kind VARCHAR, status VARCHAR,
+            start_time TIMESTAMPTZ, start_ns BIGINT, end_ns BIGINT, received_ns BIGINT,
+            provider VARCHAR, request_model VARCHAR, response_model VARCHAR, response_id VARCHAR,
+            finish_reasons VARCHAR[],
+            input_tokens BIGINT, output_tokens BIGINT, cache_read_tokens BIGINT,
+            cache_write_tokens BIGINT, reasoning_tokens BIGINT,
+            cost_usd DOUBLE, price_version VARCHAR,
+            ttft_ms DOUBLE, chunk_count BIGINT, chunk_p50_ms DOUBLE, chunk_p95_ms DOUBLE,
+            is_abandoned BOOLEAN,
+            user_id VARCHAR, session_id VARCHAR, tags VARCHAR[],
+            environment VARCHAR, release VARCHAR, prompt_name VARCHAR, prompt_version VARCHAR,
+            error_type VARCHAR, status_message VARCHAR, error_stack VARCHAR,
+            params VARCHAR, prompt_variables VARCHAR, attributes VARCHAR,
+            input VARCHAR, output VARCHAR
+        )""")
+    connection.execute("""
+        CREATE TABLE store.scores (
+            project VARCHAR, score_id VARCHAR, score_key BIGINT,
+            name VARCHAR, source VARCHAR, time TIMESTAMPTZ, time_ns BIGINT,
+            trace_id VARCHAR, span_id VARCHAR, session_id VARCHAR,
+            number DOUBLE, is_text BOOLEAN, author VARCHAR, value VARCHAR, comment VARCHAR
+        )""")
+    connection.execute("""
+        CREATE TABLE store.batches (
+            project VARCHAR, batch_id VARCHAR, batch_key BIGINT, received_ns BIGINT,
+            accepted BIGINT, duplicates BIGINT, rejected BIGINT, errors VARCHAR
+        )""")
+    connection.execute("""
+        CREATE TABLE store.rejects (
+            project VARCHAR, batch_id VARCHAR, line BIGINT, received_ns BIGINT,
+            reason VARCHAR, raw BLOB
+        )""")
+    connection.execute("""
+        CREATE TABLE store.runs (
+            project VARCHAR, run_id VARCHAR, suite VARCHAR, suite_version VARCHAR,
+            model VARCHAR, model_digest VARCHAR, started_ns BIGINT, ended_ns BIGINT,
+            case_count BIGINT, passed_count BIGINT, pass_rate DOUBLE,
+            scores VARCHAR, settings VARCHAR, environment VARCHAR
+        )""")
+    connection.execute("""
+        CREATE TABLE store.results (
+            project VARCHAR, run_id VARCHAR, position BIGINT, case_id VARCHAR,
+            tags VARCHAR[], passed BOOLEAN, error VARCHAR, latency_ms DOUBLE,
+            input_tokens BIGINT, output_tokens BIGINT, span_id VARCHAR, trace_id VARCHAR,
+            scores VARCHAR, input VARCHAR, output VARCHAR, expected VARCHAR
+        )""")
+    connection.execute("""
+        CREATE TABLE store.comparisons (
+            project VARCHAR, comparison_id VARCHAR, suite VARCHAR, suite_version VARCHAR,
+            baseline_run_id VARCHAR, candidate_run_id VARCHAR,
+            baseline_model VARCHAR, candidate_model VARCHAR, created_ns BIGINT,
+            verdict VARCHAR, exit_code BIGINT, margin DOUBLE, alpha DOUBLE,
+            overall VARCHAR, slices VARCHAR, flips VARCHAR
+        )""")
+
+
+MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [_create_first_schema]
+"""The step of version n stands at n - 1."""

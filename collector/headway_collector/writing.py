@@ -1,0 +1,255 @@
+"""The one writer: a bounded queue, and a thread that commits what has gathered in it.
+
+While one commit runs, the next batches gather, so the group grows with the load and a commit is
+paid once for many requests. An answer leaves after its commit, never before. The writer also
+checkpoints, between commits, because only it can know that no transaction is open.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import duckdb
+
+from headway.records import IngestAnswer
+from headway_collector.errors import QueueFullError, StoreUnavailableError
+from headway_collector.store.connections import Store
+from headway_collector.store.writes import Batch, append_batches
+
+T = TypeVar("T")
+Task = Callable[[duckdb.DuckDBPyConnection], T]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds the writer.
+
+    Args:
+        queued: batches and tasks that may wait.
+        request_bytes: bytes of all requests between their arrival and their answer.
+        group_rows: rows in one commit; the batch that crosses it is still taken.
+        checkpoint_rows: rows between checkpoints, under one row group of the store: past it a
+            checkpoint costs three times as much.
+        checkpoint_bytes: the same for records that are large.
+        idle_s: how long nothing must arrive before what is left is checkpointed.
+        retry_s: the pause after a checkpoint that failed.
+    """
+
+    queued: int = 4096
+    request_bytes: int = 256 * 1024 * 1024
+    group_rows: int = 10_000
+    checkpoint_rows: int = 20_000
+    checkpoint_bytes: int = 128 * 1024 * 1024
+    idle_s: float = 30.0
+    retry_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A batch or a task, and the future that its sender waits for."""
+
+    work: Batch | Task[Any]
+    size_bytes: int
+    future: "Future[Any]"
+
+    @property
+    def row_count(self) -> int:
+        return self.work.row_count if isinstance(self.work, Batch) else 1
+
+
+class Writer:
+    """Writes to a store from one thread of its own.
+
+    Args:
+        store: nobody else may write to it.
+        clock_ns: the time that rows are stamped with.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits | None = None,
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._store = store
+        self._limits = limits or Limits()
+        self._clock_ns = clock_ns
+        self._jobs: deque[_Job] = deque()
+        self._changed = threading.Condition()
+        self._is_closing = False
+        self._held_bytes = 0
+        self._fault: str | None = None
+        self._rows_since_checkpoint = 0
+        self._bytes_since_checkpoint = 0
+        self._next_checkpoint_s = 0.0
+        self._thread = threading.Thread(target=self._run, name="headway-writer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what waits, checkpoint, and end the thread."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    @property
+    def fault(self) -> str | None:
+        """Why work is not taken at the moment, or None."""
+        if not self._thread.is_alive():
+            return "the writer is not running"
+        if self._fault is not None:
+            return self._fault
+        if len(self._jobs) >= self._limits.queued:
+            return "the queue is full"
+        return None
+
+    @contextmanager
+    def hold(self, size_bytes: int) -> Iterator[None]:
+        """Count a request's bytes against the limit until the block ends.
+
+        Raises:
+            QueueFullError: other requests hold too much.
+        """
+        with self._changed:
+            is_over = self._held_bytes + size_bytes > self._limits.request_bytes
+            # A request larger than the limit by itself must still get through when alone.
+            if is_over and self._held_bytes:
+                raise QueueFullError(f"{self._held_bytes} bytes of requests wait: try again later")
+            self._held_bytes += size_bytes
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held_bytes -= size_bytes
+
+    def append(self, batch: Batch, size_bytes: int) -> "Future[IngestAnswer]":
+        """Queue a batch; the future is done when it is on disk.
+
+        Raises:
+            QueueFullError: too much waits already.
+        """
+        return self._queue(batch, size_bytes)
+
+    def perform(self, task: Task[T], size_bytes: int = 0) -> "Future[T]":
+        """Queue a task that gets a transaction of its own.
+
+        Raises:
+            QueueFullError: too much waits already.
+        """
+        return self._queue(task, size_bytes)
+
+    def _queue(self, work: Batch | Task[Any], size_bytes: int) -> "Future[Any]":
+        job = _Job(work, size_bytes, Future())
+        with self._changed:
+            if self._is_closing:
+                raise QueueFullError("the collector is shutting down: try again later")
+            if len(self._jobs) >= self._limits.queued:
+                raise QueueFullError(f"{len(self._jobs)} batches wait: try again later")
+            self._jobs.append(job)
+            self._changed.notify()
+        return job.future
+
+    def _run(self) -> None:
+        while True:
+            group = self._take()
+            if group:
+                self._write(group)
+            else:
+                self._checkpoint()
+                if self._is_closing and not self._jobs:
+                    return
+
+    def _take(self) -> list[_Job]:
+        """Wait for work; none means that it is quiet, and time to checkpoint."""
+        with self._changed:
+            if not self._jobs and not self._is_closing:
+                self._changed.wait(self._patience_s())
+            group: list[_Job] = []
+            rows = 0
+            while self._jobs and rows < self._limits.group_rows:
+                is_task = not isinstance(self._jobs[0].work, Batch)
+                if is_task and group:
+                    break
+                job = self._jobs.popleft()
+                # From here on a sender that goes away no longer takes its batch with it.
+                if job.future.set_running_or_notify_cancel():
+                    group.append(job)
+                    rows += job.row_count
+                if is_task:
+                    break
+            return group
+
+    def _patience_s(self) -> float | None:
+        if self._fault is not None:
+            return self._limits.retry_s
+        return self._limits.idle_s if self._rows_since_checkpoint else None
+
+    def _write(self, group: list[_Job]) -> None:
+        rows = sum(job.row_count for job in group)
+        size_bytes = sum(job.size_bytes for job in group)
+        if (
+            self._rows_since_checkpoint + rows > self._limits.checkpoint_rows
+            or self._bytes_since_checkpoint + size_bytes > self._limits.checkpoint_bytes
+        ):
+            self._checkpoint()
+        try:
+            with self._store.transaction() as connection:
+                results = self._perform(connection, [job.work for job in group])
+        except StoreUnavailableError as error:
+            self._fault = str(error)
+            _fail(group, error)
+        except Exception as error:  # the thread must outlive every fault of a batch
+            if len(group) == 1:
+                _log.error("a batch cannot be stored", exc_info=error)
+                _fail(group, error)
+            else:
+                for job in group:
+                    self._write([job])
+        else:
+            self._fault = None
+            self._rows_since_checkpoint += rows
+            self._bytes_since_checkpoint += size_bytes
+            for job, result in zip(group, results, strict=True):
+                job.future.set_result(result)
+
+    def _perform(
+        self, connection: duckdb.DuckDBPyConnection, works: list[Batch | Task[Any]]
+    ) -> list[Any]:
+        batches = [work for work in works if isinstance(work, Batch)]
+        if batches:
+            return append_batches(connection, batches, self._clock_ns())
+        return [task(connection) for task in works if not isinstance(task, Batch)]
+
+    def _checkpoint(self) -> None:
+        is_needed = self._rows_since_checkpoint > 0 or self._fault is not None
+        is_too_soon = time.monotonic() < self._next_checkpoint_s and not self._is_closing
+        if not is_needed or is_too_soon:
+            return
+        try:
+            self._store.checkpoint()
+        except StoreUnavailableError as error:
+            _log.warning("the checkpoint failed, nothing is lost: %s", error)
+            self._fault = str(error)
+            self._next_checkpoint_s = time.monotonic() + self._limits.retry_s
+            with suppress(StoreUnavailableError):  # then the next transaction tries again
+                self._store.heal()
+        else:
+            self._fault = None
+            self._rows_since_checkpoint = self._bytes_since_checkpoint = 0
+
+
+def _fail(group: list[_Job], error: Exception) -> None:
+    for job in group:
+        job.future.set_exception(error)

@@ -1,0 +1,1 @@
+"""The demo: made-up support mail, a small model that triages it, and two fine-tunes to judge."""

@@ -1,0 +1,183 @@
+"""Running a model on a suite: requests out, completions in, scored and written as they come."""
+
+import platform
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from headway._version import __version__
+from headway_evals.errors import ModelError
+from headway_evals.models.requests import Completion, Model, Request
+from headway_evals.runs import MISSING, Result, Run, RunRecord, RunWriter, ScoreSummary
+from headway_evals.suites import Case, Suite
+from headway_measures.scorers import score_output
+
+OnResult = Callable[[Result], None]
+
+
+def execute(
+    suite: Suite,
+    model: Model,
+    folder: Path,
+    *,
+    cases: Sequence[Case] | None = None,
+    on_result: OnResult = lambda result: None,
+    settings: dict[str, Any] | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> RunRecord:
+    """Run a model on a suite, into a folder whose name is the run's id.
+
+    Args:
+        suite: the suite.
+        model: the model.
+        folder: a new folder for the run.
+        cases: those of the suite's cases to run; None runs all.
+        on_result: called with each result as it comes, in any order.
+        settings: what else the run should remember.
+        now: the time.
+
+    Raises:
+        ModelError: the model cannot answer, or answered not one case.
+        RunError: the run cannot be written.
+    """
+    chosen = suite.cases if cases is None else tuple(cases)
+    requests = [make_request(suite, case) for case in chosen]
+    writer = RunWriter(folder)
+    started_at = now()
+    results: dict[int, Result] = {}
+
+    def on_progress(index: int, completion: Completion) -> None:
+        results[index] = score_case(chosen[index], completion)
+        writer.add(results[index])
+        on_result(results[index])
+
+    try:
+        model.generate(requests, on_progress)
+        ordered = tuple(results[index] for index in range(len(chosen)))
+        _require_answers(model, ordered)
+        run = summarise(
+            suite,
+            model,
+            ordered,
+            run_id=folder.name,
+            started_at=started_at,
+            ended_at=now(),
+            settings=settings or {},
+        )
+        writer.finish(run)
+    finally:
+        writer.close()
+    return RunRecord(run, ordered, folder)
+
+
+def make_request(suite: Suite, case: Case) -> Request:
+    """Return what a case asks of a model."""
+    return Request(
+        case_id=case.case_id,
+        input=case.input,
+        prompt=suite.prompt(case),
+        max_new_tokens=suite.generation.max_new_tokens,
+        stop=suite.generation.stop,
+    )
+
+
+def score_case(case: Case, completion: Completion) -> Result:
+    """Return a case's result: it passes when it has an output and each of its scorers passes it."""
+    scores = {}
+    if completion.text is not None:
+        scores = score_output(case.scorers, completion.text, case.expected)
+    error = completion.error
+    if completion.is_missing:
+        error = f"{MISSING}{error}"
+    return Result(
+        case_id=case.case_id,
+        input=case.input,
+        output=completion.text,
+        expected=case.expected,
+        tags=case.tags,
+        passed=bool(scores) and all(score.passed for score in scores.values()),
+        scores=scores,
+        error=error,
+        latency_ms=completion.latency_ms,
+        input_tokens=completion.input_tokens,
+        output_tokens=completion.output_tokens,
+        span_id=completion.span_id,
+        trace_id=completion.trace_id,
+        cluster=case.cluster,
+    )
+
+
+def summarise(
+    suite: Suite,
+    model: Model,
+    results: Sequence[Result],
+    *,
+    run_id: str,
+    started_at: datetime,
+    ended_at: datetime,
+    settings: dict[str, Any],
+) -> Run:
+    """Return the run of these results."""
+    counted = [result for result in results if not result.is_missing]
+    passed_count = sum(result.passed for result in counted)
+    return Run(
+        run_id=run_id,
+        suite=suite.name,
+        suite_version=suite.version,
+        model=model.name,
+        model_digest=model.digest,
+        started_at=_rfc3339(started_at),
+        ended_at=_rfc3339(ended_at),
+        case_count=len(counted),
+        passed_count=passed_count,
+        pass_rate=passed_count / len(counted),
+        scores=_summaries(counted),
+        settings={
+            "generation": msgspec.to_builtins(suite.generation),
+            "gate": msgspec.to_builtins(suite.gate),
+            "model": model.settings,
+            "suite_case_count": len(suite.cases),
+            "missing_count": len(results) - len(counted),
+            **settings,
+        },
+        environment={
+            "headway": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        },
+    )
+
+
+def new_run_id(
+    suite: str, model: str, now: datetime, *, token: Callable[[], str] = lambda: secrets.token_hex(2)
+) -> str:
+    """Return an id that sorts by time and reads well as the name of a folder."""
+    words = re.sub(r"[^A-Za-z0-9._+-]+", "-", f"{suite}-{model}")[:80].strip("-.")
+    return f"{now:%Y%m%dT%H%M%SZ}-{words}-{token()}"
+
+
+def _require_answers(model: Model, results: Sequence[Result]) -> None:
+    if any(result.output is not None for result in results):
+        return
+    reason = results[0].error if results else "there are no cases to answer"
+    raise ModelError(f"{model.name} answered none of {len(results)} cases; the first: {reason}")
+
+
+def _summaries(results: Sequence[Result]) -> dict[str, ScoreSummary]:
+    values: dict[str, list[float]] = {}
+    for result in results:
+        for name, score in result.scores.items():
+            values.setdefault(name, []).append(score.value)
+    return {
+        name: ScoreSummary(float(np.mean(each)), len(each)) for name, each in values.items()
+    }
+
+
+def _rfc3339(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Whatever answers a suite: a checkpoint, a Python function, answers that are already logged."""

@@ -1,0 +1,143 @@
+"""``python:module:function`` models: any callable that turns a prompt into text.
+
+    def answer(prompt: str) -> str                   one at a time
+    def answer(prompts: list[str]) -> list[str]      all at once, told apart by the annotation
+
+Where the suite's prompts are chats, a prompt is a list of ``{"role": …, "content": …}``, and a
+function for all at once is annotated ``list[list[dict[str, str]]]``.
+"""
+
+import hashlib
+import importlib
+import inspect
+import sys
+import time
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from headway_evals.errors import ModelError
+from headway_evals.models.requests import Completion, OnProgress, Request
+from headway_measures.scores import shown
+
+
+class Function:
+    """A Python function as a model.
+
+    Args:
+        target: ``module:function``.
+        folder: where modules are looked for besides the installed ones.
+        clock: seconds, for latencies.
+
+    Raises:
+        ModelError: it cannot be imported.
+    """
+
+    def __init__(
+        self, target: str, *, folder: Path, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._call = _import(target, folder)
+        self._takes_all = _takes_all(self._call)
+        self._name = f"python:{target}"
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """Return the spec, which says best what it is."""
+        return self._name
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of the file that the function stands in."""
+        try:
+            source = inspect.getsourcefile(inspect.unwrap(self._call))
+        except TypeError:
+            source = None
+        content = Path(source).read_bytes() if source else b""
+        return hashlib.sha256(f"{self._name}\n".encode() + content).hexdigest()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return nothing: a function keeps its settings to itself."""
+        return {}
+
+    def generate(self, requests: Sequence[Request], on_progress: OnProgress) -> list[Completion]:
+        """Call the function; what it raises is the error of the prompts it was called with.
+
+        Raises:
+            ModelError: it takes all prompts at once and returns another number of answers.
+        """
+        prompts = [_argument(request) for request in requests]
+        batches = [prompts] if self._takes_all else [[prompt] for prompt in prompts]
+        completions: list[Completion] = []
+        for batch in batches:
+            for completion in self._answer(batch):
+                on_progress(len(completions), completion)
+                completions.append(completion)
+        return completions
+
+    def _answer(self, prompts: list[Any]) -> list[Completion]:
+        started = self._clock()
+        try:
+            answers = self._call(prompts) if self._takes_all else [self._call(prompts[0])]
+        except Exception as error:  # the function is the user's and may raise anything
+            fault = f"{self._name} raised {type(error).__name__}: {error}"
+            return [Completion(None, error=fault)] * len(prompts)
+        latency_ms = round((self._clock() - started) * 1000, 3)
+        if not isinstance(answers, Sequence) or len(answers) != len(prompts):
+            raise ModelError(
+                f"{self._name} got {len(prompts)} prompts and returned {shown(answers)}: "
+                "it must return a list with one answer each"
+            )
+        return [self._completion(answer, latency_ms) for answer in answers]
+
+    def _completion(self, answer: Any, latency_ms: float) -> Completion:
+        if isinstance(answer, str):
+            return Completion(answer, latency_ms=latency_ms)
+        return Completion(None, error=f"{self._name} returned {shown(answer)}, which is not text")
+
+
+def _import(target: str, folder: Path) -> Callable[..., Any]:
+    module_name, _, path = target.partition(":")
+    if not module_name or not path:
+        raise ModelError(f"python:{target} names no function: write python:module:function")
+    # As with `python -m`: the folder one stands in comes first.
+    sys.path.insert(0, str(folder))
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"python:{target} cannot be imported from {folder}: {error}") from error
+    except Exception as error:  # importing runs the user's module
+        raise ModelError(
+            f"python:{target} cannot be imported: {module_name} raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    finally:
+        sys.path.remove(str(folder))
+    if not callable(found):
+        raise ModelError(f"python:{target} is {shown(found)}, which cannot be called")
+    call: Callable[..., Any] = found
+    return call
+
+
+def _takes_all(call: Callable[..., Any]) -> bool:
+    """Return whether the first parameter is annotated as a list of prompts."""
+    try:
+        parameters = list(inspect.signature(call, eval_str=True).parameters.values())
+    except (ValueError, TypeError, NameError):
+        return False
+    annotation = parameters[0].annotation if parameters else None
+    if typing.get_origin(annotation) not in (list, Sequence):
+        return False
+    (item,) = typing.get_args(annotation)
+    # A list of messages is one prompt.
+    return typing.get_origin(item) is not dict
+
+
+def _argument(request: Request) -> Any:
+    if isinstance(request.prompt, str):
+        return request.prompt
+    return [{"role": each.role, "content": each.content} for each in request.prompt]

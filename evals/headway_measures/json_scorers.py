@@ -1,0 +1,93 @@
+"""Answers that are JSON: read strictly, compared by value, held to a schema."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import jsonschema
+from referencing import Registry
+
+from headway_measures.errors import ScorerError
+from headway_measures.scores import PASSED, ScoreValue, failed, shortened
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """The output is JSON and keeps the schema."""
+
+    schema: dict[str, Any]
+    needs_expected = False
+
+    def __post_init__(self) -> None:
+        kind = _dialect(self.schema)
+        try:
+            kind.check_schema(self.schema)
+        except jsonschema.SchemaError as error:
+            where = error.json_path.replace("$", "schema", 1)
+            raise ScorerError(f"{where} is not JSON Schema: {error.message}") from error
+
+    def score(self, output: str, expected: Any) -> ScoreValue:
+        """Parse and validate; the detail is the most telling fault."""
+        try:
+            found = parse_json(output)
+        except ValueError as error:
+            return failed(f"not JSON: {error}")
+        # An empty registry: a $ref to the network is an error, never a download.
+        validator = _dialect(self.schema)(self.schema, registry=Registry())
+        fault = jsonschema.exceptions.best_match(validator.iter_errors(found))
+        return PASSED if fault is None else failed(f"{fault.json_path}: {shortened(fault.message)}")
+
+
+def parse_json(text: str) -> Any:
+    """Read JSON as its standard has it: no NaN, no key twice.
+
+    Raises:
+        ValueError: the text is something else; the message says what.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique_keys)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def first_difference(found: Any, wanted: Any, path: str = "$") -> str:
+    """Return where two JSON values part, as a sentence; "" where they are the same.
+
+    1 and 1.0 are the same number, true and 1 are not the same value.
+    """
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        for key in wanted:
+            if key not in found:
+                return f"{path}.{key} is missing"
+        for key in found:
+            if key not in wanted:
+                return f"{path}.{key} is not expected"
+        pairs = [(f"{path}.{key}", found[key], wanted[key]) for key in wanted]
+    elif isinstance(found, list) and isinstance(wanted, list):
+        if len(found) != len(wanted):
+            return f"{path} has {len(found)} items, not {len(wanted)}"
+        pairs = [(f"{path}[{i}]", *both) for i, both in enumerate(zip(found, wanted, strict=True))]
+    else:
+        is_same = found == wanted and isinstance(found, bool) == isinstance(wanted, bool)
+        return "" if is_same else f"{path} is {_as_json(found)}, not {_as_json(wanted)}"
+    return next(filter(None, (first_difference(f, w, place) for place, f, w in pairs)), "")
+
+
+def _dialect(schema: dict[str, Any]) -> type[jsonschema.protocols.Validator]:
+    return jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
+
+
+def _as_json(value: Any) -> str:
+    return shortened(json.dumps(value, ensure_ascii=False))
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return unique

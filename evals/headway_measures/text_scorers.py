@@ -1,0 +1,179 @@
+"""Answers as text: the same as expected, holding it, matching a pattern, naming a number."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from headway_measures.errors import ScorerError
+from headway_measures.json_scorers import first_difference, parse_json
+from headway_measures.scores import PASSED, ScoreValue, failed, shown
+
+_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """The output is the expected text, white space around it aside.
+
+    Where what is expected is not text, the output is JSON of the same value.
+    """
+
+    ignore_case: bool = False
+    needs_expected = True
+
+    def score(self, output: str, expected: Any) -> ScoreValue:
+        """Compare."""
+        output = _folded(output.strip(), self.ignore_case)
+        if isinstance(expected, str):
+            is_same = output == _folded(expected.strip(), self.ignore_case)
+            return PASSED if is_same else failed(f"{shown(output)} is not {shown(expected)}")
+        try:
+            found = parse_json(output)
+        except ValueError as error:
+            return failed(f"not JSON: {error}")
+        difference = first_difference(found, _folded(expected, self.ignore_case))
+        return failed(difference) if difference else PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class Includes:
+    """The output holds every one of ``values``, or any of them.
+
+    Without ``values`` the case's expected text, or list of texts, is looked for.
+    """
+
+    values: str | tuple[str, ...] = ()
+    mode: Literal["all", "any"] = "all"
+    ignore_case: bool = False
+
+    @property
+    def needs_expected(self) -> bool:
+        """Return whether it is the case that says what to look for."""
+        return not self.values
+
+    def score(self, output: str, expected: Any) -> ScoreValue:
+        """Look for the values; where all are wanted, the value is the share that is there."""
+        values = self.values or expected
+        wanted = [_as_text(each) for each in values] if _is_many(values) else [_as_text(values)]
+        output = _folded(output, self.ignore_case)
+        missing = [each for each in wanted if _folded(each, self.ignore_case) not in output]
+        if self.mode == "any" and len(missing) < len(wanted):
+            return PASSED
+        detail = f"without {', '.join(map(shown, missing))}" if missing else ""
+        return ScoreValue(1 - len(missing) / len(wanted), not missing, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    r"""The pattern is found. With ``group``, that group of the first match is what is expected.
+
+    For a yes or a no, however it is dressed: ``pattern: \[?\b(yes|no)\b\]?``, ``group: 1``,
+    ``ignore_case: true``.
+    """
+
+    pattern: str
+    group: int | str | None = None
+    ignore_case: bool = False
+
+    def __post_init__(self) -> None:
+        pattern = _compiled(self.pattern)
+        groups = [*range(pattern.groups + 1), *pattern.groupindex]
+        if self.group is not None and self.group not in groups:
+            known = ", ".join(map(str, groups))
+            raise ScorerError(f"pattern {self.pattern!r} has no group {self.group!r}, only {known}")
+
+    @property
+    def needs_expected(self) -> bool:
+        """Return whether a group is compared."""
+        return self.group is not None
+
+    def score(self, output: str, expected: Any) -> ScoreValue:
+        """Look for the first match."""
+        match = re.search(self.pattern, output, re.IGNORECASE if self.ignore_case else 0)
+        if match is None:
+            return failed(f"no match of {self.pattern}")
+        if self.group is None:
+            return PASSED
+        found, wanted = match[self.group] or "", _as_text(expected)
+        is_same = _folded(found, self.ignore_case) == _folded(wanted, self.ignore_case)
+        return PASSED if is_same else failed(f"{shown(found)} is not {shown(wanted)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Numeric:
+    """The last number of the output is the expected one, within either tolerance.
+
+    ``pattern`` says where to read it: the first group of the first match, for example
+    ``#### (.+)``. An expected text is read in the same way, or else as a plain number.
+    """
+
+    tolerance: float = 0.0
+    relative: float = 0.0
+    pattern: str | None = None
+    needs_expected = True
+
+    def __post_init__(self) -> None:
+        if not (self.tolerance >= 0 and self.relative >= 0):
+            raise ScorerError(
+                f"tolerance is {self.tolerance} and relative {self.relative}: neither may be "
+                "below 0"
+            )
+        if self.pattern is not None:
+            _compiled(self.pattern)
+
+    def score(self, output: str, expected: Any) -> ScoreValue:
+        """Compare the two numbers."""
+        wanted = self._wanted(expected)
+        found = self._read(output)
+        if found is None:
+            return failed(f"no number in {shown(output)}")
+        is_near = math.isclose(found, wanted, rel_tol=self.relative, abs_tol=self.tolerance)
+        return PASSED if is_near else failed(f"{found:.15g} is not {wanted:.15g}")
+
+    def _wanted(self, expected: Any) -> float:
+        if isinstance(expected, str):
+            number = self._read(expected)
+            return float(expected) if number is None else number
+        if isinstance(expected, bool) or not isinstance(expected, int | float):
+            raise TypeError(f"expected is {shown(expected)}, not a number")
+        return float(expected)
+
+    def _read(self, text: str) -> float | None:
+        if self.pattern is not None:
+            match = re.search(self.pattern, text)
+            if match is None:
+                return None
+            text = match[1 if match.re.groups else 0] or ""
+        numbers = _NUMBER.findall(text)
+        return float(numbers[-1].replace(",", "")) if numbers else None
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ScorerError(f"pattern {pattern!r} is no regular expression: {error}") from error
+
+
+def _folded(value: Any, ignore_case: bool) -> Any:
+    """Return JSON data with its texts, keys included, free of case where that is ignored."""
+    if not ignore_case:
+        return value
+    if isinstance(value, str):
+        return value.casefold()
+    if isinstance(value, list):
+        return [_folded(each, True) for each in value]
+    if isinstance(value, dict):
+        return {_folded(key, True): _folded(each, True) for key, each in value.items()}
+    return value
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _as_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected is {shown(value)}, not text")
+    return value

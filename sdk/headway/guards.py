@@ -1,0 +1,69 @@
+"""The host must not notice us: what goes wrong is counted, said once a minute, never raised.
+
+A client has one guard. A *fault* is an error of ours or of what we were given; a *drop* is a
+record that is lost, with the reason. Both are in ``headway.stats()``.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from headway.values import message_of
+
+LOGGER = logging.getLogger("headway")
+_QUIET_S = 60.0
+
+
+class Guard:
+    """Keeps a client's faults and drops away from the program that it observes.
+
+    Args:
+        is_raising: raise faults instead, for tests (``HEADWAY_RAISE=1``).
+        clock_s: paces the log lines.
+    """
+
+    def __init__(
+        self, *, is_raising: bool = False, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.is_raising = is_raising
+        self.last_error: str | None = None
+        self.faults: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self._clock_s = clock_s
+        self._said_s: dict[str, float] = {}
+        # Reentrant: a garbage collection inside may run an observed generator's last lines.
+        self._lock = threading.RLock()
+
+    def catch(self, cause: str, error: BaseException) -> None:
+        """Swallow ``error``, which came up while we did ``cause``.
+
+        Raises:
+            BaseException: ``error`` itself, where the guard is told to raise.
+        """
+        if self.is_raising:
+            raise error
+        self.fault(cause, f"{cause}: {type(error).__name__}: {message_of(error)}")
+
+    def fault(self, cause: str, message: str) -> None:
+        """Count something that went wrong without a record being lost."""
+        with self._lock:
+            self.faults[cause] += 1
+        self.warn(cause, message)
+
+    def drop(self, reason: str, count: int, message: str) -> None:
+        """Count ``count`` lost records; ``message`` says why and what to do."""
+        with self._lock:
+            self.dropped[reason] += count
+        self.warn(reason, message)
+
+    def warn(self, cause: str, message: str) -> None:
+        """Log ``message``, at most once a minute for each cause."""
+        self.last_error = message
+        now_s = self._clock_s()
+        with self._lock:
+            if now_s - self._said_s.get(cause, -_QUIET_S) < _QUIET_S:
+                return
+            self._said_s[cause] = now_s
+        LOGGER.warning("%s", message)

@@ -1,0 +1,322 @@
+"""The journal: a folder of segments in which every record stands before its call returns.
+
+A process writes to one segment at a time and keeps the full ones until they are shipped. What
+another process left behind when it died is adopted. Where no file can be had (a full disk, a
+folder that cannot be written, the limit) a little memory stands in, and what that cannot hold is
+dropped, the newest first, and counted with the reason.
+"""
+
+import errno
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+from headway.guards import Guard
+from headway.identities import Identities
+from headway.segments import (
+    SEGMENT_BYTES,
+    SUFFIX,
+    Header,
+    Segment,
+    SegmentError,
+    adopt,
+    create,
+    create_in_memory,
+    largest_payload,
+)
+
+DEFAULT_LIMIT_BYTES = 512 << 20
+_SMALLEST_SEGMENT_BYTES = 64 << 10
+_MEMORY_SEGMENTS = 2
+_RETRY_S = 1.0
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process keeps its journal, and for which project; no folder means memory alone."""
+
+    folder: Path | None
+    project: str
+    limit_bytes: int = DEFAULT_LIMIT_BYTES
+
+    @property
+    def segment_bytes(self) -> int:
+        """Four segments fit under a small limit; there is no need for more than 8 MB in one."""
+        wanted = min(SEGMENT_BYTES, max(_SMALLEST_SEGMENT_BYTES, self.limit_bytes // 4))
+        return wanted & ~4095
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no new segment file: a word to count drops by, and a line to log."""
+
+    reason: str
+    message: str
+
+
+_MEMORY_FULL = Refusal("memory_full", "there is no journal, and its memory is full: call flush()")
+
+
+class Journal:
+    """The segments of this process. Any thread may append; one thread ships."""
+
+    def __init__(
+        self,
+        place: Place,
+        guard: Guard,
+        identities: Identities,
+        *,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.place = place
+        self.recorded = 0
+        self.settled = 0
+        """Records that need no more care: those that arrived and those that were dropped."""
+        self._guard = guard
+        self._identities = identities
+        self._clock_s = clock_s
+        # Reentrant: a signal or a garbage collection can run an observed function inside.
+        self._lock = threading.RLock()
+        self._active: Segment | None = None
+        self._spare: Segment | None = None
+        self._sealed: list[Segment] = []
+        self._refusal: Refusal | None = None
+        self._retry_at_s = 0.0
+        self._unreadable: set[Path] = set()
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether new records would be lost if this process were killed."""
+        return self._refusal is not None or self.place.folder is None
+
+    @property
+    def pending(self) -> int:
+        """How many records of this process wait to be shipped."""
+        return self.recorded - self.settled
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many bytes of this process's segments wait to be shipped."""
+        with self._lock:
+            return sum(segment.pending_bytes for segment in self._own())
+
+    def append(self, payload: bytes) -> None:
+        """Keep one record; when this returns it survives the death of the process."""
+        checksum = crc32(payload)
+        with self._lock:
+            self.recorded += 1
+            if self._active is not None and self._active.append(payload, checksum):
+                return
+            refusal = self._append_to_next(payload, checksum)
+        if refusal is not None:
+            self.drop(refusal.reason, refusal.message)
+
+    def drop(self, reason: str, message: str, count: int = 1) -> None:
+        """Give up records that were counted as recorded."""
+        with self._lock:
+            self.settled += count
+        self._guard.drop(reason, count, message)
+
+    def refuse(self, reason: str, message: str) -> None:
+        """Count a record that could not even be written."""
+        with self._lock:
+            self.recorded += 1
+        self.drop(reason, message)
+
+    def oldest(self) -> Segment | None:
+        """Return the first of this process's segments that has something to ship."""
+        with self._lock:
+            return next((each for each in self._own() if each.pending_bytes), None)
+
+    def acknowledge(self, segment: Segment, offset: int, count: int) -> None:
+        """Note that the collector has ``count`` more records; a file with no more to give goes."""
+        with self._lock:
+            segment.acknowledge(offset)
+            if any(segment is each for each in self._own()):
+                self.settled += count
+            if segment is not self._active and not segment.pending_bytes:
+                self._discard(segment)
+
+    def adopt(self) -> Segment | None:
+        """Return a segment that a dead process left, locked for us, or None."""
+        for path in _listed(self.place.folder):
+            if path in self._unreadable:
+                continue
+            try:
+                segment = adopt(path)
+            except (SegmentError, OSError) as error:
+                self._unreadable.add(path)
+                self._guard.fault("unreadable segment", str(error))
+                continue
+            if segment is not None and segment.pending_bytes:
+                return segment
+            if segment is not None:
+                self._discard(segment)
+        return None
+
+    def prepare(self) -> None:
+        """Have the next segment ready before it is needed; for the shipper's thread."""
+        with self._lock:
+            if not self._wants_spare():
+                return
+            self._retry_at_s = self._clock_s() + _RETRY_S
+            place = self.place
+        spare = self._make(place)
+        if spare is None:
+            return
+        spare.prefault()
+        with self._lock:
+            if place != self.place or self._spare is not None:
+                self._discard(spare)
+                return
+            self._refusal = None
+            self._spare = spare
+            if self._active is not None and self._active.path is None:
+                self._rotate()
+
+    def move(self, place: Place) -> None:
+        """Go on elsewhere, or for another project; what is written stays where it is."""
+        with self._lock:
+            if place != self.place:
+                self.place = place
+                self._refusal = None
+                self._retire()
+
+    def close(self) -> None:
+        """Leave behind only files that still have something to ship, for others to adopt."""
+        with self._lock:
+            self._retire()
+            lost = sum(each.count_pending() for each in self._sealed if each.path is None)
+            for segment in self._sealed:
+                segment.close()
+            self._sealed.clear()
+        if lost:
+            self.drop("exit", f"{lost} calls were only in memory when the process ended", lost)
+
+    def abandon(self) -> None:
+        """Let go of all files without touching them: after a fork they are the parent's."""
+        for segment in (*self._own(), self._spare):
+            if segment is not None:
+                segment.close()
+
+    def _own(self) -> list[Segment]:
+        return self._sealed if self._active is None else [*self._sealed, self._active]
+
+    def _wants_spare(self) -> bool:
+        if self.place.folder is None or self._spare is not None:
+            return False
+        if self._refusal is not None:
+            return self._clock_s() >= self._retry_at_s
+        return self._active is not None and self._active.is_half_full
+
+    def _append_to_next(self, payload: bytes, checksum: int) -> Refusal | None:
+        largest = largest_payload(self.place.segment_bytes)
+        if len(payload) > largest:
+            return Refusal(
+                "too_large",
+                f"a call of {len(payload):,} bytes was dropped, the journal takes up to "
+                f"{largest:,}: lower HEADWAY_CAPTURE_LIMIT_BYTES",
+            )
+        if self._spare is None and self._refusal is None:
+            self._spare = self._make(self.place)
+        if self._spare is None:
+            self._spare = self._make_in_memory()
+        if self._spare is None:
+            return self._refusal or _MEMORY_FULL
+        self._rotate()
+        assert self._active is not None
+        self._active.append(payload, checksum)
+        return None
+
+    def _rotate(self) -> None:
+        spare, self._spare = self._spare, None
+        self._retire()
+        self._active = spare
+
+    def _retire(self) -> None:
+        # After this there is neither an active nor a spare segment.
+        active, spare = self._active, self._spare
+        self._active = self._spare = None
+        if spare is not None:
+            self._discard(spare)
+        if active is not None:
+            active.seal()
+            self._sealed.append(active)
+            if not active.pending_bytes:
+                self._discard(active)
+
+    def _discard(self, segment: Segment) -> None:
+        if segment.is_damaged and segment.path is not None:
+            aside = segment.path.with_suffix(".damaged")
+            segment.path.rename(aside)
+            segment.close()
+            self._guard.fault(
+                "damaged segment", f"{aside} was shipped up to its damage; the rest is kept there"
+            )
+            return
+        segment.delete()
+        self._sealed = [each for each in self._sealed if each is not segment]
+
+    def _make(self, place: Place) -> Segment | None:
+        if place.folder is None:
+            return None
+        try:
+            place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            used = sum(_size(path) for path in _listed(place.folder))
+            if used + place.segment_bytes <= place.limit_bytes:
+                return create(place.folder, self._header(), place.segment_bytes)
+            refusal = Refusal(
+                "journal_full",
+                f"the journal {place.folder} holds {used:,} of {place.limit_bytes:,} bytes: "
+                "bring the collector back, or raise HEADWAY_JOURNAL_LIMIT_BYTES",
+            )
+        except OSError as error:
+            is_full = error.errno in _DISK_FULL
+            refusal = Refusal(
+                "disk_full" if is_full else "journal_unwritable",
+                f"no journal in {place.folder} ({error.strerror}): free space or set "
+                "HEADWAY_JOURNAL_DIR; until then calls are kept in a little memory",
+            )
+        if self._refusal is None:
+            self._guard.warn(refusal.reason, refusal.message)
+        self._refusal = refusal
+        return None
+
+    def _make_in_memory(self) -> Segment | None:
+        if sum(each.path is None for each in self._own()) >= _MEMORY_SEGMENTS:
+            return None
+        return create_in_memory(self._header(), self.place.segment_bytes)
+
+    def _header(self) -> Header:
+        created_ns = time.time_ns()
+        return Header(
+            segment_id=f"{created_ns:019d}-{os.getpid()}-{self._identities.span_id()[:8]}",
+            project=self.place.project,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            created_ns=created_ns,
+        )
+
+
+def _listed(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    return [folder / name for name in names if name.endswith(SUFFIX)]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        # Shipped and deleted by its owner a moment ago.
+        return 0

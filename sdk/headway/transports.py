@@ -1,0 +1,189 @@
+"""One POST to the collector, and what its answer means for the batch."""
+
+import os
+import threading
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+
+from headway._version import __version__
+from headway.errors import SettingsError
+from headway.records import BATCH_HEADER, PROJECT_HEADER, IngestAnswer
+
+_CONNECT_TIMEOUT_S = 3.0
+_READ_TIMEOUT_S = 30.0
+_LONGEST_WAIT_S = 300.0
+_GZIP_WINDOW = 31
+_REFUSED = frozenset({400, 422})
+_TOO_LARGE = 413
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some encoded records of one project; the id is the same each time they are sent."""
+
+    project: str
+    batch_id: str
+    lines: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a batch.
+
+    Args:
+        status: of HTTP; 0 where nobody answered.
+        answer: the collector's receipt; without one nothing has arrived.
+        message: for people: what is wrong and what to do.
+        code: the collector's word for a fault; empty where it was not a collector that spoke.
+        retry_after_s: how long it asked us to wait.
+    """
+
+    status: int
+    answer: IngestAnswer | None = None
+    message: str = ""
+    code: str = ""
+    retry_after_s: float = 0.0
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether fewer records at once may get through."""
+        return self.status == _TOO_LARGE
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a collector finds the content itself at fault, now and ever after."""
+        return self.status in _REFUSED and bool(self.code)
+
+
+class Transport(Protocol):
+    """Whatever can carry a batch to a collector."""
+
+    def send(self, batch: Batch) -> Reply:
+        """Send the batch and wait for the answer; every failure is a reply."""
+
+
+class HttpTransport:
+    """Batches as NDJSON over HTTP, compressed where they leave the machine.
+
+    Args:
+        url: the collector's address.
+        api_key: sent as a bearer token where given.
+
+    Raises:
+        SettingsError: the address is not an HTTP one.
+    """
+
+    def __init__(self, url: str, api_key: str | None = None) -> None:
+        host = _host_of(url)
+        self.url = url.rstrip("/")
+        self._is_compressed = not (host in ("localhost", "::1") or host.startswith("127."))
+        self._headers = {
+            "Content-Type": "application/x-ndjson",
+            "User-Agent": f"headway/{__version__}",
+        }
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._pool: Any = None
+
+    def send(self, batch: Batch) -> Reply:
+        """Send the batch and wait for the answer; every failure is a reply."""
+        urllib3 = _import_urllib3()
+        if self._pool is None:
+            self._pool = urllib3.PoolManager(
+                timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S),
+                retries=False,
+            )
+        headers = {
+            **self._headers,
+            PROJECT_HEADER: batch.project,
+            BATCH_HEADER: batch.batch_id,
+        }
+        body = b"\n".join(batch.lines)
+        if self._is_compressed:
+            headers["Content-Encoding"] = "gzip"
+            body = _gzip(body)
+        try:
+            response = self._pool.request(
+                "POST", f"{self.url}/v1/ingest", body=body, headers=headers, redirect=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            return Reply(0, message=f"no collector answers at {self.url} ({type(error).__name__})")
+        return self._read(response.status, response.data, response.headers.get("Retry-After"))
+
+    def _read(self, status: int, body: bytes, retry_after: str | None) -> Reply:
+        if status == _OK:
+            try:
+                return Reply(status, answer=msgspec.json.decode(body, type=IngestAnswer))
+            except msgspec.DecodeError:
+                return Reply(status, message=f"{self.url} is not a Headway collector")
+        message, code = f"HTTP {status}", ""
+        try:
+            refusal = msgspec.json.decode(body, type=_Refusal)
+            message, code = f"{message}, {refusal.message}", refusal.code
+        except msgspec.DecodeError:
+            pass
+        return Reply(
+            status,
+            message=f"{self.url} answered {message}",
+            code=code,
+            retry_after_s=_seconds(retry_after),
+        )
+
+
+class _Refusal(msgspec.Struct):
+    code: str
+    message: str
+
+
+def _host_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        is_usable = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        host, is_usable = None, False
+    if not host or not is_usable:
+        raise SettingsError(
+            f"the collector's address is {url!r}: give it as http://host:port (HEADWAY_URL)"
+        )
+    return host
+
+
+def _seconds(retry_after: str | None) -> float:
+    # The header may also be a date; our collectors send seconds.
+    try:
+        wait_s = float(retry_after or 0)
+    except ValueError:
+        return 0.0
+    return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
+
+
+def _gzip(body: bytes) -> bytes:
+    compressor = zlib.compressobj(level=1, wbits=_GZIP_WINDOW)
+    return compressor.compress(body) + compressor.flush()
+
+
+_importing = threading.Lock()
+
+
+def _import_urllib3() -> ModuleType:
+    # Here and not above: it costs more than the rest of headway, and the caller need not pay. A fork
+    # waits for the import, because a child would find the half-imported module locked for ever.
+    with _importing:
+        import urllib3
+
+        return urllib3
+
+
+os.register_at_fork(
+    before=_importing.acquire,
+    after_in_parent=_importing.release,
+    after_in_child=_importing.release,
+)

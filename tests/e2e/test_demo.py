@@ -1,0 +1,28 @@
+"""``headway demo --once``: the whole way, from the models' answers to two verdicts and the pages."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import run_headway
+
+
+@pytest.mark.timeout(400)
+def test_the_demo_logs_a_fortnight_and_judges_both_candidates(tmp_path: Path) -> None:
+    started = time.monotonic()
+    done = run_headway(
+        *["demo", "--once", "--collector-port", "0", "--ui-port", "0"],
+        cwd=tmp_path,
+        timeout_s=380,
+        TMPDIR=str(tmp_path),
+    )
+    words = re.sub(r"\s+", " ", done.stdout)
+
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert re.search(r"triage-v2: (improved|passed) \(exit code 0\)", words)
+    assert re.search(r"triage-v3: passed overall, regressed in kind:refund \(exit code 1\)", words)
+    assert int(re.search(r"([\d,]+) calls logged", words)[1].replace(",", "")) >= 2000  # type: ignore[index]
+    assert time.monotonic() - started < 300
