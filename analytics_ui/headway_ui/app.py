@@ -4,12 +4,17 @@ Streamlit runs this file from the top for every interaction. Pages are scripts u
 a new one is one more ``st.Page`` in its section here.
 """
 
+from pathlib import Path
+
 import streamlit as st
 
 from headway.errors import ApiError, UnreachableError
 from headway_ui import empty_states, links, queries, sidebars
 
-st.set_page_config(page_title="Headway", page_icon=":material/conversion_path:", layout="wide")
+# A Material icon here would be fetched from Google; the file comes with the package.
+LOGO, WORDMARK = (Path(__file__).with_name(name) for name in ("logo.svg", "wordmark.svg"))
+
+st.set_page_config(page_title="Headway", page_icon=LOGO, layout="wide", initial_sidebar_state=310)
 
 page = st.navigation(
     {
@@ -22,10 +27,14 @@ page = st.navigation(
         ],
         "Models": [
             st.Page(links.EVALS, title="Evals", icon=":material/balance:", url_path="evals"),
+            st.Page(
+                links.COMPARISON, title="Comparison", url_path="comparison", visibility="hidden"
+            ),
+            st.Page(links.RUN, title="Run", url_path="run", visibility="hidden"),
         ],
     }
 )
-st.logo(":material/conversion_path:", size="large")
+st.logo(WORDMARK, size="large", icon_image=LOGO)
 
 try:
     sidebars.draw(queries.health(), queries.projects())

@@ -58,6 +58,11 @@ def figure(one: Figure, versus: str) -> None:
         links.draw(one.link, f":small[{one.link_label}]", ":material/arrow_forward:")
 
 
+def fact(label: str, value: str) -> None:
+    """Draw a small figure under its label, for a row of several."""
+    st.markdown(f":small[:gray[{plain(label)}]]  \n**{plain(value)}**", width="content")
+
+
 def chart(
     title: str,
     takeaway: str,
@@ -66,7 +71,7 @@ def chart(
     key: str,
     *,
     value_name: str,
-    on_pick: Callable[[dict[str, Any]], links.Link] | None = None,
+    on_pick: Callable[[dict[str, Any]], links.Link],
 ) -> None:
     """Draw a chart as a card.
 
@@ -97,13 +102,10 @@ def chart(
             _table(points, value_name, title)
             return
         event = st.altair_chart(
-            drawn,
-            key=f"{key}_chart",
-            on_select="rerun" if on_pick else "ignore",
-            alt=f"{title}. {takeaway}",
+            drawn, key=f"{key}_chart", on_select="rerun", alt=f"{title}. {takeaway}"
         )
-        picked = event.get("selection", {}).get(PICK) if on_pick else None
-        if on_pick and picked:
+        picked = event["selection"].get(PICK)
+        if picked:
             links.follow(on_pick(picked[0]))
 
 
@@ -114,11 +116,3 @@ def _table(points: Sequence[Point], value_name: str, title: str) -> None:
         if point["value"] is not None
     ]
     st.dataframe(rows, hide_index=True, height=280, alt=f"{title} as a table")
-
-
-def picked_row(event: Any) -> int | None:
-    """Return the row of a table on which somebody clicked, by its box or by any of its cells."""
-    selection = event["selection"]
-    if selection["rows"]:
-        return int(selection["rows"][0])
-    return int(selection["cells"][0][0]) if selection["cells"] else None

@@ -5,44 +5,43 @@ chart of a page, a bar is as wide as its bucket, a gap is a gap. Colours and fon
 theme. Marks carry the selection ``pick``, which a page turns into a link to the rows behind it.
 """
 
-import json
-from collections.abc import Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import altair as alt
 
 from headway_ui.buckets import Point
+from headway_ui.formats import from_milliseconds, moment
 
 PICK = "pick"
-HEIGHT = 240
+HEIGHT = 280
+NUMBER = "format(datum.value, '~s')"
+PERCENT = "format(datum.value, '.0%')"
+SECONDS = "format(datum.value / 1000, '~g') + ' s'"
+_BAR_WIDTH = 0.9
 
 
-def stacked_bars(points: Sequence[Point], series: Sequence[str], title: str) -> alt.Chart:
+def stacked_bars(points: Sequence[Point], series: Sequence[str]) -> alt.Chart:
     """Return a bar a bucket, stacked by series: how much, and of what.
 
     Args:
         points: one value of each series in each bucket.
-        series: the order of the colours and of the legend.
-        title: what the height means, with its unit.
+        series: the order from the floor up, and that of the colours.
     """
-    return _bars(points, series).encode(
-        y=alt.Y("value:Q", title=title, stack="zero", axis=alt.Axis(tickCount=4, format="~s"))
-    )
+    return _bars(_stack(points, series, is_share=False), series, NUMBER)
 
 
 def shares(points: Sequence[Point], series: Sequence[str]) -> alt.Chart:
     """Return a full bar a bucket, cut by the share of each series: what the mix is made of."""
-    return _bars(points, series).encode(
-        y=alt.Y("value:Q", title="Share", stack="normalize", axis=alt.Axis(tickCount=4, format="%"))
-    )
+    return _bars(_stack(points, series, is_share=True), series, PERCENT)
 
 
 def lines(
     points: Sequence[Point],
     series: Sequence[str],
-    title: str,
     *,
-    axis_format: str = "~s",
+    labels: str = NUMBER,
     limits: tuple[float, float] | None = None,
 ) -> alt.LayerChart:
     """Return a line a series, broken where a value is missing.
@@ -50,45 +49,79 @@ def lines(
     Args:
         points: with gaps filled by empty points.
         series: the order of the colours and of the legend.
-        title: what the height means, with its unit.
-        axis_format: of the numbers along the left.
+        labels: how the numbers along the left read, as a Vega expression.
         limits: the ends of the left axis; without them it begins at zero.
     """
     scale = alt.Scale(domain=list(limits)) if limits else alt.Scale(zero=True)
-    base = _chart(points).encode(
+    axis = alt.Axis(tickCount=4, labelExpr=labels)
+    base = of_rows(points).encode(
         x=_time_axis(),
-        y=alt.Y(
-            "value:Q", title=title, scale=scale, axis=alt.Axis(tickCount=4, format=axis_format)
-        ),
+        y=alt.Y("value:Q", title=None, scale=scale, axis=axis),
         color=_colour(series),
     )
-    dots = base.mark_point(filled=True, size=36, opacity=1).encode(tooltip=_tooltip())
-    return alt.layer(
-        base.mark_line(strokeWidth=2, interpolate="monotone"), dots.add_params(_pick())
-    ).properties(height=HEIGHT)
+    # Shapes tell the series apart for those who cannot tell the colours.
+    dots = base.mark_point(filled=True, size=40, opacity=1).encode(
+        shape=alt.Shape("series:N", scale=alt.Scale(domain=list(series)), legend=_legend(series)),
+        tooltip=_tooltip(),
+    )
+    line = base.mark_line(strokeWidth=2)
+    return layered([line, dots.add_params(_pick())]).properties(height=HEIGHT)
 
 
-def _bars(points: Sequence[Point], series: Sequence[str]) -> alt.Chart:
-    # Stacking follows the order of the legend, so the largest series rests on the floor.
-    return (
-        _chart(points)
-        .mark_bar(binSpacing=1)
+def of_rows(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    """Return an empty chart over the rows, which travel inside the specification."""
+    data = alt.Data(values=[dict(row) for row in rows])  # type: ignore[no-untyped-call]
+    return alt.Chart(data)
+
+
+def layered(charts: Sequence[alt.Chart]) -> alt.LayerChart:
+    """Return the charts on top of one another."""
+    # Altair's type also allows for a facet, which only layers of facets make.
+    return cast(alt.LayerChart, alt.layer(*charts))
+
+
+def _bars(rows: Sequence[Mapping[str, Any]], series: Sequence[str], labels: str) -> alt.Chart:
+    chart = (
+        of_rows(rows)
+        .mark_rect()
         .encode(
             x=_time_axis(),
-            x2="end:T",
+            x2="edge:T",
+            y=alt.Y("low:Q", title=None, axis=alt.Axis(tickCount=4, labelExpr=labels)),
+            y2="high:Q",
             color=_colour(series),
-            order=alt.Order("rank:Q"),
-            tooltip=_tooltip(),
+            tooltip=[*_tooltip(), alt.Tooltip("share:Q", title="Share", format=".1%")],
         )
-        .transform_calculate(rank=f"indexof({json.dumps(list(series))}, datum.series)")
         .add_params(_pick())
         .properties(height=HEIGHT)
     )
+    return cast(alt.Chart, chart)
 
 
-def _chart(points: Sequence[Point]) -> alt.Chart:
-    values: list[dict[str, Any]] = [dict(point) for point in points]
-    return alt.Chart(alt.Data(values=values))
+def _stack(
+    points: Sequence[Point], series: Sequence[str], *, is_share: bool
+) -> list[dict[str, Any]]:
+    # Vega-Lite stacks bars only where time is cut into bands; ours are as wide as their bucket.
+    rank = {name: number for number, name in enumerate(series)}
+    totals: dict[str, float] = defaultdict(float)
+    for point in points:
+        totals[point["time"]] += point["value"] or 0
+    floor: dict[str, float] = defaultdict(float)
+    rows = []
+    for point in sorted(points, key=lambda point: rank.get(point["series"], len(rank))):
+        at, total = point["time"], totals[point["time"]]
+        share = (point["value"] or 0) / total if total else 0.0
+        low = floor[at]
+        floor[at] += share if is_share else point["value"] or 0
+        rows.append(
+            {**point, "low": low, "high": floor[at], "share": share, "edge": _bar_end(point)}
+        )
+    return rows
+
+
+def _bar_end(point: Point) -> str:
+    start, end = (moment(point["time"]).timestamp(), moment(point["end"]).timestamp())
+    return from_milliseconds((start + (end - start) * _BAR_WIDTH) * 1000)
 
 
 def _time_axis() -> alt.X:
@@ -101,13 +134,14 @@ def _time_axis() -> alt.X:
 
 
 def _colour(series: Sequence[str]) -> alt.Color:
+    return alt.Color("series:N", scale=alt.Scale(domain=list(series)), legend=_legend(series))
+
+
+def _legend(series: Sequence[str]) -> alt.Legend | None:
     # One series needs no legend: the card's title has named it already.
-    legend = alt.Legend(title=None, orient="bottom", labelLimit=220, columns=4)
-    return alt.Color(
-        "series:N",
-        scale=alt.Scale(domain=list(series)),
-        legend=legend if len(series) > 1 else None,
-    )
+    if len(series) < 2:
+        return None
+    return alt.Legend(title=None, orient="top", labelLimit=200, columns=4, padding=0)
 
 
 def _tooltip() -> list[alt.Tooltip]:

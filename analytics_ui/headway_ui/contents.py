@@ -11,9 +11,10 @@ from typing import Any
 
 import streamlit as st
 
-from headway_ui.formats import count
+from headway_ui.formats import count, shorten
 
 MOST_CHARACTERS = 20_000
+_PREVIEW = 200
 _AVATARS = {
     "user": ":material/person:",
     "human": ":material/person:",
@@ -100,6 +101,22 @@ def draw(value: Any, key: str) -> None:
         _draw_leaf(content, key)
 
 
+def preview(text: str | None) -> str:
+    """Return one line for a table, made of the first characters of a logged value.
+
+    The one argument of a function, or the last message of a chat, stands for the whole.
+    """
+    try:
+        content = read(json.loads(text or ""))
+    except ValueError:
+        return shorten(text or "", _PREVIEW)
+    if isinstance(content, Chat):
+        return shorten(content.messages[-1].text, _PREVIEW)
+    if isinstance(content, Fields) and len(content.parts) == 1:
+        return shorten(next(iter(content.parts.values())).text, _PREVIEW)
+    return shorten(content.text if isinstance(content, Text) else text or "", _PREVIEW)
+
+
 def as_text(value: Any) -> str:
     """Return a logged value as one text, for a table or a comparison."""
     if isinstance(value, str):
@@ -154,9 +171,7 @@ def _pretty(value: Any) -> str:
 
 
 def _draw_leaf(part: Text | Structure, key: str) -> None:
-    if isinstance(part, Text):
-        _draw_text(part.text, key)
-    elif len(part.text) > MOST_CHARACTERS:
+    if isinstance(part, Text) or len(part.text) > MOST_CHARACTERS:
         _draw_text(part.text, key)
     else:
         st.code(part.text, "json", wrap_lines=True)

@@ -83,7 +83,8 @@ def no_evals(url: str) -> None:
 
 def not_found(noun: str, identity: str) -> None:
     """Say that a link leads to something that is not there."""
-    st.warning(
-        f"There is no {noun} {plain(identity)}. It may have been erased, or the link may be cut.",
-        icon=":material/search_off:",
-    )
+    if identity:
+        words = f"There is no {noun} {plain(identity)}. It was erased, or the link is cut."
+    else:
+        words = f"The link names no {noun}. Choose one from the list."
+    st.warning(words, icon=":material/search_off:")

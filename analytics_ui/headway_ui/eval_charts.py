@@ -10,9 +10,13 @@ from typing import Any
 import altair as alt
 
 from headway_ui import verdicts
+from headway_ui.charts import layered, of_rows
 from headway_ui.formats import count
 
+# A chart in Streamlit is as high as it says with its axis, not without.
 _ROW_HEIGHT = 30
+_AXIS_HEIGHT = 60
+_SIGNED = "datum.value ? format(datum.value, '+.1~f') : '0'"
 # The theme's own colours in both modes: Okabe and Ito's, in the order of the verdicts.
 _COLOURS = {
     "passed": "#009E73",
@@ -57,7 +61,7 @@ def forest(rows: Sequence[Mapping[str, Any]], margin: float) -> alt.LayerChart:
     edge = -margin * 100
     low, high = _limits(values, edge)
     scale = alt.Scale(domain=[low, high], nice=False)
-    axis = alt.Axis(format="+~g", grid=False, tickCount=7)
+    axis = alt.Axis(labelExpr=_SIGNED, grid=False, tickCount=7)
     title = "Candidate minus baseline, in percentage points"
     names = list(_COLOURS)
     colour = alt.Color(
@@ -70,32 +74,31 @@ def forest(rows: Sequence[Mapping[str, Any]], margin: float) -> alt.LayerChart:
         scale=alt.Scale(domain=names, range=[_SHAPES[name] for name in names]),
         legend=None,
     )
-    base = alt.Chart(alt.Data(values=values)).encode(
+    base = of_rows(values).encode(
         y=alt.Y(
             "label:N",
             title=None,
             sort=[row["label"] for row in values],
-            axis=alt.Axis(labelLimit=260, ticks=False, domain=False),
+            axis=alt.Axis(labelLimit=260, labelOverlap=False, ticks=False, domain=False),
         ),
         color=colour,
         tooltip=_tooltip(),
     )
+    too_bad = of_rows([{"from": low, "to": edge}]).encode(x="from:Q", x2="to:Q")
     layers = [
-        _mark_at({"at": low, "to": edge}).mark_rect(color=_COLOURS["regressed"], opacity=0.09),
-        _mark_at({"at": 0.0, "to": 0.0}).mark_rule(color="#8A949E"),
-        _mark_at({"at": edge, "to": edge}).mark_rule(
-            color=_COLOURS["regressed"], strokeDash=[4, 4]
-        ),
+        too_bad.mark_rect(color=_COLOURS["regressed"], opacity=0.1),
+        _upright(0.0).mark_rule(color=_COLOURS["inconclusive"]),
+        _upright(edge).mark_rule(color=_COLOURS["regressed"], strokeDash=[4, 4]),
         base.mark_rule(strokeWidth=3).encode(
             x=alt.X("lower:Q", scale=scale, axis=axis, title=title), x2="upper:Q"
         ),
         base.mark_point(filled=True, size=110, opacity=1).encode(x="difference:Q", shape=shape),
     ]
-    return alt.layer(*layers).properties(height=_ROW_HEIGHT * len(values))
+    return layered(layers).properties(height=_ROW_HEIGHT * len(values) + _AXIS_HEIGHT)
 
 
-def _mark_at(place: Mapping[str, float]) -> alt.Chart:
-    return alt.Chart(alt.Data(values=[dict(place)])).encode(x="at:Q", x2="to:Q")
+def _upright(at: float) -> alt.Chart:
+    return of_rows([{"at": at}]).encode(x="at:Q")
 
 
 def _limits(rows: Sequence[Mapping[str, Any]], edge: float) -> list[float]:

@@ -30,6 +30,8 @@ SECONDARY = {
     "provider": "Provider",
 }
 FIELDS = (*PRIMARY, *SECONDARY)
+# Where a page finds the filters that the list was last narrowed by, in words of its URL.
+LAST = "traces_filters"
 _FROM, _UNTIL = "from", "until"
 
 Facets = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -42,7 +44,7 @@ def draw(facets: Facets) -> dict[str, Any]:
         facets: the values to choose from; others may be typed.
     """
     chosen: dict[str, Any] = {}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         shown = st.segmented_control(
             "Show",
             [ROOTS, EVERYTHING],
@@ -59,6 +61,8 @@ def draw(facets: Facets) -> dict[str, Any]:
             icon=":material/search:",
             placeholder="any text, any language",
         )
+    with st.grid(4, min_column_width=150, gap="small"):
+        chosen |= {field: _choose(field, label, facets) for field, label in PRIMARY.items()}
         chosen["min_duration_ms"] = st.number_input(
             "Took at least (ms)",
             min_value=0.0,
@@ -67,16 +71,18 @@ def draw(facets: Facets) -> dict[str, Any]:
             format="%.0f",
             key="min_duration_ms",
             bind="query-params",
-            width=180,
+            placeholder="any",
         )
-    with st.grid(len(PRIMARY), min_column_width=130, gap="small"):
-        chosen |= {field: _choose(field, label, facets) for field, label in PRIMARY.items()}
-    with st.expander("More filters", expanded=_is_any_linked(SECONDARY)):
-        with st.grid(len(SECONDARY), min_column_width=130, gap="small"):
-            chosen |= {field: _choose(field, label, facets) for field, label in SECONDARY.items()}
+    more = st.expander("More filters", expanded=_is_any_linked(SECONDARY))
+    with more, st.grid(len(SECONDARY), min_column_width=130, gap="small"):
+        chosen |= {field: _choose(field, label, facets) for field, label in SECONDARY.items()}
     if shown == ROOTS:
         chosen["is_root"] = True
-    return {field: value for field, value in chosen.items() if value} | _draw_period()
+    narrowed = {field: value for field, value in chosen.items() if value}
+    period = _draw_period()
+    st.session_state[LAST] = narrowed | period
+    in_api = {"start": period[_FROM], "end": period[_UNTIL]} if period else {}
+    return narrowed | in_api
 
 
 def _choose(field: str, label: str, facets: Facets) -> list[str]:
@@ -112,4 +118,4 @@ def _draw_period() -> dict[str, str]:
         if st.button("Whole window", icon=":material/close:", type="tertiary"):
             del st.query_params[_FROM], st.query_params[_UNTIL]
             st.rerun()
-    return {"start": start, "end": end}
+    return {_FROM: start, _UNTIL: end}

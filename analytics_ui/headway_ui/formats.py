@@ -28,7 +28,7 @@ def compact(number: float | None) -> str:
 
 
 def duration(milliseconds: float | None) -> str:
-    """Return a duration with a unit that fits: ``0.4 ms``, ``412 ms``, ``1.25 s``, ``2 min 5 s``."""
+    """Return a duration with a unit that fits: ``0.4 ms``, ``1.25 s``, ``2 min 5 s``."""
     if milliseconds is None:
         return MISSING
     if milliseconds < 10:
@@ -56,11 +56,11 @@ def money(dollars: float | None) -> str:
         return f"${dollars:,.0f}"
     if size >= 0.1 or size == 0:
         return f"${dollars:.2f}"
-    return f"${dollars:.2g}" if size >= 0.0001 else f"${dollars:.1e}"
+    return f"${dollars:.2g}" if size >= 0.0001 else "< $0.0001"
 
 
 def share(fraction: float | None) -> str:
-    """Return a fraction as a percentage: ``0.3 %``, ``42 %``; never rounds something to nothing."""
+    """Return a fraction as a percentage: ``42.0 %``; never rounds something to nothing or all."""
     if fraction is None:
         return MISSING
     percent = fraction * 100
@@ -68,7 +68,7 @@ def share(fraction: float | None) -> str:
         return "< 0.1 %"
     if 99.9 < percent < 100:
         return "> 99.9 %"
-    return f"{percent:.1f} %" if abs(percent) < 10 or abs(percent) > 90 else f"{percent:.0f} %"
+    return f"{percent:.0f} %" if percent in (0, 100) else f"{percent:.1f} %"
 
 
 def points(fraction: float | None, *, signed: bool = True) -> str:

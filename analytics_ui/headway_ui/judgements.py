@@ -30,13 +30,13 @@ def draw(project: str, span: Mapping[str, Any], scores: Sequence[Mapping[str, An
 
 def _form(project: str, span: Mapping[str, Any]) -> None:
     span_id = span["span_id"]
-    with st.form(f"judge_{span_id}", border=False, clear_on_submit=True):
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            thumbs = st.feedback("thumbs", key=f"thumbs_{span_id}")
-            comment = st.text_input(
-                "Your judgement", placeholder="why (optional)", key=f"comment_{span_id}"
-            )
-            is_sent = st.form_submit_button("Save", icon=":material/rate_review:")
+    form = st.form(f"judge_{span_id}", border=False, clear_on_submit=True)
+    with form, st.container(horizontal=True, vertical_alignment="bottom"):
+        thumbs = st.feedback("thumbs", key=f"thumbs_{span_id}")
+        comment = st.text_input(
+            "Your judgement", placeholder="why (optional)", key=f"comment_{span_id}"
+        )
+        is_sent = st.form_submit_button("Save", icon=":material/rate_review:")
     if not is_sent:
         return
     if thumbs is None:

@@ -2,7 +2,8 @@
 
     /traces?project=support-bot&range=24h&status=error
     /trace?trace_id=0199…&span_id=1f…
-    /evals?comparison=…        /evals?run=…
+    /comparison?comparison=…
+    /run?run=…
 
 The names of a filter in a URL are the names of the collector's span filters.
 """
@@ -18,6 +19,8 @@ OVERVIEW = "views/overview.py"
 TRACES = "views/traces.py"
 TRACE = "views/trace_detail.py"
 EVALS = "views/evals.py"
+COMPARISON = "views/comparison_detail.py"
+RUN = "views/run_detail.py"
 
 Value = str | Sequence[str]
 
@@ -55,12 +58,12 @@ def to_trace(scope: Scope, trace_id: str, span_id: str | None = None) -> Link:
 
 def to_comparison(scope: Scope, comparison_id: str) -> Link:
     """Return the page of a comparison."""
-    return Link(EVALS, {**scope.query, "comparison": comparison_id})
+    return Link(COMPARISON, {**scope.query, "comparison": comparison_id})
 
 
 def to_run(scope: Scope, run_id: str) -> Link:
     """Return the page of a run."""
-    return Link(EVALS, {**scope.query, "run": run_id})
+    return Link(RUN, {**scope.query, "run": run_id})
 
 
 def to_evals(scope: Scope) -> Link:

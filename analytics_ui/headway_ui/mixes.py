@@ -79,10 +79,10 @@ def _families(tags: Iterable[str]) -> list[Dimension]:
         family, colon, _ = tag.partition(":")
         if colon:
             members[family] = members.get(family, 0) + 1
+    # The family with the most members says the most, and is the one that a page opens with.
+    ranked = sorted(members, key=lambda family: -members[family])
     return [
-        Dimension(f"tag {family}", "tag", f"{family}:")
-        for family, count in members.items()
-        if count > 1
+        Dimension(f"tag {family}", "tag", f"{family}:") for family in ranked if members[family] > 1
     ]
 
 

@@ -24,7 +24,7 @@ def volume(scope: Scope, only: Filters, noun: str) -> None:
     cards.chart(
         f"{noun.capitalize()}s per {scope.bucket}, by model",
         takeaways.of_volume(points, noun),
-        charts.stacked_bars(points, buckets.largest(folded, MODEL, "count"), f"{noun}s"),
+        charts.stacked_bars(points, buckets.largest(folded, MODEL, "count")),
         points,
         "volume",
         value_name=f"{noun.capitalize()}s",
@@ -74,8 +74,7 @@ def quality(scope: Scope, only: Filters, name: str, by_model: Sequence[Mapping[s
         charts.lines(
             filled,
             series,
-            name,
-            axis_format="%" if is_rate else "~g",
+            labels=charts.PERCENT if is_rate else charts.NUMBER,
             limits=(0, 1) if is_rate else None,
         ),
         points,
@@ -94,11 +93,12 @@ def latency(scope: Scope, only: Filters, trend: Sequence[Mapping[str, Any]]) -> 
             trend, measure, scope.bucket, formats.duration, series=series
         )
     ]
-    in_seconds = [{**p, "value": p["value"] / 1000 if p["value"] else p["value"]} for p in points]
     cards.chart(
         "How long calls take",
         takeaways.of_latency(points),
-        charts.lines(buckets.with_gaps(in_seconds, scope.bucket), ["p50", "p95"], "seconds"),
+        charts.lines(
+            buckets.with_gaps(points, scope.bucket), ["p50", "p95"], labels=charts.SECONDS
+        ),
         points,
         "latency",
         value_name="Duration",
@@ -119,7 +119,7 @@ def errors(scope: Scope, only: Filters, totals: Mapping[str, Any]) -> None:
     cards.chart(
         f"Errors per {scope.bucket}, by type",
         takeaways.of_errors(points, totals["errors"] or 0, totals["count"]),
-        charts.stacked_bars(points, buckets.largest(folded, "error_type", "count"), "errors"),
+        charts.stacked_bars(points, buckets.largest(folded, "error_type", "count")),
         points,
         "errors",
         value_name="Errors",

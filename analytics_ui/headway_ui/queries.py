@@ -48,12 +48,12 @@ def address() -> Address:
 
 def health() -> dict[str, Any]:
     """Return the collector's version and label."""
-    return _get("/healthz", {})
+    return dict(_get("/healthz", {}))
 
 
 def projects() -> list[dict[str, Any]]:
     """Return every project with the extent of its spans."""
-    return _get("/v1/projects", {})["projects"]
+    return list(_get("/v1/projects", {})["projects"])
 
 
 def metrics(
@@ -61,7 +61,7 @@ def metrics(
 ) -> list[dict[str, Any]]:
     """Return the measures by the dimensions, one row a bucket and value."""
     query = {**filters, "measure": list(measures), "by": list(by), "bucket": bucket}
-    return _get("/v1/metrics", query)["rows"]
+    return list(_get("/v1/metrics", query)["rows"])
 
 
 def totals(filters: Filters, measures: Sequence[str]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def totals(filters: Filters, measures: Sequence[str]) -> dict[str, Any]:
 
 def facets(filters: Filters, fields: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Return the commonest values of each field, with their counts."""
-    return _get("/v1/facets", {**filters, "field": list(fields)})["facets"]
+    return dict(_get("/v1/facets", {**filters, "field": list(fields)})["facets"])
 
 
 def spans(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page:
@@ -161,9 +161,9 @@ def _get(path: str, query: Mapping[str, Any], *, slow: bool = False) -> Any:
     return read(at.url, at.api_key, path, frozen)
 
 
-def _get_or_none(path: str) -> Any:
+def _get_or_none(path: str) -> dict[str, Any] | None:
     try:
-        return _get(path, {})
+        return dict(_get(path, {}))
     except ApiError as error:
         if error.status == 404:
             return None

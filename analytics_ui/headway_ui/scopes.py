@@ -34,7 +34,7 @@ WINDOWS = {
         Window("all", "all time", None),
     )
 }
-DEFAULT_WINDOW = "7d"
+DEFAULT_WINDOW = "30d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Scope:
 
     @property
     def bucket(self) -> Bucket:
-        """The bucket that cuts the data in this window into some ten to two hundred pieces."""
+        """The bucket that cuts the data in this window into some ten to a hundred pieces."""
         if self.first_time is None or self.last_time is None:
             return "hour"
         start = self.first_time
@@ -100,9 +100,9 @@ def choose_bucket(extent: timedelta) -> Bucket:
     """Return the bucket for a chart that spans ``extent``."""
     if extent <= timedelta(hours=2):
         return "minute"
-    if extent <= timedelta(days=8):
+    if extent <= timedelta(days=3):
         return "hour"
-    return "day" if extent <= timedelta(days=180) else "week"
+    return "day" if extent <= timedelta(days=120) else "week"
 
 
 def make_scope(

@@ -38,7 +38,7 @@ def draw(health: Mapping[str, Any], projects: Sequence[Mapping[str, Any]]) -> No
             required=True,
             key="range",
             bind="query-params",
-            width="stretch",
+            wrap=False,
         )
         st.caption("All times are UTC.")
         _connection(health)
@@ -59,7 +59,7 @@ def _connection(health: Mapping[str, Any]) -> None:
         if health.get("label"):
             st.badge(plain(health["label"]), icon=":material/science:", color="orange")
         st.badge("Connected", icon=":material/check_circle:", color="green")
-        st.caption(f"{plain(queries.address().url)}  \nCollector {plain(health['version'])}")
+        st.caption(f"`{queries.address().url}`  \nCollector {plain(health['version'])}")
         if st.button("Refresh", icon=":material/refresh:", type="tertiary"):
             queries.forget()
             st.rerun()

@@ -42,7 +42,7 @@ def build_rows(spans: Sequence[Span]) -> list[TreeRow]:
     roots = []
     for span in ordered:
         parent = span.get("parent_span_id")
-        if parent in known and parent != span["span_id"]:
+        if parent is not None and parent in known and parent != span["span_id"]:
             children[parent].append(span)
         else:
             roots.append(span)

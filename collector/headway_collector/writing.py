@@ -9,16 +9,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import duckdb
 
 from headway.records import IngestAnswer
-from headway_collector.errors import QueueFullError, StoreUnavailableError
+from headway_collector.errors import QueueFullError, RequestError, StoreUnavailableError
 from headway_collector.store.connections import Store
 from headway_collector.store.writes import Batch, append_batches
 
@@ -34,7 +34,6 @@ class Limits:
 
     Args:
         queued: batches and tasks that may wait.
-        request_bytes: bytes of all requests between their arrival and their answer.
         group_rows: rows in one commit; the batch that crosses it is still taken.
         checkpoint_rows: rows between checkpoints, under one row group of the store: past it a
             checkpoint costs three times as much.
@@ -44,7 +43,6 @@ class Limits:
     """
 
     queued: int = 4096
-    request_bytes: int = 256 * 1024 * 1024
     group_rows: int = 10_000
     checkpoint_rows: int = 20_000
     checkpoint_bytes: int = 128 * 1024 * 1024
@@ -86,7 +84,6 @@ class Writer:
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._is_closing = False
-        self._held_bytes = 0
         self._fault: str | None = None
         self._rows_since_checkpoint = 0
         self._bytes_since_checkpoint = 0
@@ -115,26 +112,7 @@ class Writer:
             return "the queue is full"
         return None
 
-    @contextmanager
-    def hold(self, size_bytes: int) -> Iterator[None]:
-        """Count a request's bytes against the limit until the block ends.
-
-        Raises:
-            QueueFullError: other requests hold too much.
-        """
-        with self._changed:
-            is_over = self._held_bytes + size_bytes > self._limits.request_bytes
-            # A request larger than the limit by itself must still get through when alone.
-            if is_over and self._held_bytes:
-                raise QueueFullError(f"{self._held_bytes} bytes of requests wait: try again later")
-            self._held_bytes += size_bytes
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._held_bytes -= size_bytes
-
-    def append(self, batch: Batch, size_bytes: int) -> "Future[IngestAnswer]":
+    def append(self, batch: Batch, size_bytes: int = 0) -> "Future[IngestAnswer]":
         """Queue a batch; the future is done when it is on disk.
 
         Raises:
@@ -212,7 +190,8 @@ class Writer:
             _fail(group, error)
         except Exception as error:  # the thread must outlive every fault of a batch
             if len(group) == 1:
-                _log.error("a batch cannot be stored", exc_info=error)
+                if not isinstance(error, RequestError):
+                    _log.error("a batch cannot be stored", exc_info=error)
                 _fail(group, error)
             else:
                 for job in group:

@@ -4,12 +4,12 @@ Values are JSON's: text, numbers, true, false, null, lists and mappings with tex
 read by the rules of YAML 1.2, where ``yes``, ``no``, ``12:30`` and ``2026-11-22`` are text.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import yaml
 
 from headway_evals.errors import SuiteError
@@ -91,8 +91,8 @@ def parse_jsonl(text: str, path: str, faults: Faults) -> MarkedList:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+            value = msgspec.json.decode(line)
+        except (msgspec.DecodeError, RecursionError) as error:
             faults.add(path, number, f"not JSON: {error}")
             continue
         items.append(_marked(value, number))

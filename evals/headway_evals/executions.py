@@ -4,12 +4,13 @@ import platform
 import re
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from headway._version import __version__
 from headway_evals.errors import ModelError
@@ -48,16 +49,15 @@ def execute(
     """
     chosen = suite.cases if cases is None else tuple(cases)
     requests = [make_request(suite, case) for case in chosen]
-    writer = RunWriter(folder)
     started_at = now()
     results: dict[int, Result] = {}
+    with closing(RunWriter(folder)) as writer:
 
-    def on_progress(index: int, completion: Completion) -> None:
-        results[index] = score_case(chosen[index], completion)
-        writer.add(results[index])
-        on_result(results[index])
+        def on_progress(index: int, completion: Completion) -> None:
+            results[index] = score_case(chosen[index], completion)
+            writer.add(results[index])
+            on_result(results[index])
 
-    try:
         model.generate(requests, on_progress)
         ordered = tuple(results[index] for index in range(len(chosen)))
         _require_answers(model, ordered)
@@ -71,8 +71,6 @@ def execute(
             settings=settings or {},
         )
         writer.finish(run)
-    finally:
-        writer.close()
     return RunRecord(run, ordered, folder)
 
 
@@ -154,12 +152,17 @@ def summarise(
     )
 
 
-def new_run_id(
-    suite: str, model: str, now: datetime, *, token: Callable[[], str] = lambda: secrets.token_hex(2)
-) -> str:
-    """Return an id that sorts by time and reads well as the name of a folder."""
+def new_run_id(suite: str, model: str, now: datetime, token: str | None = None) -> str:
+    """Return an id that sorts by time and reads well as the name of a folder.
+
+    Args:
+        suite: the suite's name.
+        model: the model's name.
+        now: when the run starts.
+        token: what tells runs of one second apart; None draws one.
+    """
     words = re.sub(r"[^A-Za-z0-9._+-]+", "-", f"{suite}-{model}")[:80].strip("-.")
-    return f"{now:%Y%m%dT%H%M%SZ}-{words}-{token()}"
+    return f"{now:%Y%m%dT%H%M%SZ}-{words}-{token or secrets.token_hex(2)}"
 
 
 def _require_answers(model: Model, results: Sequence[Result]) -> None:
@@ -174,9 +177,7 @@ def _summaries(results: Sequence[Result]) -> dict[str, ScoreSummary]:
     for result in results:
         for name, score in result.scores.items():
             values.setdefault(name, []).append(score.value)
-    return {
-        name: ScoreSummary(float(np.mean(each)), len(each)) for name, each in values.items()
-    }
+    return {name: ScoreSummary(fmean(each), len(each)) for name, each in values.items()}
 
 
 def _rfc3339(time: datetime) -> str:

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from headway_evals.errors import RunError
 from headway_measures.scores import ScoreValue
+
+T = TypeVar("T")
 
 DEFAULT_FOLDER = ".headway/runs"
 RUN_FILE = "run.json"
@@ -79,7 +81,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run with its results, in the suite's order, and where it lies."""
+    """A run with its results, and where it lies."""
 
     run: Run
     results: tuple[Result, ...]
@@ -163,7 +165,7 @@ def _results(path: Path) -> Iterator[Result]:
         yield _decode(f"{path}:{number}", line, Result)
 
 
-def _decode[T](place: object, content: bytes, kind: type[T]) -> T:
+def _decode(place: object, content: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.DecodeError as error:

@@ -63,6 +63,19 @@ class Refusal:
 _MEMORY_FULL = Refusal("memory_full", "there is no journal, and its memory is full: call flush()")
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a process had written at some moment."""
+
+    segment: Segment | None
+    end: int
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether all that was written by then is acknowledged."""
+        return self.segment is None or self.segment.acknowledged >= self.end
+
+
 class Journal:
     """The segments of this process. Any thread may append; one thread ships."""
 
@@ -88,7 +101,7 @@ class Journal:
         self._sealed: list[Segment] = []
         self._refusal: Refusal | None = None
         self._retry_at_s = 0.0
-        self._unreadable: set[Path] = set()
+        self._left: set[Path] = set()
 
     @property
     def is_in_memory(self) -> bool:
@@ -134,6 +147,12 @@ class Journal:
         with self._lock:
             return next((each for each in self._own() if each.pending_bytes), None)
 
+    def mark(self) -> Mark:
+        """Return how far this process has written; its segments are shipped in order."""
+        with self._lock:
+            own = [each for each in self._own() if each.pending_bytes]
+            return Mark(own[-1], own[-1].end) if own else Mark(None, 0)
+
     def acknowledge(self, segment: Segment, offset: int, count: int) -> None:
         """Note that the collector has ``count`` more records; a file with no more to give goes."""
         with self._lock:
@@ -146,12 +165,12 @@ class Journal:
     def adopt(self) -> Segment | None:
         """Return a segment that a dead process left, locked for us, or None."""
         for path in _listed(self.place.folder):
-            if path in self._unreadable:
+            if path in self._left:
                 continue
             try:
                 segment = adopt(path)
             except (SegmentError, OSError) as error:
-                self._unreadable.add(path)
+                self._left.add(path)
                 self._guard.fault("unreadable segment", str(error))
                 continue
             if segment is not None and segment.pending_bytes:
@@ -159,6 +178,17 @@ class Journal:
             if segment is not None:
                 self._discard(segment)
         return None
+
+    def give_up(self, segment: Segment) -> None:
+        """Set a segment aside whose rest cannot be read any more."""
+        segment.is_damaged = True
+        self.acknowledge(segment, segment.end, 0)
+
+    def leave(self, segment: Segment) -> None:
+        """Unlock an adopted segment for others, and never adopt it again."""
+        if segment.path is not None:
+            self._left.add(segment.path)
+        segment.close()
 
     def prepare(self) -> None:
         """Have the next segment ready before it is needed; for the shipper's thread."""

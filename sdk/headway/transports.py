@@ -20,8 +20,14 @@ _READ_TIMEOUT_S = 30.0
 _LONGEST_WAIT_S = 300.0
 _GZIP_WINDOW = 31
 _REFUSED = frozenset({400, 422})
+_FORBIDDEN = frozenset({401, 403})
 _TOO_LARGE = 413
 _OK = 200
+_ADVICE = {
+    401: "set HEADWAY_API_KEY",
+    403: "the key in HEADWAY_API_KEY is not good for this project",
+    404: "it is no collector, set HEADWAY_URL",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,11 @@ class Reply:
     def is_too_large(self) -> bool:
         """Whether fewer records at once may get through."""
         return self.status == _TOO_LARGE
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether our key is not good for that project."""
+        return self.status in _FORBIDDEN
 
     @property
     def is_refused(self) -> bool:
@@ -114,7 +125,11 @@ class HttpTransport:
                 "POST", f"{self.url}/v1/ingest", body=body, headers=headers, redirect=False
             )
         except urllib3.exceptions.HTTPError as error:
-            return Reply(0, message=f"no collector answers at {self.url} ({type(error).__name__})")
+            return Reply(
+                0,
+                message=f"no collector answers at {self.url} ({type(error).__name__}): "
+                "start one with `headway up`, or set HEADWAY_URL",
+            )
         return self._read(response.status, response.data, response.headers.get("Retry-After"))
 
     def _read(self, status: int, body: bytes, retry_after: str | None) -> Reply:
@@ -122,17 +137,15 @@ class HttpTransport:
             try:
                 return Reply(status, answer=msgspec.json.decode(body, type=IngestAnswer))
             except msgspec.DecodeError:
-                return Reply(status, message=f"{self.url} is not a Headway collector")
-        message, code = f"HTTP {status}", ""
+                return Reply(status, message=f"{self.url} is no collector: set HEADWAY_URL")
         try:
             refusal = msgspec.json.decode(body, type=_Refusal)
-            message, code = f"{message}, {refusal.message}", refusal.code
         except msgspec.DecodeError:
-            pass
+            refusal = _Refusal("", _ADVICE.get(status, "it gave no reason"))
         return Reply(
             status,
-            message=f"{self.url} answered {message}",
-            code=code,
+            message=f"{self.url} answered {status}: {refusal.message}",
+            code=refusal.code,
             retry_after_s=_seconds(retry_after),
         )
 
@@ -174,8 +187,8 @@ _importing = threading.Lock()
 
 
 def _import_urllib3() -> ModuleType:
-    # Here and not above: it costs more than the rest of headway, and the caller need not pay. A fork
-    # waits for the import, because a child would find the half-imported module locked for ever.
+    # Here and not above: it costs more than the rest of headway, and no caller should pay it. A
+    # fork waits for it, because a child would find the half-imported module locked for ever.
     with _importing:
         import urllib3
 

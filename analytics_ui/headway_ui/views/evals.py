@@ -5,24 +5,15 @@ from typing import Any
 
 import streamlit as st
 
-from headway_ui import cards, comparisons, empty_states, formats, links, queries, runs, verdicts
+from headway_ui import empty_states, formats, links, queries, tables, verdicts
 from headway_ui.scopes import Scope
 from headway_ui.sidebars import current_scope
 
 
 def page() -> None:
-    """Draw the list, or the comparison or the run that the URL names."""
+    """Draw the page from top to bottom."""
     scope = current_scope()
-    comparison_id, run_id = st.query_params.get("comparison"), st.query_params.get("run")
-    if comparison_id:
-        comparisons.draw(scope, comparison_id)
-    elif run_id:
-        runs.draw(scope, run_id)
-    else:
-        _list(scope)
-
-
-def _list(scope: Scope) -> None:
+    _redirect_to_detail(scope)
     st.title("Evals", anchor=False)
     st.caption("Candidate models against the one that is trusted; newest first, times in UTC")
     judged, ran = queries.comparisons(scope.project), queries.runs(scope.project)
@@ -37,6 +28,15 @@ def _list(scope: Scope) -> None:
     st.space("small")
     st.subheader("Runs", anchor=False)
     _runs(scope, ran.items)
+
+
+def _redirect_to_detail(scope: Scope) -> None:
+    # Links written by hand often name the list and what is in it; they mean the latter.
+    comparison_id, run_id = st.query_params.get("comparison"), st.query_params.get("run")
+    if comparison_id:
+        links.follow(links.to_comparison(scope, comparison_id))
+    if run_id:
+        links.follow(links.to_run(scope, run_id))
 
 
 def _comparison(scope: Scope, comparison: Mapping[str, Any]) -> None:
@@ -57,34 +57,20 @@ def _comparison(scope: Scope, comparison: Mapping[str, Any]) -> None:
 
 
 def _runs(scope: Scope, ran: Sequence[Mapping[str, Any]]) -> None:
-    event = st.dataframe(
-        [
-            {
-                "Started (UTC)": formats.moment(run["started_at"]),
-                "Model": run["model"],
-                "Suite": run["suite"],
-                "Version": run["suite_version"],
-                "Pass rate": run["pass_rate"],
-                "Passed": run["passed_count"],
-                "Cases": run["case_count"],
-            }
-            for run in ran
-        ],
-        hide_index=True,
-        key="runs",
-        on_select="rerun",
-        selection_mode=["single-row", "single-cell"],
-        column_config={
-            "Started (UTC)": st.column_config.DatetimeColumn(
-                format="D MMM YYYY, HH:mm", timezone="UTC"
-            ),
-            "Pass rate": st.column_config.ProgressColumn(
-                min_value=0, max_value=1, format="percent"
-            ),
-        },
-        alt="The runs with their pass rates, the newest first",
-    )
-    picked = cards.picked_row(event)
+    rows = [
+        {
+            "Started (UTC)": formats.moment(run["started_at"]),
+            "Model": run["model"],
+            "Suite": run["suite"],
+            "Version": run["suite_version"],
+            "Pass rate": run["pass_rate"],
+            "Passed": run["passed_count"],
+            "Cases": run["case_count"],
+        }
+        for run in ran
+    ]
+    columns = {"Started (UTC)": tables.time(), "Pass rate": tables.rate()}
+    picked = tables.draw(rows, "runs", columns, "The runs with their pass rates, newest first")
     if picked is not None:
         links.follow(links.to_run(scope, ran[picked]["run_id"]))
 

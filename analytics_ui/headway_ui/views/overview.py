@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from headway_ui import buckets, cards, empty_states, formats, links, mixes, panels, queries
+from headway_ui import buckets, cards, empty_states, formats, links, mixes, panels, queries, tables
 from headway_ui.scopes import Scope
 from headway_ui.sidebars import current_scope
 
@@ -81,7 +81,7 @@ def page() -> None:
 
 
 def _head(scope: Scope, dimensions: Mapping[str, mixes.Dimension]) -> Choice:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         with st.container(gap=None):
             st.title("Overview", anchor=False)
             project = formats.plain(scope.project) if scope.project else "all projects"
@@ -124,7 +124,7 @@ def _figures(
         )
 
     noun = f"{unit.noun.capitalize()}s"
-    with st.grid(6, min_column_width=165, gap="small"):
+    with st.grid(6, min_column_width=140, gap="small"):
         draw("count", noun, formats.compact(totals["count"]), "off", "All of them")
         draw(
             "error_rate",
@@ -150,8 +150,10 @@ def _figures(
             "The slowest 5 %",
             min_duration_ms=p95,
         )
-        draw("total_tokens", "Tokens", formats.compact(totals["total_tokens"]), "off", "By call")
-        draw("cost_usd", "Cost", formats.money(totals["cost_usd"]), "inverse", "By call")
+        draw(
+            "total_tokens", "Tokens", formats.compact(totals["total_tokens"]), "off", "Call by call"
+        )
+        draw("cost_usd", "Cost", formats.money(totals["cost_usd"]), "inverse", "Call by call")
 
 
 HELP = {
@@ -181,35 +183,23 @@ def _models(
         }
         for row in rows
     ]
-    number, percent = st.column_config.NumberColumn, {"format": "percent"}
+    columns = {
+        "Calls": tables.whole(),
+        "Errors": st.column_config.NumberColumn(format="percent"),
+        "Tokens": tables.whole(),
+        **{name: tables.right() for name in ("Median", "p95", "Cost")},
+        **{
+            name: tables.rate(f"Mean {name}")
+            for name in scores
+            if all(0 <= (row[f"score:{name}"] or 0) <= 1 for row in rows)
+        },
+    }
     with st.container(border=True):
         st.subheader("Models", anchor=False)
         st.caption("Select a model to see its calls.")
-        event = st.dataframe(
-            table,
-            hide_index=True,
-            key="models",
-            on_select="rerun",
-            selection_mode=["single-row", "single-cell"],
-            column_config={
-                "Calls": number(format="localized"),
-                "Errors": number(**percent),
-                "Tokens": number(format="localized"),
-                "Median": st.column_config.TextColumn(alignment="right"),
-                "p95": st.column_config.TextColumn(alignment="right"),
-                "Cost": st.column_config.TextColumn(alignment="right"),
-                **{
-                    name: st.column_config.ProgressColumn(
-                        f"Mean {name}", min_value=0, max_value=1, format="percent"
-                    )
-                    for name in scores
-                    if all(0 <= (row[f"score:{name}"] or 0) <= 1 for row in rows)
-                },
-            },
-            placeholder=formats.MISSING,
-            alt="The models with their calls, errors, latency, tokens, cost and scores",
+        picked = tables.draw(
+            table, "models", columns, "The models with their calls, errors, latency and scores"
         )
-    picked = cards.picked_row(event)
     if picked is not None and rows[picked][MODEL]:
         links.follow(links.to_traces(scope, {**unit.only, MODEL: [rows[picked][MODEL]]}))
 

@@ -5,29 +5,55 @@ from typing import Any
 
 import streamlit as st
 
-from headway_ui import contents, empty_states, formats, judgements, links, queries, waterfalls
+from headway_ui import (
+    cards,
+    contents,
+    empty_states,
+    filters,
+    formats,
+    judgements,
+    links,
+    queries,
+    waterfalls,
+)
 from headway_ui.kinds import kind_look, status_look
 from headway_ui.scopes import Scope
 from headway_ui.sidebars import current_scope
 from headway_ui.trees import build_rows, find_root, total_ms
 
 Span = Mapping[str, Any]
+FACTS = {
+    "span_id": "Span",
+    "provider": "Provider",
+    "response_model": "Answering model",
+    "finish_reasons": "Finish reasons",
+    "prompt_name": "Prompt",
+    "prompt_version": "Prompt version",
+    "environment": "Environment",
+    "release": "Release",
+    "cache_read_tokens": "Tokens read from cache",
+    "reasoning_tokens": "Reasoning tokens",
+    "chunk_count": "Chunks",
+    "is_abandoned": "Abandoned early",
+    "price_version": "Price version",
+}
 
 
 def page() -> None:
     """Draw the page from top to bottom."""
     scope = current_scope()
-    links.draw(links.to_traces(scope, {"is_root": True}), "Traces", ":material/arrow_back:")
+    came_from = st.session_state.get(filters.LAST, {"is_root": True})
+    links.draw(links.to_traces(scope, came_from), "Traces", ":material/arrow_back:")
     trace_id = st.query_params.get("trace_id", "")
     trace = queries.trace(trace_id) if trace_id else None
     if trace is None or not trace["spans"]:
         st.title("Trace", anchor=False)
-        empty_states.not_found("trace", trace_id or "without an id in the link")
+        empty_states.not_found("trace", trace_id)
         return
     spans = trace["spans"]
     _head(scope, trace_id, spans)
     selected = _selected(spans)
-    tree, detail = st.columns([5, 6], gap="medium")
+    tree, detail = st.columns(2, gap="medium")
     with tree, st.container(border=True):
         st.subheader("Steps", anchor=False)
         waterfalls.draw(build_rows(spans), selected["span_id"], _select)
@@ -64,7 +90,7 @@ def _head(scope: Scope, trace_id: str, spans: Sequence[Span]) -> None:
         st.badge(word, icon=look.markdown_icon, color=look.colour)  # type: ignore[arg-type]
         st.caption(formats.plain(" · ".join(facts)))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"Trace `{trace_id}`")
+        st.caption(f"Trace `{trace_id}`", width="content")
         for field, noun, icon in (
             ("session_id", "session", ":material/forum:"),
             ("user_id", "user", ":material/person:"),
@@ -93,27 +119,23 @@ def _span(span: Span) -> None:
         if span[field] is not None:
             st.markdown(f"**{title if span['kind'] == 'llm' else field.capitalize()}**")
             contents.draw(span[field], f"{field}_{span['span_id']}")
+        elif span["kind"] == "llm":
+            st.caption(f"No {title.lower()} was logged.")
     _rest(span)
 
 
 def _figures(span: Span) -> None:
-    figures = {
-        "Duration": formats.duration(span["duration_ms"]),
-        "First token": formats.duration(span["ttft_ms"]) if span["ttft_ms"] is not None else None,
-        "Tokens in": formats.count(span["input_tokens"])
-        if span["input_tokens"] is not None
-        else None,
-        "Tokens out": formats.count(span["output_tokens"])
-        if span["output_tokens"] is not None
-        else None,
-        "Cost": formats.money(span["cost_usd"]) if span["cost_usd"] is not None else None,
-    }
+    figures = (
+        ("Duration", "duration_ms", formats.duration),
+        ("First token", "ttft_ms", formats.duration),
+        ("Tokens in", "input_tokens", formats.count),
+        ("Tokens out", "output_tokens", formats.count),
+        ("Cost", "cost_usd", formats.money),
+    )
     with st.container(horizontal=True, gap="medium"):
-        for label, value in figures.items():
-            if value is not None:
-                st.markdown(
-                    f":small[:gray[{label}]]  \n**{formats.plain(value)}**", width="content"
-                )
+        for label, field, read in figures:
+            if span[field] is not None:
+                cards.fact(label, read(span[field]))
 
 
 def _error(span: Span) -> None:
@@ -131,25 +153,13 @@ def _error(span: Span) -> None:
 
 
 def _rest(span: Span) -> None:
-    names = {
-        "provider": "Provider",
-        "response_model": "Answering model",
-        "finish_reasons": "Finish reasons",
-        "prompt_name": "Prompt",
-        "prompt_version": "Prompt version",
-        "environment": "Environment",
-        "release": "Release",
-        "cache_read_tokens": "Tokens read from cache",
-        "reasoning_tokens": "Reasoning tokens",
-        "chunk_count": "Chunks",
-        "price_version": "Price version",
-        "span_id": "Span",
-    }
     facts = {
-        label: contents.as_text(span[field]) for field, label in names.items() if span.get(field)
+        label: f"`{contents.as_text(span[field])}`"
+        for field, label in FACTS.items()
+        if span.get(field)
     }
     with st.expander("Parameters and attributes"):
-        st.table({label: f"`{value}`" for label, value in facts.items()}, border="horizontal")
+        st.table(facts, border="horizontal")
         for title, field in (
             ("Parameters", "params"),
             ("Prompt variables", "prompt_variables"),

@@ -5,8 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from headway_ui import cards, empty_states, filters, formats, links, queries
-from headway_ui.kinds import kind_look, status_look
+from headway_ui import contents, empty_states, filters, formats, links, queries, tables
+from headway_ui.kinds import kind_look
 from headway_ui.scopes import Scope
 from headway_ui.sidebars import current_scope
 
@@ -40,34 +40,28 @@ def _redirect_to_trace(scope: Scope) -> None:
 
 
 def _table(scope: Scope, spans: Sequence[Mapping[str, Any]]) -> None:
-    text, number = st.column_config.TextColumn, st.column_config.NumberColumn
-    event = st.dataframe(
+    text = st.column_config.TextColumn
+    columns = {
+        "Time (UTC)": tables.time(width=125),
+        "Status": tables.status(width=70),
+        "Kind": text(width=80),
+        "Name": text(width=120),
+        "Model": text(width=110),
+        "Duration": tables.right(width=75),
+        "Input": text(width=260),
+        "Output": text(width=260),
+        "Tokens": tables.whole(width=70),
+        "Cost": tables.right(width=75),
+        "User": text(width=80),
+        "Tags": st.column_config.ListColumn(width=180),
+    }
+    picked = tables.draw(
         [_row(span) for span in spans],
-        hide_index=True,
+        "traces_table",
+        columns,
+        "The spans that match the filters, the newest first",
         height="content",
-        key="traces_table",
-        on_select="rerun",
-        selection_mode=["single-row", "single-cell"],
-        placeholder="",
-        column_config={
-            "Time (UTC)": st.column_config.DatetimeColumn(
-                format="D MMM, HH:mm:ss", timezone="UTC", width=125
-            ),
-            "Status": text(width=70),
-            "Kind": text(width=85),
-            "Name": text(width=120),
-            "Model": text(width=130),
-            "Input": text(width=260),
-            "Output": text(width=260),
-            "Duration": text(width=80, alignment="right"),
-            "Tokens": number(width=70, format="localized"),
-            "Cost": text(width=75, alignment="right"),
-            "User": text(width=80),
-            "Tags": st.column_config.ListColumn(width=180),
-        },
-        alt="The spans that match the filters, the newest first",
     )
-    picked = cards.picked_row(event)
     if picked is not None:
         span = spans[picked]
         links.follow(links.to_trace(scope, span["trace_id"], span["span_id"]))
@@ -77,13 +71,13 @@ def _row(span: Mapping[str, Any]) -> dict[str, Any]:
     tokens = [span[field] for field in ("input_tokens", "output_tokens") if span[field] is not None]
     return {
         "Time (UTC)": formats.moment(span["start_time"]),
-        "Status": status_look(span["status"]).word,
+        "Status": [span["status"]],
         "Kind": kind_look(span["kind"]).word,
         "Name": span["name"],
         "Model": span["request_model"],
-        "Input": formats.shorten(span["input"] or "", 200),
-        "Output": formats.shorten(span["output"] or span["status_message"] or "", 200),
         "Duration": formats.duration(span["duration_ms"]),
+        "Input": contents.preview(span["input"]),
+        "Output": contents.preview(span["output"]) or span["status_message"],
         "Tokens": sum(tokens) if tokens else None,
         "Cost": formats.money(span["cost_usd"]) if span["cost_usd"] is not None else "",
         "User": span["user_id"],
@@ -108,7 +102,8 @@ def _pager(cursors: list[str | None], found: queries.Page) -> None:
             "Newer",
             icon=":material/chevron_left:",
             disabled=len(cursors) == 1,
-            on_click=cursors.pop,
+            on_click=_back,
+            args=(cursors,),
         )
         st.button(
             "Older",
@@ -119,6 +114,10 @@ def _pager(cursors: list[str | None], found: queries.Page) -> None:
             args=(found.next_cursor,),
         )
         st.caption(f"Rows {formats.count(first)} to {formats.count(first + len(found.items) - 1)}")
+
+
+def _back(cursors: list[str | None]) -> None:
+    cursors.pop()
 
 
 def _explain_nothing(scope: Scope, wanted: Mapping[str, Any]) -> None:

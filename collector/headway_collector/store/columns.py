@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headway.records import Score, Span
+from headway_collector.errors import InvalidRequestError
 
 _TEXT = pa.string()
 _TEXTS = pa.list_(pa.string())
@@ -109,3 +110,15 @@ def _as_number(value: bool | int | float | str) -> float | None:
 
 def _texts(values: Iterable[str | None]) -> pa.Array:
     return pa.array(list(values), _TEXT)
+
+
+def encode_json(value: Any) -> str:
+    """Return plain data as JSON text.
+
+    Raises:
+        InvalidRequestError: it holds something that JSON in UTF-8 cannot say.
+    """
+    try:
+        return msgspec.json.encode(value).decode()
+    except (UnicodeEncodeError, OverflowError, RecursionError) as error:
+        raise InvalidRequestError(f"a value cannot be stored as JSON: {error}") from error

@@ -1,7 +1,7 @@
 """What every query of spans can be narrowed by, as SQL conditions with bound values."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec

@@ -15,7 +15,7 @@ from typing import Any
 import headway
 from headway_evals.demo.messages import PROMPT
 from headway_evals.demo.traffic import Arrival
-from headway_evals.models.completions import Completion
+from headway_evals.models.requests import Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class SimulatedClock:
         self._mark_ns = time.perf_counter_ns()
 
     def __call__(self) -> int:
+        """Return the time."""
         return self._base_ns + time.perf_counter_ns() - self._mark_ns
 
     def move_to(self, time_ns: int) -> None:

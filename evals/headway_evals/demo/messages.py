@@ -93,9 +93,9 @@ EVERYDAY = Mix(
 )
 
 # What a kind is worth when nothing in the message presses or relaxes.
-_USUAL_URGENCY = {kind: "normal" for kind in KINDS} | {"invoice": "low", "product": "low"}
+_USUAL_URGENCY = dict.fromkeys(KINDS, "normal") | {"invoice": "low", "product": "low"}
 # How often a customer of that kind gives an order number.
-_ORDER_SHARE = {kind: 0.85 for kind in KINDS} | {"account": 0.2, "product": 0.2, "damage": 0.75}
+_ORDER_SHARE = dict.fromkeys(KINDS, 0.85) | {"account": 0.2, "product": 0.2, "damage": 0.75}
 # How often a sentence that adds colour and decides nothing is there.
 _COLOUR_SHARE = {"email": 0.6, "form": 0.45, "chat": 0.2}
 

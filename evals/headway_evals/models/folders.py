@@ -45,8 +45,8 @@ def find_folder(name: str, places: Sequence[Path]) -> Path:
     near = difflib.get_close_matches(Path(name).name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ModelError(
-        f"there is no model folder {name!r}: {hint}Give a path, or one of "
-        f"{', '.join(sorted(known)) or 'none in sight'}"
+        f"there is no model folder {name!r}; {hint}give a path, or a name of those in sight: "
+        f"{', '.join(sorted(known)) or 'none'}"
     )
 
 

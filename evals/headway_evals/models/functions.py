@@ -93,7 +93,7 @@ class Function:
         return [self._completion(answer, latency_ms) for answer in answers]
 
     def _completion(self, answer: Any, latency_ms: float) -> Completion:
-        if isinstance(answer, str):
+        if isinstance(answer, str) and _is_unicode(answer):
             return Completion(answer, latency_ms=latency_ms)
         return Completion(None, error=f"{self._name} returned {shown(answer)}, which is not text")
 
@@ -135,6 +135,15 @@ def _takes_all(call: Callable[..., Any]) -> bool:
     (item,) = typing.get_args(annotation)
     # A list of messages is one prompt.
     return typing.get_origin(item) is not dict
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether a text can be written down: half a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _argument(request: Request) -> Any:

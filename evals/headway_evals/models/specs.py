@@ -57,11 +57,6 @@ def make_model(spec: str, options: ModelOptions) -> Model:
     return SCHEMES[scheme](rest, options)
 
 
-def is_spec(text: str) -> bool:
-    """Return whether a text is a model's spec, rather than the name of a run."""
-    return text.partition(":")[0] in SCHEMES
-
-
 def _checkpoint(path: str, options: ModelOptions) -> Model:
     # A folder's own name may hold a plus.
     base_name, *adapter_names = [path] if (options.folder / path).is_dir() else path.split("+")

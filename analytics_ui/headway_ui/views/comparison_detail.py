@@ -1,13 +1,23 @@
 """The page of a comparison: the verdict, the picture of it, the slices, and the flipped answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
-from headway_ui import contents, differences, empty_states, eval_charts, formats, links, queries
-from headway_ui import verdicts
+from headway_ui import (
+    cards,
+    contents,
+    differences,
+    empty_states,
+    eval_charts,
+    formats,
+    links,
+    queries,
+    verdicts,
+)
 from headway_ui.scopes import Scope
+from headway_ui.sidebars import current_scope
 
 TO_FAIL, TO_PASS = "Passed before, fails now", "Failed before, passes now"
 _FLIPS_A_PAGE = 20
@@ -16,10 +26,12 @@ _WORSE, _BETTER = "213, 94, 0", "0, 158, 115"
 Comparison = Mapping[str, Any]
 
 
-def draw(scope: Scope, comparison_id: str) -> None:
-    """Draw the page of one comparison."""
+def page() -> None:
+    """Draw the page from top to bottom."""
+    scope = current_scope()
     links.draw(links.to_evals(scope), "Evals", ":material/arrow_back:")
-    comparison = queries.comparison(comparison_id)
+    comparison_id = st.query_params.get("comparison", "")
+    comparison = queries.comparison(comparison_id) if comparison_id else None
     if comparison is None:
         st.title("Comparison", anchor=False)
         empty_states.not_found("comparison", comparison_id)
@@ -58,14 +70,14 @@ def _overall(comparison: Comparison) -> None:
     with st.container(border=True):
         st.subheader("Overall", anchor=False)
         with st.container(horizontal=True, gap="large"):
-            _fact("Baseline", formats.share(overall["baseline"]))
-            _fact("Candidate", formats.share(overall["candidate"]))
-            _fact("Difference", formats.points(overall["difference"]))
-            _fact(f"{_confidence(comparison)} interval", verdicts.interval(overall))
-            _fact("Margin", formats.points(comparison["margin"], signed=False))
-            _fact("Cases", formats.count(overall["n"]))
-            _fact("Flips to fail", formats.count(overall["flips_to_fail"]))
-            _fact("Flips to pass", formats.count(overall["flips_to_pass"]))
+            cards.fact("Baseline", formats.share(overall["baseline"]))
+            cards.fact("Candidate", formats.share(overall["candidate"]))
+            cards.fact("Difference", formats.points(overall["difference"]))
+            cards.fact(f"{_confidence(comparison)} interval", verdicts.interval(overall))
+            cards.fact("Margin", formats.points(comparison["margin"], signed=False))
+            cards.fact("Cases", formats.count(overall["n"]))
+            cards.fact("Flips to fail", formats.count(overall["flips_to_fail"]))
+            cards.fact("Flips to pass", formats.count(overall["flips_to_pass"]))
         if overall["note"]:
             st.caption(formats.plain(overall["note"]))
         rows = eval_charts.to_rows([overall])
@@ -186,10 +198,6 @@ def _expected(flip: Mapping[str, Any]) -> str:
     return contents.as_text(flip["expected"]) or formats.MISSING
 
 
-def _fact(label: str, value: str) -> None:
-    st.markdown(f":small[:gray[{label}]]  \n**{formats.plain(value)}**", width="content")
-
-
 def _confidence(comparison: Comparison) -> str:
     return f"{(1 - comparison['alpha']) * 100:.0f} %"
 
@@ -198,3 +206,6 @@ def _shown_of(chosen: int, of: int) -> str:
     if chosen > _FLIPS_A_PAGE:
         return f"The first {_FLIPS_A_PAGE} of {formats.count(chosen)}; narrow by tag to see others."
     return f"{formats.count(chosen)} of {formats.plural(of, 'flipped answer')}"
+
+
+page()

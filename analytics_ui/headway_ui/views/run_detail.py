@@ -5,18 +5,21 @@ from typing import Any
 
 import streamlit as st
 
-from headway_ui import cards, contents, empty_states, formats, links, queries
+from headway_ui import contents, empty_states, formats, links, queries, tables
 from headway_ui.scopes import Scope
+from headway_ui.sidebars import current_scope
 
 OUTCOMES = {"All": None, "Failed": False, "Passed": True}
 
 Result = Mapping[str, Any]
 
 
-def draw(scope: Scope, run_id: str) -> None:
-    """Draw the page of one run."""
+def page() -> None:
+    """Draw the page from top to bottom."""
+    scope = current_scope()
     links.draw(links.to_evals(scope), "Evals", ":material/arrow_back:")
-    answer = queries.run(run_id)
+    run_id = st.query_params.get("run", "")
+    answer = queries.run(run_id) if run_id else None
     if answer is None:
         st.title("Run", anchor=False)
         empty_states.not_found("run", run_id)
@@ -78,25 +81,16 @@ def _choose(results: Sequence[Result]) -> list[Result]:
 
 
 def _table(results: Sequence[Result]) -> int | None:
-    event = st.dataframe(
-        [_row(result) for result in results],
-        hide_index=True,
-        height=620,
-        key="results",
-        on_select="rerun",
-        selection_mode=["single-row", "single-cell"],
-        placeholder="",
-        column_config={
-            "Case": st.column_config.TextColumn(width=90),
-            "Outcome": st.column_config.TextColumn(width=75),
-            "Input": st.column_config.TextColumn(width=230),
-            "Output": st.column_config.TextColumn(width=230),
-            "Latency": st.column_config.TextColumn(alignment="right", width=75),
-        },
-        alt="The cases of this run with their outcomes",
-    )
-    picked = cards.picked_row(event)
-    return picked if picked is not None and picked < len(results) else None
+    text = st.column_config.TextColumn
+    columns = {
+        "Case": text(width=90),
+        "Outcome": text(width=75),
+        "Input": text(width=230),
+        "Output": text(width=230),
+        "Latency": tables.right(width=75),
+    }
+    rows = [_row(result) for result in results]
+    return tables.draw(rows, "results", columns, "The cases with their outcomes", height=620)
 
 
 def _row(result: Result) -> dict[str, Any]:
@@ -145,3 +139,6 @@ def _score_row(name: str, score: Mapping[str, Any]) -> dict[str, str]:
         "Outcome": words.get(score["passed"], formats.MISSING),
         "Detail": formats.plain(contents.as_text(score["detail"])),
     }
+
+
+page()

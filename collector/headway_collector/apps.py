@@ -1,0 +1,76 @@
+"""The application: a store, a writer, and the routes over both."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+from fastapi import FastAPI
+
+from headway._version import __version__
+from headway_collector.bodies import BODY_LIMIT_BYTES
+from headway_collector.budgets import ByteBudget
+from headway_collector.faults import install_handlers
+from headway_collector.routes import documentation, evaluations, health, ingest, scores, spans
+from headway_collector.routes.access import Collector
+from headway_collector.store.connections import Store
+from headway_collector.writing import Limits, Writer
+
+_DECODERS = 4
+
+
+def create_app(
+    store: Store,
+    *,
+    label: str = "",
+    limits: Limits | None = None,
+    budget: ByteBudget | None = None,
+    clock_ns: Callable[[], int] = time.time_ns,
+    make_id: Callable[[], str] = lambda: secrets.token_hex(16),
+) -> FastAPI:
+    """Return the collector's application over a store, which stays the caller's to close.
+
+    Args:
+        store: while the application runs, nobody else may write to it.
+        label: a word that the dashboard shows, for example ``demo traffic``.
+        limits: what bounds the writer.
+        budget: what bounds the memory of requests.
+        clock_ns: the time of arrivals, and what ``-24h`` counts back from.
+        make_id: gives scores an id where they have none.
+    """
+
+    @asynccontextmanager
+    async def run_writer(app: FastAPI) -> AsyncIterator[None]:
+        writer = Writer(store, limits, clock_ns=clock_ns)
+        app.state.collector = Collector(
+            store=store,
+            writer=writer,
+            budget=budget or ByteBudget(),
+            label=label,
+            clock_ns=clock_ns,
+            make_id=make_id,
+            started_s=time.monotonic(),
+            decoders=anyio.CapacityLimiter(_DECODERS),
+        )
+        writer.start()
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(writer.close)
+
+    app = FastAPI(
+        title="Headway collector",
+        version=__version__,
+        description="Spans and scores in, answers out. Errors are `{code, message}`.",
+        lifespan=run_writer,
+        # The pages of FastAPI load scripts from elsewhere; ours works offline.
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=BODY_LIMIT_BYTES,
+        strict_content_type=False,
+    )
+    install_handlers(app)
+    for each in (health, ingest, spans, scores, evaluations, documentation):
+        app.include_router(each.router)
+    return app

@@ -1,0 +1,1 @@
+"""The HTTP side: one router a family of paths."""

@@ -1,0 +1,80 @@
+"""What every route is given: the collector behind it, the project of a POST, and JSON to answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import anyio
+import msgspec
+from fastapi import Depends, Header, Request, Response
+
+from headway.records import DEFAULT_PROJECT, PROJECT_HEADER
+from headway_collector.budgets import ByteBudget
+from headway_collector.errors import InvalidRequestError
+from headway_collector.schemas.answers import Fault
+from headway_collector.store.connections import Store
+from headway_collector.writing import Writer
+
+MAX_NAME_CHARS = 200
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    422: {"model": Fault, "description": "a parameter or field cannot be used"},
+    503: {"model": Fault, "description": "the database is down; see Retry-After"},
+}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Fault, "description": "unknown id"}}
+BUSY: dict[int | str, dict[str, Any]] = {
+    413: {"model": Fault, "description": "over 64 MiB"},
+    429: {"model": Fault, "description": "the queue is full; see Retry-After"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """The parts that routes work with.
+
+    Args:
+        label: a word that the dashboard shows.
+        clock_ns: the time that ``-24h`` counts back from and that scores get.
+        make_id: gives scores an id where they have none.
+        started_s: the monotonic time of the start.
+        decoders: how many large bodies are decoded at a time; more would only take memory.
+    """
+
+    store: Store
+    writer: Writer
+    budget: ByteBudget
+    label: str
+    clock_ns: Callable[[], int]
+    make_id: Callable[[], str]
+    started_s: float
+    decoders: anyio.CapacityLimiter
+
+
+def get_collector(request: Request) -> Collector:
+    """Return the collector that this application serves."""
+    collector: Collector = request.app.state.collector
+    return collector
+
+
+def get_project(
+    project: Annotated[str, Header(alias=PROJECT_HEADER)] = DEFAULT_PROJECT,
+) -> str:
+    """Return the project of what is posted.
+
+    Raises:
+        InvalidRequestError: the header is empty or far too long.
+    """
+    if not 0 < len(project) <= MAX_NAME_CHARS:
+        raise InvalidRequestError(
+            f"{PROJECT_HEADER} has {len(project)} characters; 1 to {MAX_NAME_CHARS} are allowed"
+        )
+    return project
+
+
+CollectorAccess = Annotated[Collector, Depends(get_collector)]
+ProjectHeader = Annotated[str, Depends(get_project)]
+
+
+def answer_json(data: Any) -> Response:
+    """Return data, with its raw parts as they are, as a JSON answer."""
+    return Response(msgspec.json.encode(data), media_type="application/json")

@@ -1,0 +1,89 @@
+"""Runs of suites, their results, and the verdicts on pairs of them."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from headway_collector.routes.access import (
+    BUSY,
+    NOT_FOUND,
+    REFUSALS,
+    CollectorAccess,
+    ProjectHeader,
+    answer_json,
+)
+from headway_collector.schemas.answers import (
+    ComparisonPage,
+    ComparisonSaved,
+    RunPage,
+    RunSaved,
+    RunWithResults,
+    StoredComparison,
+)
+from headway_collector.schemas.evaluations import Comparison, RunBody
+from headway_collector.schemas.queries import ComparisonListQuery, ProjectQuery, RunListQuery
+from headway_collector.store.comparisons import (
+    list_comparisons,
+    read_comparison,
+    save_comparison,
+)
+from headway_collector.store.runs import list_runs, read_run, save_run
+
+router = APIRouter(tags=["evaluations"], responses=REFUSALS)
+
+
+@router.post("/v1/runs", responses={200: {"model": RunSaved}, **BUSY})
+async def post_run(collector: CollectorAccess, project: ProjectHeader, body: RunBody) -> Response:
+    """Store a run with its results, in place of any of the same id."""
+    posted = body.model_dump()
+    saved = collector.writer.perform(
+        lambda connection: save_run(connection, project, posted["run"], posted["results"])
+    )
+    await asyncio.wrap_future(saved)
+    return answer_json({"run_id": body.run.run_id})
+
+
+@router.get("/v1/runs", responses={200: {"model": RunPage}})
+def get_runs(collector: CollectorAccess, query: Annotated[RunListQuery, Query()]) -> Response:
+    """List runs without their results, page by page, the newest first."""
+    return answer_json(list_runs(collector.store, query.to_conditions(), query.to_page()))
+
+
+@router.get("/v1/runs/{run_id}", responses={200: {"model": RunWithResults}, **NOT_FOUND})
+def get_run(
+    collector: CollectorAccess, run_id: str, query: Annotated[ProjectQuery, Query()]
+) -> Response:
+    """Return a run with its results."""
+    return answer_json(read_run(collector.store, run_id, query.project))
+
+
+@router.post("/v1/comparisons", responses={200: {"model": ComparisonSaved}, **BUSY})
+async def post_comparison(
+    collector: CollectorAccess, project: ProjectHeader, body: Comparison
+) -> Response:
+    """Store a verdict, in place of any of the same id."""
+    posted = body.model_dump()
+    saved = collector.writer.perform(
+        lambda connection: save_comparison(connection, project, posted)
+    )
+    await asyncio.wrap_future(saved)
+    return answer_json({"comparison_id": body.comparison_id})
+
+
+@router.get("/v1/comparisons", responses={200: {"model": ComparisonPage}})
+def get_comparisons(
+    collector: CollectorAccess, query: Annotated[ComparisonListQuery, Query()]
+) -> Response:
+    """List verdicts, page by page, the newest first."""
+    return answer_json(list_comparisons(collector.store, query.to_conditions(), query.to_page()))
+
+
+@router.get(
+    "/v1/comparisons/{comparison_id}", responses={200: {"model": StoredComparison}, **NOT_FOUND}
+)
+def get_comparison(
+    collector: CollectorAccess, comparison_id: str, query: Annotated[ProjectQuery, Query()]
+) -> Response:
+    """Return one verdict."""
+    return answer_json(read_comparison(collector.store, comparison_id, query.project))

@@ -1,0 +1,33 @@
+"""Whether the process lives, and whether it takes work."""
+
+import time
+
+from fastapi import APIRouter, Response
+
+from headway._version import __version__
+from headway_collector.errors import StoreUnavailableError
+from headway_collector.routes.access import REFUSALS, CollectorAccess, answer_json
+from headway_collector.schemas.answers import Health, Ready
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", responses={200: {"model": Health}})
+async def read_health(collector: CollectorAccess) -> Response:
+    """Say that the process lives, and what it is called."""
+    return answer_json(
+        {
+            "status": "ok",
+            "version": __version__,
+            "label": collector.label,
+            "uptime_s": round(time.monotonic() - collector.started_s, 3),
+        }
+    )
+
+
+@router.get("/readyz", responses={200: {"model": Ready}, 503: REFUSALS[503]})
+async def read_readiness(collector: CollectorAccess) -> Response:
+    """Say whether a batch that came now would be written."""
+    if collector.writer.fault is not None:
+        raise StoreUnavailableError(f"not ready: {collector.writer.fault}")
+    return answer_json({"status": "ready"})

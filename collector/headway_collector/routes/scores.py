@@ -1,0 +1,50 @@
+"""Scores one by one: a thumb from the dashboard, a judgement from a script."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from headway.records import Score
+from headway_collector.decoding import find_score_fault
+from headway_collector.errors import InvalidRequestError
+from headway_collector.routes.access import (
+    BUSY,
+    REFUSALS,
+    CollectorAccess,
+    ProjectHeader,
+    answer_json,
+)
+from headway_collector.schemas.answers import ScorePage, ScoreSaved
+from headway_collector.schemas.evaluations import ScoreBody
+from headway_collector.schemas.queries import ScoreListQuery
+from headway_collector.store.scores import list_scores
+from headway_collector.store.writes import Batch
+from headway_collector.times import parse_absolute
+
+router = APIRouter(tags=["scores"], responses=REFUSALS)
+
+
+@router.post("/v1/scores", responses={200: {"model": ScoreSaved}, **BUSY})
+async def post_score(
+    collector: CollectorAccess, project: ProjectHeader, body: ScoreBody
+) -> Response:
+    """Store a score, and answer once it is on disk."""
+    fields = body.model_dump(exclude={"time", "score_id"})
+    score = Score(
+        score_id=body.score_id or collector.make_id(),
+        time_ns=collector.clock_ns() if body.time is None else parse_absolute(body.time),
+        **fields,
+    )
+    fault = find_score_fault(score)
+    if fault is not None:
+        raise InvalidRequestError(fault)
+    await asyncio.wrap_future(collector.writer.append(Batch(project, scores=[score])))
+    return answer_json({"score_id": score.score_id})
+
+
+@router.get("/v1/scores", responses={200: {"model": ScorePage}})
+def get_scores(collector: CollectorAccess, query: Annotated[ScoreListQuery, Query()]) -> Response:
+    """List the scores that pass the filters, page by page, the newest first."""
+    filters = query.to_filters(collector.clock_ns())
+    return answer_json(list_scores(collector.store, filters, query.to_page()))

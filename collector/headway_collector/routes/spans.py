@@ -1,0 +1,57 @@
+"""Spans and what is counted of them: projects, listings, traces, metrics, facets."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from headway_collector.routes.access import NOT_FOUND, REFUSALS, CollectorAccess, answer_json
+from headway_collector.schemas.answers import Facets, Metrics, Projects, SpanPage, Trace
+from headway_collector.schemas.queries import (
+    FacetsQuery,
+    MetricsQuery,
+    ProjectQuery,
+    SpanListQuery,
+)
+from headway_collector.store.metrics import read_facets, read_metrics
+from headway_collector.store.projects import list_projects
+from headway_collector.store.spans import list_spans, read_trace
+
+router = APIRouter(tags=["spans"], responses=REFUSALS)
+
+
+@router.get("/v1/projects", responses={200: {"model": Projects}})
+def get_projects(collector: CollectorAccess, query: Annotated[ProjectQuery, Query()]) -> Response:
+    """List every project with its extent."""
+    return answer_json(list_projects(collector.store, query.project))
+
+
+@router.get("/v1/spans", responses={200: {"model": SpanPage}})
+def get_spans(collector: CollectorAccess, query: Annotated[SpanListQuery, Query()]) -> Response:
+    """List the spans that pass the filters, page by page, the newest first."""
+    filters = query.to_filters(collector.clock_ns())
+    return answer_json(list_spans(collector.store, filters, query.to_page(), query.content))
+
+
+@router.get("/v1/traces/{trace_id}", responses={200: {"model": Trace}, **NOT_FOUND})
+def get_trace(
+    collector: CollectorAccess,
+    trace_id: Annotated[str, Path(examples=["4bf92f3577b34da6a3ce929d0e0e4736"])],
+    query: Annotated[ProjectQuery, Query()],
+) -> Response:
+    """Return a trace with all its spans and scores."""
+    return answer_json(read_trace(collector.store, trace_id, tuple(query.project)))
+
+
+@router.get("/v1/metrics", responses={200: {"model": Metrics}})
+def get_metrics(collector: CollectorAccess, query: Annotated[MetricsQuery, Query()]) -> Response:
+    """Measure the spans that pass the filters, by up to two dimensions, over time."""
+    filters = query.to_filters(collector.clock_ns())
+    metrics = read_metrics(collector.store, filters, query.measure, query.by, query.bucket)
+    return answer_json(metrics)
+
+
+@router.get("/v1/facets", responses={200: {"model": Facets}})
+def get_facets(collector: CollectorAccess, query: Annotated[FacetsQuery, Query()]) -> Response:
+    """List the commonest values to filter by, with their counts."""
+    filters = query.to_filters(collector.clock_ns())
+    return answer_json(read_facets(collector.store, filters, query.field))

@@ -1,0 +1,253 @@
+"""What the API answers.
+
+These models describe; the answers are encoded from rows without them, because the JSON in a row
+is JSON already.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from headway.records import Kind, Source, Status
+from headway_collector.schemas.evaluations import Comparison, Result, Run
+
+
+class Fault(BaseModel):
+    """Every answer that is no."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "code": "unknown_path",
+                "message": "there is no /v1/span: did you mean /v1/spans?",
+            }
+        }
+    )
+
+    code: str = Field(description="a word for programs")
+    message: str = Field(description="a sentence for people: what, which value, what to do")
+
+
+class Health(BaseModel):
+    """That the process lives."""
+
+    status: Literal["ok"]
+    version: str
+    label: str = Field(description="a word that the dashboard shows", examples=["demo traffic"])
+    uptime_s: float
+
+
+class Ready(BaseModel):
+    """That the collector takes work."""
+
+    status: Literal["ready"]
+
+
+class RejectedLine(BaseModel):
+    """Why one line was refused."""
+
+    line: int
+    reason: str
+
+
+class Ingested(BaseModel):
+    """What is on disk now."""
+
+    accepted: int = Field(examples=[499])
+    duplicates: int = Field(examples=[0])
+    rejected: int = Field(examples=[1])
+    is_replay: bool = Field(description="the batch was known: the counts are those of then")
+    errors: list[RejectedLine] = Field(description="the first twenty")
+
+
+class Project(BaseModel):
+    """How much there is of a project."""
+
+    project: str
+    span_count: int
+    trace_count: int
+    first_time: str
+    last_time: str
+
+
+class Projects(BaseModel):
+    """Every project."""
+
+    projects: list[Project]
+
+
+class Span(BaseModel):
+    """One timed step; null where it was not reported."""
+
+    project: str
+    trace_id: str = Field(examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
+    span_id: str = Field(examples=["00f067aa0ba902b7"])
+    parent_span_id: str | None
+    name: str
+    kind: Kind
+    status: Status
+    status_message: str | None
+    error_type: str | None
+    error_stack: str | None
+    start_time: str = Field(examples=["2026-11-22T10:00:00.123456789Z"])
+    end_time: str
+    duration_ms: float
+    input: JsonValue = Field(None, description="text with content=preview; absent with none")
+    output: JsonValue = None
+    provider: str | None
+    request_model: str | None
+    response_model: str | None
+    response_id: str | None
+    finish_reasons: list[str]
+    params: JsonValue
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    cost_usd: float | None
+    price_version: str | None = Field(description="null where the client reported the cost")
+    ttft_ms: float | None
+    chunk_count: int | None
+    chunk_p50_ms: float | None
+    chunk_p95_ms: float | None
+    is_abandoned: bool | None
+    user_id: str | None
+    session_id: str | None
+    tags: list[str]
+    environment: str | None
+    release: str | None
+    prompt_name: str | None
+    prompt_version: str | None
+    prompt_variables: JsonValue
+    attributes: JsonValue
+
+
+class SpanPage(BaseModel):
+    """A page of spans."""
+
+    spans: list[Span]
+    next_cursor: str | None
+
+
+class Score(BaseModel):
+    """A judgement on a span, a trace or a session."""
+
+    score_id: str
+    project: str
+    name: str
+    value: bool | int | float | str
+    is_text: bool
+    source: Source
+    time: str
+    trace_id: str | None
+    span_id: str | None
+    session_id: str | None
+    comment: str | None
+    author: str | None
+
+
+class ScorePage(BaseModel):
+    """A page of scores, the newest first."""
+
+    scores: list[Score]
+    next_cursor: str | None
+
+
+class ScoreSaved(BaseModel):
+    """The id of the score, made up where none was given."""
+
+    score_id: str
+
+
+class Trace(BaseModel):
+    """A trace whole."""
+
+    trace_id: str
+    project: str
+    spans: list[Span]
+    scores: list[Score]
+
+
+class Metrics(BaseModel):
+    """A row for each group: its time, its dimensions, its measures."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "bucket": "hour",
+                "by": ["request_model"],
+                "measures": ["count"],
+                "rows": [
+                    {
+                        "time": "2026-11-22T10:00:00.000000000Z",
+                        "request_model": "support-7b",
+                        "count": 412,
+                    }
+                ],
+            }
+        }
+    )
+
+    bucket: str
+    by: list[str]
+    measures: list[str]
+    rows: list[dict[str, str | int | float | None]]
+
+
+class FacetValue(BaseModel):
+    """A value and its number of spans."""
+
+    value: str
+    count: int
+
+
+class Facets(BaseModel):
+    """The commonest values of each dimension."""
+
+    facets: dict[str, list[FacetValue]]
+
+
+class StoredRun(Run):
+    """A run and the project it belongs to."""
+
+    project: str
+
+
+class RunSaved(BaseModel):
+    """The id of the run."""
+
+    run_id: str
+
+
+class RunPage(BaseModel):
+    """A page of runs without results, the newest first."""
+
+    runs: list[StoredRun]
+    next_cursor: str | None
+
+
+class RunWithResults(BaseModel):
+    """A run and its results."""
+
+    run: StoredRun
+    results: list[Result]
+
+
+class StoredComparison(Comparison):
+    """A comparison and the project it belongs to."""
+
+    project: str
+
+
+class ComparisonSaved(BaseModel):
+    """The id of the comparison."""
+
+    comparison_id: str
+
+
+class ComparisonPage(BaseModel):
+    """A page of comparisons, the newest first."""
+
+    comparisons: list[StoredComparison]
+    next_cursor: str | None

@@ -1,0 +1,180 @@
+"""The query parameters of every GET. An unknown parameter is refused, never ignored."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from headway.records import Kind, Source, Status
+from headway_collector.errors import InvalidRequestError
+from headway_collector.store.filters import Conditions, SpanFilters
+from headway_collector.store.metrics import MAX_DIMENSIONS, Bucket
+from headway_collector.store.paging import Page
+from headway_collector.store.scores import ScoreFilters
+from headway_collector.store.spans import Content
+from headway_collector.times import parse_time
+
+Texts = Annotated[list[str], Field(default_factory=list)]
+Time = Annotated[
+    str | None,
+    Field(
+        description="RFC 3339, or counted back from now: `-90m`, `-24h`, `-7d`",
+        examples=["2026-11-22T10:00:00Z", "-24h"],
+    ),
+]
+
+
+class ProjectQuery(BaseModel):
+    """Which projects; none means all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    project: Texts
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_known(cls, data: Any) -> Any:
+        for name in data:
+            if name not in cls.model_fields:
+                raise ValueError(f"{name} is unknown; there are {', '.join(cls.model_fields)}")
+        return data
+
+
+class PageQuery(ProjectQuery):
+    """A page of a listing."""
+
+    limit: int = Field(50, ge=1, le=1000)
+    cursor: str | None = Field(None, description="the `next_cursor` of the page before")
+
+    def to_page(self) -> Page:
+        """Return the page that is asked for, newest first."""
+        return Page(limit=self.limit, cursor=self.cursor)
+
+
+class SpanQuery(ProjectQuery):
+    """The span filters: values of one field are alternatives, fields add up."""
+
+    kind: list[Kind] = Field(default_factory=list)
+    name: Texts
+    status: list[Status] = Field(default_factory=list)
+    request_model: Texts
+    provider: Texts
+    user_id: Texts
+    session_id: Texts
+    trace_id: Texts
+    prompt_name: Texts
+    prompt_version: Texts
+    environment: Texts
+    release: Texts
+    tag: Texts
+    start: Time = None
+    end: Time = None
+    min_duration_ms: float | None = Field(None, ge=0, le=1e12, allow_inf_nan=False)
+    is_root: bool | None = Field(None, description="true: spans without a parent")
+    q: str | None = Field(None, description="text in name, input or output, in any case")
+    attribute: Texts = Field(description="`key=value`; all must hold")
+
+    def to_filters(self, now_ns: int) -> SpanFilters:
+        """Return the filters with times resolved."""
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in self
+            if name in SpanFilters.__slots__
+        }
+        return SpanFilters(
+            **plain,
+            start_ns=resolve_time("start", self.start, now_ns),
+            end_ns=resolve_time("end", self.end, now_ns),
+        )
+
+
+class SpanListQuery(SpanQuery, PageQuery):
+    """A page of spans."""
+
+    order: Literal["desc", "asc"] = "desc"
+    content: Content = "preview"
+
+    def to_page(self) -> Page:
+        """Return the page that is asked for, in the order that is asked for."""
+        return Page(self.limit, self.cursor, self.order == "desc")
+
+
+class MetricsQuery(SpanQuery):
+    """Measures by dimensions over time."""
+
+    measure: list[str] = Field(
+        default_factory=lambda: ["count"], min_length=1, examples=[["count", "latency_p95_ms"]]
+    )
+    by: list[str] = Field(
+        default_factory=list, max_length=MAX_DIMENSIONS, examples=[["request_model"]]
+    )
+    bucket: Bucket = "none"
+
+
+class FacetsQuery(SpanQuery):
+    """The dimensions whose values are asked for."""
+
+    field: list[str] = Field(min_length=1, examples=[["request_model", "environment"]])
+
+
+class ScoreListQuery(PageQuery):
+    """A page of scores."""
+
+    name: Texts
+    source: list[Source] = Field(default_factory=list)
+    trace_id: Texts
+    span_id: Texts
+    session_id: Texts
+    start: Time = None
+    end: Time = None
+
+    def to_filters(self, now_ns: int) -> ScoreFilters:
+        """Return the filters with times resolved."""
+        plain = {name: tuple(value) for name, value in self if name in ScoreFilters.__slots__}
+        return ScoreFilters(
+            **plain,
+            start_ns=resolve_time("start", self.start, now_ns),
+            end_ns=resolve_time("end", self.end, now_ns),
+        )
+
+
+class RunListQuery(PageQuery):
+    """A page of runs."""
+
+    suite: Texts
+    model: Texts
+
+    def to_conditions(self) -> Conditions:
+        """Return the conditions on table ``runs``."""
+        return _any_of(project=self.project, suite=self.suite, model=self.model)
+
+
+class ComparisonListQuery(PageQuery):
+    """A page of comparisons."""
+
+    suite: Texts
+    verdict: Texts
+
+    def to_conditions(self) -> Conditions:
+        """Return the conditions on table ``comparisons``."""
+        return _any_of(project=self.project, suite=self.suite, verdict=self.verdict)
+
+
+def resolve_time(name: str, text: str | None, now_ns: int) -> int | None:
+    """Return the instant in nanoseconds.
+
+    Raises:
+        InvalidRequestError: the text is no time.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_time(text, now_ns)
+    except ValueError as error:
+        raise InvalidRequestError(f"{name}: {error}, nor counted back such as -24h") from error
+
+
+def _any_of(**fields: list[str]) -> Conditions:
+    conditions = Conditions()
+    for column, values in fields.items():
+        conditions.add_any_of(column, values)
+    return conditions

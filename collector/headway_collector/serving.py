@@ -1,0 +1,120 @@
+"""One process that serves a database: the socket, the signals, and the way out."""
+
+import errno
+import ipaddress
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from headway.errors import CommandError
+from headway_collector.apps import create_app
+from headway_collector.store.connections import Store
+
+# Requests that wait for their commit are given this long before they are cut off.
+_GRACE_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+
+def serve(path: Path, address: Address, *, label: str = "", is_insecure: bool = False) -> None:
+    """Serve the database until SIGTERM or SIGINT, then write what waits and close it.
+
+    Raises:
+        CommandError: the address cannot be listened on, or is open to others without leave.
+        StoreError: the database cannot be opened.
+    """
+    if not is_insecure and not is_loopback(address.host):
+        raise CommandError(
+            f"{address.host} can be reached from other machines, and this collector asks nobody "
+            "for a key: use --host 127.0.0.1, or --insecure where the network is trusted"
+        )
+    with _listen(address) as listener:
+        store = Store(path)
+        try:
+            _run(store, listener, path, label)
+        finally:
+            store.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach the host's name or address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _run(store: Store, listener: socket.socket, path: Path, label: str) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+
+    def announce() -> None:
+        sys.stdout.write(f"Headway collector at http://{shown}:{port} (database {path})\n")
+        sys.stdout.flush()
+
+    config = uvicorn.Config(
+        create_app(store, label=label),
+        http="httptools",
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    # After a graceful end uvicorn raises the signal again; by then there is nothing left to do.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _ignore)
+    _Server(config, announce).run(sockets=[listener])
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    pass
+
+
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # A restart must not wait for the connections of the process before.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+    except OSError as error:
+        listener.close()
+        raise CommandError(_explain(address, error)) from error
+    return listener
+
+
+def _explain(address: Address, error: OSError) -> str:
+    where = f"{address.host}:{address.port}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{where} is in use: another collector may run there already; "
+            "stop it, or choose another port with --port (0 takes a free one)"
+        )
+    return f"cannot listen on {where}: {error.strerror}; choose another --host or --port"

@@ -1,0 +1,79 @@
+"""Pages by key, not by number.
+
+The next page begins after the last row that was shown, so rows that arrive meanwhile neither
+repeat a row nor hide one.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from headway_collector.errors import InvalidRequestError
+from headway_collector.store.filters import Conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which page is asked for: its size, where it begins, and in which order."""
+
+    limit: int = 50
+    cursor: str | None = None
+    is_descending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Keyset:
+    """The columns that order a listing: an integer time, then texts that make it unique."""
+
+    time: str
+    ids: tuple[str, ...]
+
+    def order_by(self, page: Page) -> str:
+        """Return the ORDER BY clause."""
+        direction = "DESC" if page.is_descending else "ASC"
+        return "ORDER BY " + ", ".join(f"{name} {direction}" for name in (self.time, *self.ids))
+
+    def begin(self, conditions: Conditions, page: Page) -> None:
+        """Add that rows come after the page's cursor.
+
+        Raises:
+            InvalidRequestError: the cursor is not one of ours.
+        """
+        if page.cursor is None:
+            return
+        time_ns, *ids = self._decode(page.cursor)
+        sign = "<" if page.is_descending else ">"
+        marks = ", ".join("?" * len(ids))
+        # The first comparison alone lets the database skip row groups.
+        conditions.add(f"{self.time} {sign}= ?", time_ns)
+        conditions.add(
+            f"({self.time} {sign} ? OR ({', '.join(self.ids)}) {sign} ({marks}))", time_ns, *ids
+        )
+
+    def end(self, rows: Sequence[Mapping[str, Any]], page: Page) -> str | None:
+        """Return the cursor after a full page, or None where the page was the last."""
+        if len(rows) < page.limit:
+            return None
+        key = [rows[-1][name] for name in (self.time, *self.ids)]
+        return base64.urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()
+
+    def _decode(self, cursor: str) -> list[Any]:
+        kinds = (int,) + (str,) * len(self.ids)
+        try:
+            padded = cursor.encode() + b"=" * (-len(cursor) % 4)
+            key = msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
+        except (binascii.Error, msgspec.DecodeError, UnicodeError) as error:
+            raise _not_ours(cursor) from error
+        if not isinstance(key, list) or tuple(map(type, key)) != kinds or abs(key[0]) >= 2**63:
+            raise _not_ours(cursor)
+        return key
+
+
+def _not_ours(cursor: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"cursor={cursor[:80]!r} is not one that this listing gave: leave it out to begin anew"
+    )

@@ -1,0 +1,158 @@
+"""``headway eval``, ``headway suite`` and ``headway demo``: their arguments.
+
+The work stands in ``evaluating`` and ``demo.runner``, which are imported when they are needed:
+``headway --help`` loads none of it.
+"""
+
+import argparse
+
+from headway.commands import Command
+
+_SPECS = "hf:PATH, hf:PATH+ADAPTER, python:module:function, or log:key=value,…"
+
+
+def _configure_eval(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    run = actions.add_parser("run", help="run a model on a suite and, against a baseline, judge it")
+    run.add_argument("suite", metavar="SUITE", help="the suite's YAML file")
+    run.add_argument("--model", required=True, metavar="SPEC", help=_SPECS)
+    run.add_argument(
+        "--baseline", metavar="SPEC_OR_RUN", help="what to compare with: a model, or an earlier run"
+    )
+    _add_margin(run)
+    run.add_argument("--limit", type=_count, metavar="N", help="only the first N cases")
+    run.add_argument("--device", help="cpu, cuda or cuda:N (default: the GPU where there is one)")
+    run.add_argument("--dtype", help="float32, bfloat16 or float16 (default: suits the device)")
+    run.add_argument("--batch-tokens", type=_count, metavar="N", help="the most tokens of a batch")
+    _add_runs_dir(run)
+    _add_collector(run)
+
+    compare = actions.add_parser("compare", help="judge one run against another")
+    compare.add_argument("baseline", metavar="BASELINE_RUN", help="a run's id or folder")
+    compare.add_argument("candidate", metavar="CANDIDATE_RUN", help="a run's id or folder")
+    _add_margin(compare)
+    _add_runs_dir(compare)
+    _add_collector(compare)
+
+    _add_runs_dir(actions.add_parser("runs", help="list the runs on this machine"))
+
+
+def _configure_suite(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="tell a suite's faults with their lines")
+    check.add_argument("suite", metavar="FILE", help="the suite's YAML file")
+
+
+def _configure_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", help="stop when all is shown, do not serve")
+    parser.add_argument(
+        "--url-port",
+        "--collector-port",
+        dest="collector_port",
+        type=int,
+        default=4318,
+        metavar="PORT",
+        help="the collector's port (default %(default)s)",
+    )
+    parser.add_argument(
+        "--ui-port",
+        type=int,
+        default=8501,
+        metavar="PORT",
+        help="the dashboard's port (default %(default)s)",
+    )
+    parser.add_argument(
+        "--calls",
+        type=_count,
+        default=2400,
+        metavar="N",
+        help="how many calls to make (default %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=7, help="what chance starts from")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+
+
+def _run_eval(arguments: argparse.Namespace) -> int:
+    from headway_evals import evaluating
+
+    actions = {
+        "run": evaluating.run_suite,
+        "compare": evaluating.compare_runs,
+        "runs": evaluating.show_runs,
+    }
+    return actions[arguments.action](arguments)
+
+
+def _run_suite(arguments: argparse.Namespace) -> int:
+    from headway_evals import evaluating
+
+    return evaluating.check_suite(arguments)
+
+
+def _run_demo(arguments: argparse.Namespace) -> int:
+    from headway_evals.demo.runner import run_demo
+
+    return run_demo(arguments)
+
+
+def _add_margin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--margin",
+        type=_fraction,
+        help="the drop that still passes, as a fraction (default: the suite's)",
+    )
+
+
+def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", metavar="DIR", help="the folder of the runs (default: .headway/runs)"
+    )
+
+
+def _add_collector(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", help="the collector's address")
+    parser.add_argument("--project", help="the project to read logs from and to publish to")
+    parser.add_argument(
+        "--publish",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="send runs and verdicts to the collector (default: where one answers)",
+    )
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a count: give 1 or more")
+    return value
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a fraction: 0.05 is 5 points")
+    return value
+
+
+EVAL = Command(
+    name="eval",
+    summary="Run models on suites, and judge candidates against a baseline.",
+    extra="evals",
+    configure=_configure_eval,
+    run=_run_eval,
+)
+SUITE = Command(
+    name="suite",
+    summary="Check suite files.",
+    extra="evals",
+    configure=_configure_suite,
+    run=_run_suite,
+)
+DEMO = Command(
+    name="demo",
+    summary="Show everything on made-up traffic of a small model.",
+    extra="all",
+    configure=_configure_demo,
+    run=_run_demo,
+)

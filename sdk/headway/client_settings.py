@@ -1,0 +1,114 @@
+"""What ``headway.init`` settles, and where each of it comes from.
+
+Every field is an argument of ``init``, a ``HEADWAY_*`` variable and a key of ``headway.toml``.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from headway.errors import SettingsError
+from headway.journals import DEFAULT_LIMIT_BYTES, Place
+from headway.records import DEFAULT_PROJECT, DEFAULT_URL
+from headway.settings import Sources, parse_bool
+from headway.values import LIMITS
+
+_EXIT_TIMEOUT_S = 2.0
+_LONGEST_PROJECT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How a process records; a ``journal_dir`` of None keeps the journal in memory."""
+
+    project: str = DEFAULT_PROJECT
+    url: str = DEFAULT_URL
+    api_key: str | None = None
+    journal_dir: Path | None = None
+    journal_limit_bytes: int = DEFAULT_LIMIT_BYTES
+    capture_limit_bytes: int = LIMITS.max_bytes
+    environment: str | None = None
+    release: str | None = None
+    exit_timeout_s: float = _EXIT_TIMEOUT_S
+    is_disabled: bool = False
+    is_raising: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Where the journal is."""
+        return Place(self.journal_dir, self.project, self.journal_limit_bytes)
+
+
+def read_settings(
+    sources: Sources,
+    *,
+    project: str | None = None,
+    url: str | None = None,
+    api_key: str | None = None,
+    journal_dir: str | None = None,
+    journal_limit_bytes: int | None = None,
+    capture_limit_bytes: int | None = None,
+    environment: str | None = None,
+    release: str | None = None,
+    exit_timeout_s: float | None = None,
+    is_disabled: bool | None = None,
+) -> ClientSettings:
+    """Return the settings by precedence: argument, environment, file, default.
+
+    Raises:
+        SettingsError: a value cannot be used; the message says which and why.
+    """
+    folder = sources.get("journal_dir", journal_dir, "")
+    return ClientSettings(
+        project=_checked_project(sources.get("project", project, DEFAULT_PROJECT)),
+        url=sources.get("url", url, DEFAULT_URL),
+        api_key=sources.get("api_key", api_key, "") or None,
+        journal_dir=Path(folder).expanduser().absolute() if folder else _state_folder(sources),
+        journal_limit_bytes=sources.get(
+            "journal_limit_bytes", journal_limit_bytes, DEFAULT_LIMIT_BYTES, _parse_bytes
+        ),
+        capture_limit_bytes=sources.get(
+            "capture_limit_bytes", capture_limit_bytes, LIMITS.max_bytes, _parse_bytes
+        ),
+        environment=sources.get("environment", environment, "") or None,
+        release=sources.get("release", release, "") or None,
+        exit_timeout_s=sources.get(
+            "exit_timeout_s", exit_timeout_s, _EXIT_TIMEOUT_S, _parse_seconds
+        ),
+        is_disabled=sources.get("disabled", is_disabled, False, parse_bool),
+        is_raising=sources.get("raise", None, False, parse_bool),
+    )
+
+
+def _state_folder(sources: Sources) -> Path | None:
+    state = sources.environment.get("XDG_STATE_HOME", "")
+    try:
+        # The XDG specification says that a relative path there is to be ignored.
+        base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    except RuntimeError:
+        # A user without a home; then the journal is in memory.
+        return None
+    return base / "headway" / "journal"
+
+
+def _checked_project(project: str) -> str:
+    # It travels in a header of HTTP.
+    if 0 < len(project) <= _LONGEST_PROJECT and project.isascii() and project.isprintable():
+        return project
+    raise SettingsError(
+        f"the project is {project!r}: give 1 to {_LONGEST_PROJECT} printable ASCII characters"
+    )
+
+
+def _parse_bytes(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("not a number of bytes above zero")
+    return number
+
+
+def _parse_seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError("not a number of seconds")
+    return number

@@ -1,0 +1,211 @@
+"""Spans as the program sees them: opened, written on while they run, recorded when they end.
+
+    with headway.span("search", kind="retriever", input=question) as span:
+        span.output = index.search(question)
+
+What is set is checked and encoded at once. Nothing here raises into the program: a value that
+cannot be used is counted as a fault and left out, and a span that nobody records (Headway is
+disabled, or there is none around) takes everything and keeps nothing.
+"""
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import Token
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from headway.clients import Client, current_client
+from headway.contexts import CURRENT, LABELS, NO_LABELS, Ancestor, Labels, restore
+from headway.fields import (
+    CapturedField,
+    Field,
+    as_amount,
+    as_count,
+    as_flag,
+    as_kind,
+    as_name,
+    as_status,
+    as_text,
+    as_word,
+    as_words,
+)
+from headway.records import EMPTY, Kind, Span
+from headway.scoring import ScoreValue, score
+from headway.values import capture, clip, message_of, name_of
+
+_LONGEST_STACK = 8000
+_STACK_FRAMES = 20
+_OUR_FOLDER = str(Path(__file__).parent)
+
+
+class ActiveSpan:
+    """A span that runs. Use it as a context manager; set what becomes known on it.
+
+    ``input``, ``output``, ``params`` and ``prompt_variables`` take any object. ``attributes`` and
+    ``scores`` are dicts that are read when the span ends.
+    """
+
+    __slots__ = (
+        "_client",
+        "_is_open",
+        "_shift_ns",
+        "_token",
+        "attributes",
+        "record",
+        "scores",
+        "span_id",
+        "trace_id",
+    )
+
+    name = Field(as_name)
+    status = Field(as_status)
+    status_message = Field(as_text)
+    input = CapturedField()
+    output = CapturedField()
+    provider = Field(as_word)
+    request_model = Field(as_word)
+    response_model = Field(as_word)
+    response_id = Field(as_word)
+    finish_reasons = Field(as_words)
+    params = CapturedField()
+    input_tokens = Field(as_count)
+    output_tokens = Field(as_count)
+    cache_read_tokens = Field(as_count)
+    cache_write_tokens = Field(as_count)
+    reasoning_tokens = Field(as_count)
+    cost_usd = Field(as_amount)
+    ttft_ms = Field(as_amount)
+    chunk_count = Field(as_count)
+    chunk_p50_ms = Field(as_amount)
+    chunk_p95_ms = Field(as_amount)
+    is_abandoned = Field(as_flag)
+    user_id = Field(as_word)
+    session_id = Field(as_word)
+    tags = Field(as_words)
+    environment = Field(as_word)
+    release = Field(as_word)
+    prompt_name = Field(as_word)
+    prompt_version = Field(as_word)
+    prompt_variables = CapturedField()
+
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        kind: Kind = "span",
+        start_ns: int | None = None,
+        *,
+        is_recorded: bool = True,
+    ) -> None:
+        now_ns = client.clock_ns()
+        if start_ns is None:
+            start_ns = now_ns
+        parent, labels, identities = CURRENT.get(), LABELS.get(), client.identities
+        self.trace_id = identities.trace_id(start_ns) if parent is None else parent.trace_id
+        self.span_id = identities.span_id()
+        self.attributes: dict[str, Any] = {}
+        self.scores: dict[str, ScoreValue] = {}
+        self.record = Span(
+            trace_id=self.trace_id,
+            span_id=self.span_id,
+            parent_span_id=None if parent is None else parent.span_id,
+            name=name,
+            kind=kind,
+            start_ns=start_ns,
+            end_ns=start_ns,
+            environment=labels.environment or client.settings.environment,
+            release=labels.release or client.settings.release,
+        )
+        if labels is not NO_LABELS:
+            self.record.user_id = labels.user
+            self.record.session_id = labels.session
+            self.record.tags = list(labels.tags)
+        self._client = client
+        self._is_open = is_recorded and client.is_recording
+        self._end_ns: int | None = None
+        self._shift_ns = start_ns - now_ns
+        self._token: Token[Ancestor | None] | None = None
+
+    def __enter__(self) -> Self:
+        self._token = CURRENT.set(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._token is not None:
+            restore(CURRENT, self._token)
+        self.close(error)
+
+    @property
+    def now_ns(self) -> int:
+        """The time on this span's clock, which a backfill sets back."""
+        return self._client.clock_ns() + self._shift_ns
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Record the span, once.
+
+        Args:
+            error: what ended it, where it did not end well.
+        """
+        if not self._is_open:
+            return
+        self._is_open = False
+        record = self.record
+        try:
+            record.end_ns = max(record.start_ns, self.now_ns if self._end_ns is None else self._end_ns)
+            if error is not None:
+                _describe(error, record)
+            elif record.status == "unset":
+                record.status = "ok"
+            if self.attributes:
+                record.attributes = self.capture(dict(self.attributes))
+            self._client.record(record)
+            for name, value in self.scores.items():
+                score(name, value, span_id=self.span_id, trace_id=self.trace_id)
+        except Exception as failure:
+            self._client.guard.catch(f"closing the span {record.name}", failure)
+        # A task that was started inside may keep this span alive for days.
+        record.input = record.output = EMPTY
+
+    def assign(self, field: str, convert: Callable[[Any], object], value: object) -> None:
+        """Set a field of the record, or count a fault."""
+        try:
+            setattr(self.record, field, convert(value))
+        except (TypeError, ValueError, OverflowError) as error:
+            self._client.guard.catch(f"setting {field} of the span {self.record.name}", error)
+
+    def capture(self, value: object) -> msgspec.Raw:
+        """Encode any object, within the client's limits."""
+        return capture(value, self._client.limits)
+
+
+def span(
+    name: str,
+    *,
+    kind: Kind = "span",
+    model: str | None = None,
+    prompt: object = None,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    **fields: Any,
+) -> ActiveSpan:
+    """Open a span under the current one; use it in a ``with`` statement.
+
+    Args:
+        name: what happens in it, for example ``search``.
+        kind: what sort of step it is.
+        model: the model that is asked.
+        prompt: its name, or an object with a ``name`` and a ``version``.
+        start_ns: when it began, for calls of the past.
+        end_ns: when it ended, for calls of the past.
+        fields: anything else that can be set on a span, for example ``input``.
+    """
+    client = current_client()
