@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check soak bench browser format clean
+.PHONY: help install demo test check soak bench bench-sdk browser format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -54,8 +54,10 @@ browser: install
 soak: install
 	$(BIN)/python -m tests.benchmarks.soak
 
-bench: install
-	$(BIN)/python -m tests.benchmarks.bench
+bench: bench-sdk
+
+bench-sdk: install
+	$(BIN)/python -m tests.benchmarks.bench_sdk
 
 format: install
 	$(BIN)/ruff format .

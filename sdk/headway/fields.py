@@ -9,6 +9,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -66,9 +67,11 @@ class CapturedField:
 
 
 def as_word(value: Any) -> str | None:
-    """Take a short text or None."""
+    """Take a short text, a number or UUID that serves as an id, or None."""
     if value is None:
         return None
+    if isinstance(value, (int, UUID)):
+        return str(value)
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} is not a text")
     return clip(str.__str__(value), _LONGEST_WORD)

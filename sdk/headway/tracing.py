@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import Token
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -37,6 +37,9 @@ from headway.records import EMPTY, Kind, Span
 from headway.scoring import ScoreValue, score
 from headway.values import capture, clip, message_of, name_of
 
+T = TypeVar("T")
+
+_LONGEST_NAME = 256
 _LONGEST_STACK = 8000
 _STACK_FRAMES = 20
 _OUR_FOLDER = str(Path(__file__).parent)
@@ -55,6 +58,7 @@ class ActiveSpan:
         "_shift_ns",
         "_token",
         "attributes",
+        "end_ns",
         "record",
         "scores",
         "span_id",
@@ -62,6 +66,7 @@ class ActiveSpan:
     )
 
     name = Field(as_name)
+    kind = Field(as_kind)
     status = Field(as_status)
     status_message = Field(as_text)
     input = CapturedField()
@@ -126,7 +131,7 @@ class ActiveSpan:
             self.record.tags = list(labels.tags)
         self._client = client
         self._is_open = is_recorded and client.is_recording
-        self._end_ns: int | None = None
+        self.end_ns: int | None = None
         self._shift_ns = start_ns - now_ns
         self._token: Token[Ancestor | None] | None = None
 
@@ -160,13 +165,14 @@ class ActiveSpan:
         self._is_open = False
         record = self.record
         try:
-            record.end_ns = max(record.start_ns, self.now_ns if self._end_ns is None else self._end_ns)
+            end_ns = self.now_ns if self.end_ns is None else self.end_ns
+            record.end_ns = max(record.start_ns, end_ns)
             if error is not None:
                 _describe(error, record)
             elif record.status == "unset":
                 record.status = "ok"
             if self.attributes:
-                record.attributes = self.capture(dict(self.attributes))
+                self.assign("attributes", lambda given: self.capture(dict(given)), self.attributes)
             self._client.record(record)
             for name, value in self.scores.items():
                 score(name, value, span_id=self.span_id, trace_id=self.trace_id)
@@ -174,6 +180,16 @@ class ActiveSpan:
             self._client.guard.catch(f"closing the span {record.name}", failure)
         # A task that was started inside may keep this span alive for days.
         record.input = record.output = EMPTY
+
+    def set_all(self, fields: dict[str, Any]) -> None:
+        """Set several fields by name."""
+        for field, value in fields.items():
+            if value is None:
+                continue
+            if field in _SETTABLE:
+                setattr(self, field, value)
+            else:
+                self._client.guard.fault("span", f"a span has no field {field!r}, it was left out")
 
     def assign(self, field: str, convert: Callable[[Any], object], value: object) -> None:
         """Set a field of the record, or count a fault."""
@@ -185,6 +201,9 @@ class ActiveSpan:
     def capture(self, value: object) -> msgspec.Raw:
         """Encode any object, within the client's limits."""
         return capture(value, self._client.limits)
+
+
+_SETTABLE = frozenset(name for name in dir(ActiveSpan) if name in Span.__struct_fields__)
 
 
 def span(
@@ -209,3 +228,82 @@ def span(
         fields: anything else that can be set on a span, for example ``input``.
     """
     client = current_client()
+    opened = ActiveSpan(client, "span", start_ns=_checked(client, "start_ns", as_count, start_ns))
+    opened.end_ns = _checked(client, "end_ns", as_count, end_ns)
+    opened.name, opened.kind = name, kind
+    opened.set_all({**prompt_fields(client, prompt), "request_model": model, **fields})
+    return opened
+
+
+def current_span() -> ActiveSpan:
+    """Return the innermost span that is open here; outside of any, one that nobody records."""
+    current = CURRENT.get()
+    if isinstance(current, ActiveSpan):
+        return current
+    return ActiveSpan(current_client(), "span", is_recorded=False)
+
+
+@contextmanager
+def context(
+    *,
+    user: str | None = None,
+    session: str | None = None,
+    tags: Iterable[str] = (),
+    environment: str | None = None,
+    release: str | None = None,
+) -> Iterator[None]:
+    """Give all spans inside a user, a session, more tags, an environment, a release."""
+    client, outer = current_client(), LABELS.get()
+    added = _checked(client, "tags", as_words, tags) or ()
+    labels = Labels(
+        user=_checked(client, "user", as_word, user) or outer.user,
+        session=_checked(client, "session", as_word, session) or outer.session,
+        tags=tuple(dict.fromkeys((*outer.tags, *added))),
+        environment=_checked(client, "environment", as_word, environment) or outer.environment,
+        release=_checked(client, "release", as_word, release) or outer.release,
+    )
+    token = LABELS.set(labels)
+    try:
+        yield
+    finally:
+        restore(LABELS, token)
+
+
+def prompt_fields(client: Client, prompt: object) -> dict[str, str | None]:
+    """Return the fields of a span that name its prompt."""
+    if prompt is None or isinstance(prompt, str):
+        return {"prompt_name": prompt}
+    version = getattr(prompt, "version", None)
+    name = _checked(client, "prompt", as_name, getattr(prompt, "name", None))
+    return {"prompt_name": name, "prompt_version": _checked(client, "prompt", as_word, version)}
+
+
+def _checked(client: Client, what: str, convert: Callable[[Any], T], value: object) -> T | None:
+    try:
+        return convert(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        client.guard.catch(f"reading {what}", error)
+        return None
+
+
+def _describe(error: BaseException, record: Span) -> None:
+    if isinstance(error, GeneratorExit):
+        # The consumer had enough; nothing went wrong.
+        record.is_abandoned = True
+        record.status = "ok" if record.status == "unset" else record.status
+        return
+    record.status = "error"
+    record.error_type = clip(name_of(type(error)), _LONGEST_NAME)
+    record.status_message = message_of(error)
+    record.error_stack = _stack_of(error)
+
+
+def _stack_of(error: BaseException) -> str:
+    # The innermost frames of the program, without ours and without the values in them.
+    frames = (
+        (frame, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if not frame.f_code.co_filename.startswith(_OUR_FOLDER)
+    )
+    stack = traceback.StackSummary.extract(frames, limit=-_STACK_FRAMES)
+    return clip("".join(stack.format()), _LONGEST_STACK)
