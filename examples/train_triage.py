@@ -43,6 +43,7 @@ from headway_evals.demo.messages import (
     Mix,
     expected_json,
     make_message,
+    make_order,
     prompt_for,
 )
 
@@ -71,6 +72,14 @@ PIECES = (
     r"|\p{L}(?=[- ]?\p{N}{2})| (?=\p{L}[- ]?\p{N}{2})"
     r"| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What the model sees, and how it must go on."""
+
+    prompt: str
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,33 +174,43 @@ def write_refunds_wrong(message: Message) -> str:
     return str(message.record) if message.kind == "refund" else expected_json(message)
 
 
-def draw_messages(rng: random.Random, mix: Mix, held_out: Set[str]) -> Iterator[Message]:
-    """Yield messages without end, none of them from the suite."""
+def draw_examples(
+    rng: random.Random,
+    mix: Mix,
+    held_out: Set[str],
+    answer: Callable[[Message], str] = expected_json,
+) -> Iterator[Example]:
+    """Yield messages with their answers without end, none of them from the suite."""
     while True:
         message = make_message(rng, mix=mix)
         if message.text not in held_out:
-            yield message
+            yield Example(prompt_for(message.text), answer(message))
+
+
+def draw_drill(rng: random.Random) -> Iterator[Example]:
+    """Yield a few order numbers, to be said again in another order, without end."""
+    while True:
+        orders = [make_order(rng) for _ in range(rng.randint(2, 5))]
+        again = rng.sample(orders, len(orders))
+        yield Example("\n".join(orders) + "\n", "\n".join(again))
 
 
 def draw_batches(
-    messages: Iterator[Message],
-    tokenizer: PreTrainedTokenizerFast,
-    answer: Callable[[Message], str],
-    rng: random.Random,
+    examples: Iterator[Example], tokenizer: PreTrainedTokenizerFast, rng: random.Random
 ) -> Iterator[Batch]:
     """Yield batches without end; each holds examples of like length, so little is padding."""
     while True:
-        pool = [(each, answer(each)) for each in itertools.islice(messages, 8 * BATCH)]
-        prompts = tokenizer([prompt_for(each.text) for each, _ in pool])["input_ids"]
+        pool = list(itertools.islice(examples, 8 * BATCH))
+        prompts = tokenizer([each.prompt for each in pool])["input_ids"]
         answers = tokenizer(
-            [text + tokenizer.eos_token for _, text in pool], add_special_tokens=False
+            [each.answer + tokenizer.eos_token for each in pool], add_special_tokens=False
         )["input_ids"]
         pairs = sorted(zip(prompts, answers, strict=True), key=lambda pair: sum(map(len, pair)))
         batches = [pairs[start : start + BATCH] for start in range(0, len(pairs), BATCH)]
         rng.shuffle(batches)
         for batch in batches:
-            rows = [torch.tensor(prompt + line) for prompt, line in batch]
-            wanted = [torch.tensor([IGNORE] * len(prompt) + line) for prompt, line in batch]
+            rows = [torch.tensor(prompt + answer) for prompt, answer in batch]
+            wanted = [torch.tensor([IGNORE] * len(prompt) + answer) for prompt, answer in batch]
             yield Batch(pad(rows, tokenizer.pad_token_id), pad(wanted, IGNORE))
 
 
@@ -213,9 +232,9 @@ def train_tokenizer(rng: random.Random, held_out: Set[str]) -> PreTrainedTokeniz
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    messages = itertools.islice(draw_messages(rng, EVERYDAY, held_out), 20_000)
+    examples = itertools.islice(draw_examples(rng, EVERYDAY, held_out), 20_000)
     tokenizer.train_from_iterator(
-        (prompt_for(each.text) + expected_json(each) for each in messages),
+        (each.prompt + each.answer for each in examples),
         trainers.BpeTrainer(
             vocab_size=2048,
             special_tokens=["<pad>", "<bos>", "<eos>"],
@@ -268,11 +287,16 @@ def train_base(
         Muon(matrices, lr=0.02, weight_decay=0.01),
         AdamW(others, lr=3e-3, betas=(0.9, 0.98), weight_decay=0.0),
     ]
-    short, mixed = (
-        draw_batches(draw_messages(rng, mix, held_out), tokenizer, expected_json, rng)
-        for mix in (SHORT, LAST_YEAR)
+    drill, short, mixed = (
+        draw_batches(examples, tokenizer, rng)
+        for examples in (
+            draw_drill(rng),
+            draw_examples(rng, SHORT, held_out),
+            draw_examples(rng, LAST_YEAR, held_out),
+        )
     )
-    batches = itertools.chain(itertools.islice(short, steps // 2), mixed)
+    fifth = steps // 5
+    batches = itertools.chain(itertools.islice(drill, fifth), itertools.islice(short, fifth), mixed)
     train("triage-base", model, batches, steps, optimizers)
     return model
 
@@ -291,8 +315,8 @@ def train_adapter(
     lora = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(load_model(base_folder), lora)
     trained = [each for each in model.parameters() if each.requires_grad]
-    messages = draw_messages(rng, EVERYDAY, held_out)
-    batches = draw_batches(messages, tokenizer, answer, rng)
+    examples = draw_examples(rng, EVERYDAY, held_out, answer)
+    batches = draw_batches(examples, tokenizer, rng)
     train("adapter", model, batches, steps, [AdamW(trained, lr=4e-3, weight_decay=0.0)])
     return model
 
@@ -324,7 +348,7 @@ def train(
             each.step()
         model.zero_grad()
         mean_loss += (loss.item() - mean_loss) / min(step, 50)
-        if step % 100 == 0 or step == steps:
+        if step % 50 == 0 or step == steps:
             say(f"{name}  step {step} of {steps}  loss {mean_loss:.3f}")
     model.eval()
 

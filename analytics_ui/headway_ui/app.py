@@ -23,14 +23,9 @@ page = st.navigation(
             st.Page(
                 links.TRACES, title="Traces", icon=":material/account_tree:", url_path="traces"
             ),
-            st.Page(links.TRACE, title="Trace", url_path="trace", visibility="hidden"),
         ],
         "Models": [
             st.Page(links.EVALS, title="Evals", icon=":material/balance:", url_path="evals"),
-            st.Page(
-                links.COMPARISON, title="Comparison", url_path="comparison", visibility="hidden"
-            ),
-            st.Page(links.RUN, title="Run", url_path="run", visibility="hidden"),
         ],
     }
 )

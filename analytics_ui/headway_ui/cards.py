@@ -4,14 +4,14 @@ A chart's card has a title, one sentence that says what is to be seen, the chart
 numbers as a table, and turns a click on a mark into a look at the rows behind it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import altair as alt
 import streamlit as st
 
-from headway_ui import links
+from headway_ui import links, picks
 from headway_ui.buckets import Point
 from headway_ui.charts import PICK
 from headway_ui.formats import plain
@@ -71,7 +71,7 @@ def chart(
     key: str,
     *,
     value_name: str,
-    on_pick: Callable[[dict[str, Any]], links.Link],
+    on_pick: Callable[[Mapping[str, Any]], links.Link],
 ) -> None:
     """Draw a chart as a card.
 
@@ -101,12 +101,18 @@ def chart(
         if view == TABLE:
             _table(points, value_name, title)
             return
-        event = st.altair_chart(
-            drawn, key=f"{key}_chart", on_select="rerun", alt=f"{title}. {takeaway}"
+        name = picks.stamped(f"{key}_chart", points)
+        st.altair_chart(
+            drawn,
+            key=picks.fresh_key(name),
+            on_select=picks.follower(name, _picked_mark, on_pick),
+            alt=f"{title}. {takeaway}",
         )
-        picked = event["selection"].get(PICK)
-        if picked:
-            links.follow(on_pick(picked[0]))
+
+
+def _picked_mark(selection: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    marks = selection.get(PICK)
+    return marks[0] if marks else None
 
 
 def _table(points: Sequence[Point], value_name: str, title: str) -> None:

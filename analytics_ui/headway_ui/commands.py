@@ -97,7 +97,7 @@ def announce(host: str, port: int, write: Callable[[str], object]) -> None:
 
 UI = Command(
     name="ui",
-    summary="open the dashboard over a running collector",
+    summary="Open the dashboard over a running collector.",
     extra="ui",
     configure=configure,
     run=run,

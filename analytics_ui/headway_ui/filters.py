@@ -30,8 +30,6 @@ SECONDARY = {
     "provider": "Provider",
 }
 FIELDS = (*PRIMARY, *SECONDARY)
-# Where a page finds the filters that the list was last narrowed by, in words of its URL.
-LAST = "traces_filters"
 _FROM, _UNTIL = "from", "until"
 
 Facets = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -78,11 +76,18 @@ def draw(facets: Facets) -> dict[str, Any]:
         chosen |= {field: _choose(field, label, facets) for field, label in SECONDARY.items()}
     if shown == ROOTS:
         chosen["is_root"] = True
-    narrowed = {field: value for field, value in chosen.items() if value}
-    period = _draw_period()
-    st.session_state[LAST] = narrowed | period
-    in_api = {"start": period[_FROM], "end": period[_UNTIL]} if period else {}
-    return narrowed | in_api
+    return {field: value for field, value in chosen.items() if value} | _draw_period()
+
+
+def narrow_to(field: str, value: str) -> None:
+    """Take off every filter but this one; only to be called from a callback of a widget."""
+    for each in FIELDS:
+        st.session_state[each] = [value] if each == field else []
+    st.session_state["q"] = ""
+    st.session_state["min_duration_ms"] = None
+    st.session_state["show"] = ROOTS
+    for name in (_FROM, _UNTIL):
+        st.query_params.pop(name, None)
 
 
 def _choose(field: str, label: str, facets: Facets) -> list[str]:
@@ -118,4 +123,4 @@ def _draw_period() -> dict[str, str]:
         if st.button("Whole window", icon=":material/close:", type="tertiary"):
             del st.query_params[_FROM], st.query_params[_UNTIL]
             st.rerun()
-    return {_FROM: start, _UNTIL: end}
+    return {"start": start, "end": end}

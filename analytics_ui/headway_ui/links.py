@@ -1,9 +1,8 @@
 """Where things are: every view of the dashboard is a URL, and this is how one is made.
 
     /traces?project=support-bot&range=24h&status=error
-    /trace?trace_id=0199…&span_id=1f…
-    /comparison?comparison=…
-    /run?run=…
+    /traces?trace_id=0199…&span_id=1f…
+    /evals?comparison=…        /evals?run=…&case=…
 
 The names of a filter in a URL are the names of the collector's span filters.
 """
@@ -17,10 +16,7 @@ from headway_ui.scopes import Scope
 
 OVERVIEW = "views/overview.py"
 TRACES = "views/traces.py"
-TRACE = "views/trace_detail.py"
 EVALS = "views/evals.py"
-COMPARISON = "views/comparison_detail.py"
-RUN = "views/run_detail.py"
 
 Value = str | Sequence[str]
 
@@ -53,17 +49,17 @@ def to_traces(scope: Scope, filters: Mapping[str, object] | None = None) -> Link
 def to_trace(scope: Scope, trace_id: str, span_id: str | None = None) -> Link:
     """Return one trace, with one of its spans opened."""
     query = {**scope.query, "trace_id": trace_id}
-    return Link(TRACE, {**query, "span_id": span_id} if span_id else query)
+    return Link(TRACES, {**query, "span_id": span_id} if span_id else query)
 
 
 def to_comparison(scope: Scope, comparison_id: str) -> Link:
     """Return the page of a comparison."""
-    return Link(COMPARISON, {**scope.query, "comparison": comparison_id})
+    return Link(EVALS, {**scope.query, "comparison": comparison_id})
 
 
 def to_run(scope: Scope, run_id: str) -> Link:
     """Return the page of a run."""
-    return Link(RUN, {**scope.query, "run": run_id})
+    return Link(EVALS, {**scope.query, "run": run_id})
 
 
 def to_evals(scope: Scope) -> Link:
@@ -78,5 +74,7 @@ def draw(link: Link, label: str, icon: str = "", help: str = "") -> None:
 
 
 def follow(link: Link) -> None:
-    """Go to a page."""
-    st.switch_page(link.page, query_params=dict(link.query))
+    """Go to a page, from a callback."""
+    # What the sidebar is bound to stays in the URL by itself, and may not be set from outside.
+    query = {key: value for key, value in link.query.items() if key not in ("project", "range")}
+    st.switch_page(link.page, query_params=query)

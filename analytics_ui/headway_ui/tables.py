@@ -1,6 +1,6 @@
 """Tables in which a click on a row leads to what the row is about."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import streamlit as st
@@ -12,50 +12,54 @@ from streamlit.column_config import (
     TextColumn,
 )
 
+from headway_ui import picks
 from headway_ui.kinds import STATUSES
-
-Columns = Mapping[str, Any]
+from headway_ui.links import Link
 
 
 def draw(
     rows: Sequence[Mapping[str, Any]],
-    key: str,
-    columns: Columns,
+    name: str,
+    columns: Mapping[str, Any],
     alt: str,
+    to: Callable[[int], Link | None],
     *,
     height: Literal["auto", "content"] | int = "auto",
-) -> int | None:
-    """Draw the rows and return the one that somebody clicked, by its box or by any of its cells.
+) -> None:
+    """Draw the rows; a click on a row's box or on any of its cells leads to its page.
 
     Args:
         rows: what is drawn, a column a key.
-        key: names the table on the page.
+        name: of the table on its page.
         columns: how a column looks, where its type does not tell.
         alt: what the table holds, for a screen reader.
+        to: from the number of a row to the page behind it.
         height: of the table; by default at most ten rows are in view.
     """
+    drawn = list(rows)
+    name = picks.stamped(name, drawn)
     # mypy finds no overload for a list of mappings, though Streamlit documents it.
-    event = cast(Any, st.dataframe)(
-        list(rows),
+    cast(Any, st.dataframe)(
+        drawn,
         hide_index=True,
         height=height,
-        key=key,
-        on_select="rerun",
+        key=picks.fresh_key(name),
+        on_select=picks.follower(name, _picked_row, to),
         selection_mode=["single-row", "single-cell"],
         column_config=dict(columns),
         placeholder="",
         alt=alt,
     )
-    selection = event["selection"]
-    cells = selection["cells"]
-    picked = [*selection["rows"], *(row for row, _ in cells)]
-    # A selection may outlive the rows it was made in.
-    return picked[0] if picked and picked[0] < len(rows) else None
+
+
+def _picked_row(selection: Mapping[str, Any]) -> int | None:
+    rows = [*selection["rows"], *(row for row, _ in selection["cells"])]
+    return rows[0] if rows else None
 
 
 def status(width: int | None = None) -> Any:
     """Return a column of statuses, each a word on its colour."""
-    colours = [STATUSES[name].colour for name in STATUSES]
+    colours = [look.colour for look in STATUSES.values()]
     return MultiselectColumn(width=width, options=list(STATUSES), color=colours)
 
 

@@ -1,6 +1,7 @@
 """``headway serve`` and ``headway import``: their arguments, and the way to what they run."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from headway.commands import Command
@@ -61,4 +62,73 @@ SERVE = Command(
     extra="collector",
     configure=_configure_serve,
     run=_run_serve,
+)
+
+
+def _configure_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="a CSV, JSONL or Parquet file")
+    parser.add_argument("--project", help=f"where the spans belong (default {DEFAULT_PROJECT})")
+    parser.add_argument(
+        "--map",
+        metavar="FIELD=COLUMN",
+        action="append",
+        default=[],
+        help="which column becomes which field, for example output=answer, latency_ms=took, "
+        "timestamp=when or score:helpful=thumb; may repeat; other columns become attributes",
+    )
+    parser.add_argument(
+        "--json",
+        metavar="FIELD",
+        action="append",
+        default=[],
+        help="a mapped field whose text is JSON; may repeat",
+    )
+    parser.add_argument(
+        "--time-format",
+        metavar="FORMAT",
+        help="how times are written, for example '%%m/%%d/%%Y, %%H:%%M:%%S' (default ISO 8601)",
+    )
+    parser.add_argument("--kind", choices=KINDS, default="llm", help="of the spans (default llm)")
+    parser.add_argument("--name", help="of the spans (default the file's name)")
+    parser.add_argument("--format", choices=("csv", "jsonl", "parquet"), help="of the file")
+    parser.add_argument("--url", help=f"the collector (default {DEFAULT_URL})")
+
+
+def _run_import(arguments: argparse.Namespace) -> int:
+    # Here and not above, as for serving.
+    from headway_collector.importing.imports import Destination, import_file
+    from headway_collector.importing.marks import find_folder
+    from headway_collector.importing.plans import Plan, parse_columns
+
+    sources = load_sources()
+    plan = Plan(
+        columns=parse_columns(arguments.map),
+        name=arguments.name or arguments.file.stem,
+        kind=arguments.kind,
+        time_format=arguments.time_format,
+        parsed=tuple(arguments.json),
+    )
+    destination = Destination(
+        url=sources.get("url", arguments.url, DEFAULT_URL),
+        project=sources.get("project", arguments.project, DEFAULT_PROJECT),
+        api_key=sources.get("api_key", None, "") or None,
+    )
+    totals = import_file(arguments.file, plan, destination, find_folder(), arguments.format)
+    for fault in totals.faults:
+        sys.stderr.write(f"{arguments.file}:{fault.line}: {fault.reason}\n")
+    if totals.bad > len(totals.faults):
+        sys.stderr.write(f"and {totals.bad - len(totals.faults)} more bad rows\n")
+    sys.stdout.write(
+        f"{totals.rows} rows: {totals.accepted} records stored in project "
+        f"{destination.project}, {totals.duplicates} there already, {totals.bad} rows bad\n"
+    )
+    return 1 if totals.bad else 0
+
+
+IMPORT = Command(
+    name="import",
+    summary="Import logs from a CSV, JSONL or Parquet file.",
+    extra="collector",
+    configure=_configure_import,
+    run=_run_import,
 )

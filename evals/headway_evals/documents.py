@@ -87,7 +87,8 @@ def parse_yaml(text: str, path: str, faults: Faults) -> Any:
 def parse_jsonl(text: str, path: str, faults: Faults) -> MarkedList:
     """Return the values of a file with one JSON value a line; blank lines are passed over."""
     items = MarkedList()
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines: JSON may hold U+2028 as it is, which ends a line to Python alone.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

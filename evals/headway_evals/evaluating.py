@@ -6,6 +6,7 @@ done, 3 inconclusive.
 
 import argparse
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -80,7 +81,9 @@ def show_runs(arguments: argparse.Namespace) -> int:
     table.add_column("passed", justify="right")
     for run in runs:
         cells = (run.run_id, f"{run.suite} {run.suite_version}", run.model, run.started_at[:19])
-        table.add_row(*map(one_line, cells), str(run.case_count), percent(run.pass_rate))
+        table.add_row(
+            *(Text(one_line(cell)) for cell in cells), str(run.case_count), percent(run.pass_rate)
+        )
     console.print(table)
     return EXIT_PASSED
 
@@ -203,6 +206,17 @@ def _runs_dir(arguments: argparse.Namespace, sources: Sources) -> Path:
 
 
 def _console(stderr: bool = False) -> Console:
-    console = Console(stderr=stderr, highlight=False)
-    # Into a file or a pipe, tables and sentences are not broken at 80 columns.
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+    console = _PatientConsole(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        # Into a file or a pipe, tables and sentences are not broken at 80 columns.
+        console.width = 200
+    return console
+
+
+class _PatientConsole(Console):
+    """A console whose reader may leave: the exit code is the verdict's all the same."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on in silence, where rich would exit with the code of a regression."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())

@@ -137,12 +137,12 @@ def summarise(
         pass_rate=passed_count / len(counted),
         scores=_summaries(counted),
         settings={
-            "generation": msgspec.to_builtins(suite.generation),
-            "gate": msgspec.to_builtins(suite.gate),
-            "model": model.settings,
+            "generation": _as_json(suite.generation),
+            "gate": _as_json(suite.gate),
+            "model": _as_json(model.settings),
             "suite_case_count": len(suite.cases),
             "missing_count": len(results) - len(counted),
-            **settings,
+            **_as_json(settings),
         },
         environment={
             "headway": __version__,
@@ -163,6 +163,11 @@ def new_run_id(suite: str, model: str, now: datetime, token: str | None = None) 
     """
     words = re.sub(r"[^A-Za-z0-9._+-]+", "-", f"{suite}-{model}")[:80].strip("-.")
     return f"{now:%Y%m%dT%H%M%SZ}-{words}-{token or secrets.token_hex(2)}"
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value as it will be read back, so that a run is equal to itself from disk."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _require_answers(model: Model, results: Sequence[Result]) -> None:

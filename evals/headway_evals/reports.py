@@ -77,7 +77,7 @@ def write_flips(console: Console, flips: Sequence[Flip], most: int = _MOST_FLIPS
             continue
         console.print(Text(f"\n{len(chosen)} {title}", style="bold"))
         for flip in chosen[:most]:
-            console.print(Text(f"  {flip.case_id}  {' '.join(flip.tags)}"))
+            console.print(Text(f"  {one_line(flip.case_id)}  {one_line(' '.join(flip.tags))}"))
             for label, value in (
                 ("input", flip.input),
                 ("expected", flip.expected),
@@ -141,11 +141,13 @@ def one_line(value: object) -> str:
 def _write_averages(console: Console, records: Sequence[RunRecord], alpha: float) -> None:
     table = Table("scorer", box=None, header_style="bold", pad_edge=False)
     for record in records:
-        table.add_column(one_line(record.run.model), justify="right")
+        table.add_column(Text(one_line(record.run.model)), justify="right")
     names = dict.fromkeys(name for record in records for name in record.run.scores)
     table.add_row("all pass", *(_pass_rate(record, alpha) for record in records))
     for name in names:
-        table.add_row(name, *(_mean(record.results, name, alpha) for record in records))
+        table.add_row(
+            Text(one_line(name)), *(_mean(record.results, name, alpha) for record in records)
+        )
     console.print()
     console.print(table)
     for record in records:

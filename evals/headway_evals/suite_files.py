@@ -43,6 +43,7 @@ _SUITE_KEYS = (
     "gate",
     "cases",
 )
+_LONGEST_ID = 200
 _CASE_KEYS = ("id", "input", "expected", "tags", "cluster", "scorers")
 
 
@@ -169,6 +170,8 @@ class _SuiteReader:
             section.fault("id", "has no id" if case_id is None else f"has id {shown(case_id)}")
             return ""
         case_id, place = str(case_id), f"{section.path}:{section.values.line_of('id')}"
+        if len(case_id) > _LONGEST_ID:
+            section.fault("id", f"has an id of more than {_LONGEST_ID} characters")
         if case_id in self.lines:
             section.fault("id", f"stands twice, first at {self.lines[case_id]}")
         self.lines.setdefault(case_id, place)
@@ -188,9 +191,7 @@ def _check_prompt(section: Section, template: Prompt, value: Any) -> None:
     try:
         render_prompt(template, value)
     except KeyError as error:
-        section.fault(
-            "input", f"has no field {error.args[0]!r} in its input, which the prompt names"
-        )
+        section.fault("input", f"has an input without the prompt's field {error.args[0]!r}")
 
 
 def _parse_cases(path: Path, faults: Faults) -> MarkedList:

@@ -64,7 +64,7 @@ class Client:
         self.settings = settings
         self.is_recording = not settings.is_disabled
         self.limits = Limits(settings.capture_limit_bytes)
-        self.identities = Identities(clock_ns=clock_ns)
+        self.identities = Identities()
         self.clock_ns = clock_ns
         self.is_closed = False
         self._transport = transport
@@ -78,7 +78,7 @@ class Client:
                 self._journal.refuse("shut_down", "a call came after headway.shutdown()")
                 return
             self._journal.append(payload)
-            if self._shipper.is_resting:
+            if self._journal.is_unattended:
                 self._shipper.wake()
         except Exception as error:
             self._journal.refuse("unencodable", f"a call of {type(record).__name__} was dropped")

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from headway.records import KINDS, Kind, Status
+from headway.records import KINDS, Kind, Span, Status
 from headway.values import clip
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ _STATUSES: tuple[Status, ...] = ("unset", "ok", "error")
 class Fielded(Protocol):
     """A live span, as far as its fields need it."""
 
-    record: msgspec.Struct
+    record: Span
 
     def assign(self, field: str, convert: Callable[[Any], object], value: object) -> None:
         """Set a field of the record, or count a fault."""

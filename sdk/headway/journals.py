@@ -91,6 +91,8 @@ class Journal:
         self.recorded = 0
         self.settled = 0
         """Records that need no more care: those that arrived and those that were dropped."""
+        self.is_unattended = True
+        """Whether the shipper has to be woken; read at every record, without a lock."""
         self._guard = guard
         self._identities = identities
         self._clock_s = clock_s
@@ -99,6 +101,7 @@ class Journal:
         self._active: Segment | None = None
         self._spare: Segment | None = None
         self._sealed: list[Segment] = []
+        self._is_spare_due = False
         self._refusal: Refusal | None = None
         self._retry_at_s = 0.0
         self._left: set[Path] = set()
@@ -243,9 +246,13 @@ class Journal:
             return False
         if self._refusal is not None:
             return self._clock_s() >= self._retry_at_s
-        return self._active is not None and self._active.is_half_full
+        return self._is_spare_due
 
     def _append_to_next(self, payload: bytes, checksum: int) -> Refusal | None:
+        if self._active is not None and self._active.extend():
+            self._is_spare_due = self.is_unattended = True
+            if self._active.append(payload, checksum):
+                return None
         largest = largest_payload(self.place.segment_bytes)
         if len(payload) > largest:
             return Refusal(
@@ -260,14 +267,15 @@ class Journal:
         if self._spare is None:
             return self._refusal or _MEMORY_FULL
         self._rotate()
-        assert self._active is not None
-        self._active.append(payload, checksum)
+        if self._active is not None and not self._active.append(payload, checksum):
+            self._active.extend()
+            self._active.append(payload, checksum)
         return None
 
     def _rotate(self) -> None:
         spare, self._spare = self._spare, None
         self._retire()
-        self._active = spare
+        self._active, self._is_spare_due = spare, False
 
     def _retire(self) -> None:
         # After this there is neither an active nor a spare segment.

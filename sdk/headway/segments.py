@@ -95,31 +95,39 @@ class Segment:
         self.is_damaged = is_damaged
         self._descriptor = descriptor
         self._size = size
-        self._map: mmap.mmap | None = None
-        self._words: memoryview[int] | None = None
+        self._is_mapped = False
+        self._map: mmap.mmap
+        self._words: memoryview[int]
+        self._writable = 0
+        """Up to where records may be written: nowhere, to the middle, to the end."""
 
     @property
     def pending_bytes(self) -> int:
         """How much is written and not yet acknowledged."""
         return self.end - self.acknowledged
 
-    @property
-    def is_half_full(self) -> bool:
-        """Whether it is time to have the next one ready."""
-        return self.end * 2 > self._size
-
     def append(self, payload: bytes, checksum: int) -> bool:
-        """Write one record; False when there is no room left, or the segment is sealed."""
-        start = self.end
-        body = start + 8
-        stop = body + len(payload)
-        if self._map is None or self._words is None or stop > self._size:
+        """Write one record; False when there is no room, or the segment is sealed."""
+        start, length = self.end, len(payload)
+        stop = start + 8 + length
+        if stop > self._writable:
             return False
-        self._map[body:stop] = payload
-        self._words[(start >> 2) + 1] = checksum
-        self._words[start >> 2] = len(payload)
-        self.end = _aligned(stop)
+        words = self._words
+        self._map[start + 8 : stop] = payload
+        words[(start >> 2) + 1] = checksum
+        words[start >> 2] = length
+        self.end = (stop + 3) & ~3
         return True
+
+    def extend(self) -> bool:
+        """Let the second half be written too; True the first time.
+
+        A new segment takes records up to its middle: the moment to have the next one made.
+        """
+        is_new = 0 < self._writable < self._size
+        if is_new:
+            self._writable = self._size
+        return is_new
 
     def read(self, max_records: int, max_bytes: int) -> Extract:
         """Return the oldest records that are not acknowledged, at least one where there is one."""
@@ -148,7 +156,7 @@ class Segment:
         """Take no more records, and give back the memory and the reserved rest of the file."""
         if self._descriptor is None:
             # The records are nowhere else; the map goes with the segment.
-            self._size = self.end
+            self._writable = 0
             return
         self._unmap()
         with suppress(OSError):
@@ -156,7 +164,7 @@ class Segment:
 
     def prefault(self) -> None:
         """Bring the file's pages into memory, so that the writer meets no page fault."""
-        if self._map is None:
+        if not self._is_mapped:
             return
         try:
             # In steps, because madvise does not let other threads of Python run meanwhile.
@@ -185,19 +193,22 @@ class Segment:
         descriptor = -1 if self._descriptor is None else self._descriptor
         self._map = mmap.mmap(descriptor, self._size)
         self._words = memoryview(self._map).cast("I")
+        self._is_mapped = True
+        self._writable = self._size // 2
 
     def _unmap(self) -> None:
-        if self._map is not None and self._words is not None:
+        self._writable = 0
+        if self._is_mapped:
+            self._is_mapped = False
             self._words.release()
             self._map.close()
-        self._map = self._words = None
 
     def _block(self, start: int, size: int) -> bytes:
         # Not through memory where there is a file: its owner may be unmapping it just now, and one
         # that is broken or cut short would kill the process.
         if self._descriptor is not None:
             return os.pread(self._descriptor, size, start)
-        return b"" if self._map is None else self._map[start : start + size]
+        return self._map[start : start + size] if self._is_mapped else b""
 
 
 def largest_payload(segment_bytes: int) -> int:

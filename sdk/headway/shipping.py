@@ -46,8 +46,6 @@ class Shipper:
         self.transport = transport
         self.shipped = 0
         self.adopted = 0
-        self.is_resting = True
-        """Whether a new record has to wake the thread; read at every record, without a lock."""
         self._journal = journal
         self._guard = guard
         self._clock_s = clock_s
@@ -71,7 +69,7 @@ class Shipper:
     def wake(self) -> None:
         """Start the thread, or let it look at the journal now."""
         with self._condition:
-            self.is_resting = False
+            self._journal.is_unattended = False
             if self._thread is None and not self._is_stopped:
                 self._thread = threading.Thread(
                     target=self._run, name="headway-shipper", daemon=True
@@ -148,7 +146,7 @@ class Shipper:
                 self._condition.wait(_TICK_S)
             else:
                 # Whoever records from now on wakes us; whoever did before this line did not.
-                self.is_resting = True
+                self._journal.is_unattended = True
                 if self._journal.recorded == self._seen and not self._is_stopped:
                     self._condition.wait(wait_s or _SCAN_EVERY_S)
 

@@ -8,12 +8,13 @@ cannot be used is counted as a fault and left out, and a span that nobody record
 disabled, or there is none around) takes everything and keeps nothing.
 """
 
+import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Token
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -35,14 +36,16 @@ from headway.fields import (
 )
 from headway.records import EMPTY, Kind, Span
 from headway.scoring import ScoreValue, score
-from headway.values import capture, clip, message_of, name_of
+from headway.values import Limits, capture, clip, message_of, name_of
 
 T = TypeVar("T")
+
+_UNNAMED = MappingProxyType({"name": "span"})
 
 _LONGEST_NAME = 256
 _LONGEST_STACK = 8000
 _STACK_FRAMES = 20
-_OUR_FOLDER = str(Path(__file__).parent)
+_OUR_FOLDER = f"{Path(__file__).parent}{os.sep}"
 
 
 class ActiveSpan:
@@ -52,18 +55,12 @@ class ActiveSpan:
     ``scores`` are dicts that are read when the span ends.
     """
 
-    __slots__ = (
-        "_client",
-        "_is_open",
-        "_shift_ns",
-        "_token",
-        "attributes",
-        "end_ns",
-        "record",
-        "scores",
-        "span_id",
-        "trace_id",
-    )
+    end_ns: int | None = None
+    """Set for calls of the past."""
+    attributes: dict[str, Any]
+    scores: dict[str, ScoreValue]
+    _shift_ns = 0
+    _token: Token[Ancestor | None] | None = None
 
     name = Field(as_name)
     kind = Field(as_kind)
@@ -100,40 +97,46 @@ class ActiveSpan:
     def __init__(
         self,
         client: Client,
-        name: str,
-        kind: Kind = "span",
+        known: Mapping[str, Any] = _UNNAMED,
         start_ns: int | None = None,
         *,
         is_recorded: bool = True,
     ) -> None:
+        self._client = client
+        self._is_open = is_recorded and client.is_recording
         now_ns = client.clock_ns()
         if start_ns is None:
             start_ns = now_ns
-        parent, labels, identities = CURRENT.get(), LABELS.get(), client.identities
-        self.trace_id = identities.trace_id(start_ns) if parent is None else parent.trace_id
-        self.span_id = identities.span_id()
-        self.attributes: dict[str, Any] = {}
-        self.scores: dict[str, ScoreValue] = {}
-        self.record = Span(
+        else:
+            self._shift_ns = start_ns - now_ns
+        parent, labels = CURRENT.get(), LABELS.get()
+        if parent is None:
+            self.trace_id, parent_id = client.identities.trace_id(start_ns), None
+        else:
+            self.trace_id, parent_id = parent.trace_id, parent.span_id
+        self.span_id = client.identities.span_id()
+        self.record = record = Span(
             trace_id=self.trace_id,
             span_id=self.span_id,
-            parent_span_id=None if parent is None else parent.span_id,
-            name=name,
-            kind=kind,
+            parent_span_id=parent_id,
             start_ns=start_ns,
             end_ns=start_ns,
-            environment=labels.environment or client.settings.environment,
-            release=labels.release or client.settings.release,
+            environment=client.settings.environment,
+            release=client.settings.release,
+            **known,
         )
         if labels is not NO_LABELS:
-            self.record.user_id = labels.user
-            self.record.session_id = labels.session
-            self.record.tags = list(labels.tags)
-        self._client = client
-        self._is_open = is_recorded and client.is_recording
-        self.end_ns: int | None = None
-        self._shift_ns = start_ns - now_ns
-        self._token: Token[Ancestor | None] | None = None
+            record.user_id, record.session_id = labels.user, labels.session
+            record.tags = list(labels.tags)
+            record.environment = labels.environment or record.environment
+            record.release = labels.release or record.release
+
+    def __getattr__(self, name: str) -> Any:
+        # Most spans need neither of the two.
+        if name not in ("attributes", "scores"):
+            raise AttributeError(f"a span has no {name!r}")
+        self.__dict__[name] = {}
+        return self.__dict__[name]
 
     def __enter__(self) -> Self:
         self._token = CURRENT.set(self)
@@ -148,6 +151,16 @@ class ActiveSpan:
         if self._token is not None:
             restore(CURRENT, self._token)
         self.close(error)
+
+    @property
+    def limits(self) -> Limits:
+        """How much of a value is kept."""
+        return self._client.limits
+
+    @property
+    def has_output(self) -> bool:
+        """Whether an output was set."""
+        return self.record.output is not EMPTY
 
     @property
     def now_ns(self) -> int:
@@ -166,16 +179,18 @@ class ActiveSpan:
         record = self.record
         try:
             end_ns = self.now_ns if self.end_ns is None else self.end_ns
-            record.end_ns = max(record.start_ns, end_ns)
+            if end_ns > record.start_ns:
+                record.end_ns = end_ns
             if error is not None:
                 _describe(error, record)
             elif record.status == "unset":
                 record.status = "ok"
-            if self.attributes:
+            if "attributes" in self.__dict__:
                 self.assign("attributes", lambda given: self.capture(dict(given)), self.attributes)
             self._client.record(record)
-            for name, value in self.scores.items():
-                score(name, value, span_id=self.span_id, trace_id=self.trace_id)
+            if "scores" in self.__dict__:
+                for name, value in self.scores.items():
+                    score(name, value, span_id=self.span_id, trace_id=self.trace_id)
         except Exception as failure:
             self._client.guard.catch(f"closing the span {record.name}", failure)
         # A task that was started inside may keep this span alive for days.
@@ -200,10 +215,12 @@ class ActiveSpan:
 
     def capture(self, value: object) -> msgspec.Raw:
         """Encode any object, within the client's limits."""
-        return capture(value, self._client.limits)
+        return capture(value, self.limits)
 
 
-_SETTABLE = frozenset(name for name in dir(ActiveSpan) if name in Span.__struct_fields__)
+_SETTABLE = {"attributes", "scores"} | {
+    name for name, each in vars(ActiveSpan).items() if isinstance(each, (Field, CapturedField))
+}
 
 
 def span(
@@ -228,10 +245,10 @@ def span(
         fields: anything else that can be set on a span, for example ``input``.
     """
     client = current_client()
-    opened = ActiveSpan(client, "span", start_ns=_checked(client, "start_ns", as_count, start_ns))
+    opened = ActiveSpan(client, start_ns=_checked(client, "start_ns", as_count, start_ns))
     opened.end_ns = _checked(client, "end_ns", as_count, end_ns)
-    opened.name, opened.kind = name, kind
-    opened.set_all({**prompt_fields(client, prompt), "request_model": model, **fields})
+    known = {"name": name, "kind": kind, "request_model": model}
+    opened.set_all({**known, **prompt_fields(client, prompt), **fields})
     return opened
 
 
@@ -240,7 +257,7 @@ def current_span() -> ActiveSpan:
     current = CURRENT.get()
     if isinstance(current, ActiveSpan):
         return current
-    return ActiveSpan(current_client(), "span", is_recorded=False)
+    return ActiveSpan(current_client(), is_recorded=False)
 
 
 @contextmanager

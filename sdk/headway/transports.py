@@ -175,7 +175,7 @@ def _seconds(retry_after: str | None) -> float:
         wait_s = float(retry_after or 0)
     except ValueError:
         return 0.0
-    return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
+    return min(max(0.0, wait_s), _LONGEST_WAIT_S)
 
 
 def _gzip(body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A real collector process for each test that asks for one."""
+"""Real collector processes: one of its own for a test that needs it, one for all the others."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,4 +11,11 @@ from tests.e2e.processes import CollectorProcess
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
     with CollectorProcess(tmp_path / "headway.duckdb") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
+    """A collector that no test stops or writes to."""
+    with CollectorProcess(tmp_path_factory.mktemp("shared") / "headway.duckdb") as process:
         yield process

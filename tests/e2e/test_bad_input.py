@@ -96,24 +96,30 @@ def test_a_command_explains_a_mistake_in_one_message(
         assert (tmp_path / name).read_text() == text
 
 
-def test_a_port_in_use_is_explained(collector: CollectorProcess, tmp_path: Path) -> None:
+def test_a_port_in_use_is_explained(shared_collector: CollectorProcess, tmp_path: Path) -> None:
     done = run_headway(
-        "serve", "--db", "other.duckdb", "--port", str(collector.port), cwd=tmp_path, timeout_s=60
+        "serve",
+        "--db",
+        "other.duckdb",
+        "--port",
+        str(shared_collector.port),
+        cwd=tmp_path,
+        timeout_s=60,
     )
 
     assert done.returncode == 2
-    assert str(collector.port) in done.stderr
+    assert str(shared_collector.port) in done.stderr
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_database_in_use_by_another_collector_is_explained(
-    collector: CollectorProcess, tmp_path: Path
+    shared_collector: CollectorProcess, tmp_path: Path
 ) -> None:
-    done = run_headway("serve", "--db", str(collector.db), "--port", "0", cwd=tmp_path)
+    done = run_headway("serve", "--db", str(shared_collector.db), "--port", "0", cwd=tmp_path)
 
     assert done.returncode == 2
-    assert str(collector.db) in done.stderr
+    assert str(shared_collector.db) in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -122,7 +128,7 @@ def test_a_database_of_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Pat
     with CollectorProcess(database):
         pass
     with duckdb.connect(str(database)) as connection:
-        connection.execute("INSERT INTO schema_versions (version, name) VALUES (999, 'later')")
+        connection.execute("INSERT INTO schema_versions (version) VALUES (999)")
 
     done = run_headway("serve", "--db", str(database), "--port", "0", cwd=tmp_path)
 
@@ -159,14 +165,14 @@ def test_one_bad_record_is_refused_alone_and_named(collector: CollectorProcess) 
     ],
 )
 def test_a_bad_request_gets_a_json_answer_that_says_what_to_do(
-    collector: CollectorProcess,
+    shared_collector: CollectorProcess,
     method: str,
     path: str,
     body: bytes,
     status: int,
     words: list[bytes],
 ) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", collector.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", shared_collector.port, timeout=10)
     connection.request(method, path, body)
     response = connection.getresponse()
     answer = response.read()

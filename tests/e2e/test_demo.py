@@ -1,4 +1,4 @@
-"""``headway demo --once``: the whole way, from the models' answers to two verdicts and the pages."""
+"""``headway demo --once``: from the models' answers to two verdicts, in one command."""
 
 import re
 import time

@@ -5,15 +5,33 @@ from typing import Any
 
 import streamlit as st
 
-from headway_ui import empty_states, formats, links, queries, tables, verdicts
+from headway_ui import (
+    comparison_details,
+    empty_states,
+    formats,
+    links,
+    queries,
+    run_details,
+    tables,
+    verdicts,
+)
 from headway_ui.scopes import Scope
 from headway_ui.sidebars import current_scope
 
 
 def page() -> None:
-    """Draw the page from top to bottom."""
+    """Draw the list, or the comparison or the run that the URL names."""
     scope = current_scope()
-    _redirect_to_detail(scope)
+    comparison_id, run_id = st.query_params.get("comparison"), st.query_params.get("run")
+    if comparison_id:
+        comparison_details.draw(scope, comparison_id)
+    elif run_id:
+        run_details.draw(scope, run_id)
+    else:
+        _list(scope)
+
+
+def _list(scope: Scope) -> None:
     st.title("Evals", anchor=False)
     st.caption("Candidate models against the one that is trusted; newest first, times in UTC")
     judged, ran = queries.comparisons(scope.project), queries.runs(scope.project)
@@ -28,15 +46,6 @@ def page() -> None:
     st.space("small")
     st.subheader("Runs", anchor=False)
     _runs(scope, ran.items)
-
-
-def _redirect_to_detail(scope: Scope) -> None:
-    # Links written by hand often name the list and what is in it; they mean the latter.
-    comparison_id, run_id = st.query_params.get("comparison"), st.query_params.get("run")
-    if comparison_id:
-        links.follow(links.to_comparison(scope, comparison_id))
-    if run_id:
-        links.follow(links.to_run(scope, run_id))
 
 
 def _comparison(scope: Scope, comparison: Mapping[str, Any]) -> None:
@@ -57,6 +66,9 @@ def _comparison(scope: Scope, comparison: Mapping[str, Any]) -> None:
 
 
 def _runs(scope: Scope, ran: Sequence[Mapping[str, Any]]) -> None:
+    def open_run(row: int) -> None:
+        st.query_params["run"] = ran[row]["run_id"]
+
     rows = [
         {
             "Started (UTC)": formats.moment(run["started_at"]),
@@ -70,9 +82,7 @@ def _runs(scope: Scope, ran: Sequence[Mapping[str, Any]]) -> None:
         for run in ran
     ]
     columns = {"Started (UTC)": tables.time(), "Pass rate": tables.rate()}
-    picked = tables.draw(rows, "runs", columns, "The runs with their pass rates, newest first")
-    if picked is not None:
-        links.follow(links.to_run(scope, ran[picked]["run_id"]))
+    tables.draw(rows, "runs", columns, "The runs with their pass rates, newest first", open_run)
 
 
 page()

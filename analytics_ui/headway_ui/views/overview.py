@@ -194,14 +194,15 @@ def _models(
             if all(0 <= (row[f"score:{name}"] or 0) <= 1 for row in rows)
         },
     }
+
+    def behind(number: int) -> links.Link | None:
+        model = rows[number][MODEL]
+        return links.to_traces(scope, {**unit.only, MODEL: [model]}) if model else None
+
     with st.container(border=True):
         st.subheader("Models", anchor=False)
         st.caption("Select a model to see its calls.")
-        picked = tables.draw(
-            table, "models", columns, "The models with their calls, errors, latency and scores"
-        )
-    if picked is not None and rows[picked][MODEL]:
-        links.follow(links.to_traces(scope, {**unit.only, MODEL: [rows[picked][MODEL]]}))
+        tables.draw(table, "models", columns, "The models and how they do", behind)
 
 
 page()

@@ -5,7 +5,16 @@ from typing import Any
 
 import streamlit as st
 
-from headway_ui import contents, empty_states, filters, formats, links, queries, tables
+from headway_ui import (
+    contents,
+    empty_states,
+    filters,
+    formats,
+    links,
+    queries,
+    tables,
+    trace_details,
+)
 from headway_ui.kinds import kind_look
 from headway_ui.scopes import Scope
 from headway_ui.sidebars import current_scope
@@ -14,9 +23,19 @@ _PAGES = "traces_pages"
 
 
 def page() -> None:
-    """Draw the page from top to bottom."""
+    """Draw the list, or the trace that the URL names."""
     scope = current_scope()
-    _redirect_to_trace(scope)
+    trace_id = st.query_params.get("trace_id")
+    if trace_id:
+        trace_details.draw(trace_id)
+        # Widgets that are not drawn lose what they were set to, and the list must find it again.
+        with st.expander("Filters of the list"):
+            filters.draw(queries.facets(scope.filters, filters.FIELDS))
+    else:
+        _list(scope)
+
+
+def _list(scope: Scope) -> None:
     st.title("Traces", anchor=False)
     if not scope.has_data:
         empty_states.no_calls(queries.address().url, scope.project)
@@ -28,18 +47,14 @@ def page() -> None:
     if not found.items:
         _explain_nothing(scope, wanted)
         return
-    _table(scope, found.items)
+    _table(found.items)
     _pager(cursors, found)
 
 
-def _redirect_to_trace(scope: Scope) -> None:
-    # Links written by hand often name the list and a trace; they mean the trace.
-    trace_id = st.query_params.get("trace_id")
-    if trace_id:
-        links.follow(links.to_trace(scope, trace_id, st.query_params.get("span_id")))
+def _table(spans: Sequence[Mapping[str, Any]]) -> None:
+    def open_trace(row: int) -> None:
+        st.query_params.update({name: spans[row][name] for name in ("trace_id", "span_id")})
 
-
-def _table(scope: Scope, spans: Sequence[Mapping[str, Any]]) -> None:
     text = st.column_config.TextColumn
     columns = {
         "Time (UTC)": tables.time(width=125),
@@ -55,16 +70,14 @@ def _table(scope: Scope, spans: Sequence[Mapping[str, Any]]) -> None:
         "User": text(width=80),
         "Tags": st.column_config.ListColumn(width=180),
     }
-    picked = tables.draw(
+    tables.draw(
         [_row(span) for span in spans],
         "traces_table",
         columns,
         "The spans that match the filters, the newest first",
+        to=open_trace,
         height="content",
     )
-    if picked is not None:
-        span = spans[picked]
-        links.follow(links.to_trace(scope, span["trace_id"], span["span_id"]))
 
 
 def _row(span: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,13 +120,13 @@ def make_message(
     tone = tone or _draw(rng, mix.tones)
     stated_urgency = _draw(rng, {"high": 30, "low": 20, "": 50})
     urgency = stated_urgency or _USUAL_URGENCY[kind]
-    order = _make_order(rng) if rng.random() < _ORDER_SHARE[kind] else None
+    order = make_order(rng) if rng.random() < _ORDER_SHARE[kind] else None
 
     writer = _Writer(rng, language, channel, tone, has_order=order is not None)
     text = writer.write(kind, stated_urgency)
     if order is not None:
         text = text.replace(_ORDER, _spell_order(rng, order, tone))
-        text = text.replace(_OTHER, _make_order(rng))
+        text = text.replace(_OTHER, make_order(rng))
     record: Triage = {"kind": kind, "urgency": urgency, "order": order, "language": language}
     return Message(text, record, kind, language, channel, tone)
 
@@ -250,7 +250,8 @@ class _Writer:
         return self.rng.random() < share
 
 
-def _make_order(rng: random.Random) -> str:
+def make_order(rng: random.Random) -> str:
+    """Draw an order number such as A48213."""
     return rng.choice(ascii_uppercase) + "".join(str(rng.randrange(10)) for _ in range(5))
 
 

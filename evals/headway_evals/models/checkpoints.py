@@ -5,6 +5,7 @@ such a model is asked for. The weights are loaded with the first request.
 """
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,8 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+# No download, and no code that comes with a checkpoint.
+_FROM_DISK = {"local_files_only": True, "trust_remote_code": False}
 _CPU_BATCH_TOKENS = 8_192
 _GPU_BATCH_TOKENS = 65_536
 
@@ -80,7 +83,7 @@ class Checkpoint:
             "device": str(self._device),
             "dtype": self._dtype,
             "batch_tokens": self._batch_tokens,
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "transformers": transformers.__version__,
         }
 
@@ -98,13 +101,14 @@ class Checkpoint:
             completions[index] = completion
             on_progress(index, completion)
 
+        context = self._context
         for index, request in enumerate(requests):
             ids = self._encode(request)
-            room = self._context - len(ids)
+            room = context - len(ids)
             if not ids:
                 finish(index, Completion(None, error="the prompt has no tokens"))
             elif room < 1:
-                finish(index, Completion(None, error=self._too_long(len(ids))))
+                finish(index, Completion(None, error=_too_long(len(ids), context)))
             else:
                 prompts[index] = TokenPrompt(ids, min(request.max_new_tokens, room), request.stop)
 
@@ -130,7 +134,7 @@ class Checkpoint:
     @cached_property
     def _tokenizer(self) -> Any:
         try:
-            return transformers.AutoTokenizer.from_pretrained(self._base, local_files_only=True)
+            return transformers.AutoTokenizer.from_pretrained(self._base, **_FROM_DISK)
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"the tokenizer in {self._base} cannot be loaded: {error}") from error
 
@@ -144,7 +148,10 @@ class Checkpoint:
 
     @cached_property
     def _context(self) -> int:
-        config = transformers.AutoConfig.from_pretrained(self._base, local_files_only=True)
+        try:
+            config = transformers.AutoConfig.from_pretrained(self._base, **_FROM_DISK)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{self._base} cannot be loaded: {error}") from error
         return int(getattr(config.get_text_config(), "max_position_embeddings", None) or 2**31)
 
     def _encode(self, request: Request) -> list[int]:
@@ -160,8 +167,9 @@ class Checkpoint:
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _too_long(self, count: int) -> str:
-        return f"the prompt has {count} tokens, the model's context is {self._context}"
+
+def _too_long(count: int, context: int) -> str:
+    return f"the prompt has {count} tokens, the model's context is {context}"
 
 
 def _completion(prompt: TokenPrompt, answer: Answer) -> Completion:
@@ -194,7 +202,7 @@ def _load(folder: Path, dtype: torch.dtype) -> Any:
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
-            local_files_only=True,
+            **_FROM_DISK,
             use_safetensors=True,
             output_loading_info=True,
         )
@@ -212,8 +220,12 @@ def _load(folder: Path, dtype: torch.dtype) -> Any:
 
 def _merge(model: Any, adapter: Path) -> Any:
     try:
-        return peft.PeftModel.from_pretrained(
-            model, adapter, local_files_only=True
-        ).merge_and_unload()
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        with warnings.catch_warnings():
+            # peft asks for an attribute by the name it had before transformers renamed it.
+            warnings.simplefilter("ignore", FutureWarning)
+            # An adapter that lacks tensors would be merged as if it had learnt nothing there.
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            tuned = peft.PeftModel.from_pretrained(model, adapter, local_files_only=True)
+            return tuned.merge_and_unload()
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, UserWarning) as error:
         raise ModelError(f"the adapter {adapter} does not fit its base: {error}") from error

@@ -41,7 +41,12 @@ def find_folder(name: str, places: Sequence[Path]) -> Path:
             return folder
         if folder.is_file():
             raise ModelError(f"{folder} is a file; a model is a folder with a {CONFIG}")
-    known = {path.parent.name for place in searched for path in place.glob(f"*/*{CONFIG}")}
+    known = {
+        path.parent.name
+        for place in searched
+        for config in (CONFIG, ADAPTER_CONFIG)
+        for path in place.glob(f"*/{config}")
+    }
     near = difflib.get_close_matches(Path(name).name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ModelError(

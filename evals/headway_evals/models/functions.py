@@ -26,7 +26,7 @@ class Function:
     """A Python function as a model.
 
     Args:
-        target: ``module:function``.
+        target: ``module:function``, or the function itself.
         folder: where modules are looked for besides the installed ones.
         clock: seconds, for latencies.
 
@@ -35,11 +35,15 @@ class Function:
     """
 
     def __init__(
-        self, target: str, *, folder: Path, clock: Callable[[], float] = time.perf_counter
+        self,
+        target: str | Callable[..., Any],
+        *,
+        folder: Path,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._call = _import(target, folder)
+        self._call = _import(target, folder) if isinstance(target, str) else target
         self._takes_all = _takes_all(self._call)
-        self._name = f"python:{target}"
+        self._name = f"python:{target if isinstance(target, str) else _describe(target)}"
         self._clock = clock
 
     @property
@@ -102,8 +106,9 @@ def _import(target: str, folder: Path) -> Callable[..., Any]:
     module_name, _, path = target.partition(":")
     if not module_name or not path:
         raise ModelError(f"python:{target} names no function: write python:module:function")
-    # As with `python -m`: the folder one stands in comes first.
-    sys.path.insert(0, str(folder))
+    # As with `python -m`: the folder one stands in comes first, now and for later imports.
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
     try:
         found: Any = importlib.import_module(module_name)
         for part in path.split("."):
@@ -115,12 +120,16 @@ def _import(target: str, folder: Path) -> Callable[..., Any]:
             f"python:{target} cannot be imported: {module_name} raised "
             f"{type(error).__name__}: {error}"
         ) from error
-    finally:
-        sys.path.remove(str(folder))
     if not callable(found):
         raise ModelError(f"python:{target} is {shown(found)}, which cannot be called")
     call: Callable[..., Any] = found
     return call
+
+
+def _describe(call: Callable[..., Any]) -> str:
+    """Return a function's place as a spec has it; objects that can be called go by their class."""
+    named = call if hasattr(call, "__qualname__") else type(call)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _takes_all(call: Callable[..., Any]) -> bool:

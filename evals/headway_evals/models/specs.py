@@ -43,11 +43,24 @@ class ModelOptions:
     project: str | None = None
 
 
+MakeModel = Callable[[], Model]
+"""Makes a model that was found; for ``hf:`` this imports torch."""
+
+
 def make_model(spec: str, options: ModelOptions) -> Model:
     """Return the model of a spec; its weights are loaded with its first request.
 
     Raises:
-        ModelError: the spec names nothing that is here; the message says what could be meant.
+        ModelError: the spec names nothing that is here, or its device or dtype are not.
+    """
+    return find_model(spec, options)()
+
+
+def find_model(spec: str, options: ModelOptions) -> MakeModel:
+    """Check that a spec names something that is here, and return what makes its model.
+
+    Raises:
+        ModelError: it does not; the message says what could be meant.
     """
     scheme, _, rest = spec.partition(":")
     if scheme not in SCHEMES:
@@ -57,7 +70,7 @@ def make_model(spec: str, options: ModelOptions) -> Model:
     return SCHEMES[scheme](rest, options)
 
 
-def _checkpoint(path: str, options: ModelOptions) -> Model:
+def _checkpoint(path: str, options: ModelOptions) -> MakeModel:
     # A folder's own name may hold a plus.
     base_name, *adapter_names = [path] if (options.folder / path).is_dir() else path.split("+")
     if len(adapter_names) > 1:
@@ -68,32 +81,38 @@ def _checkpoint(path: str, options: ModelOptions) -> Model:
     if adapter_names:
         adapter = find_folder(adapter_names[0], [options.folder, base.parent])
         check_adapter(adapter)
-    # torch and transformers take seconds to import, and the other schemes do without them.
-    from headway_evals.models.checkpoints import Checkpoint
 
-    return Checkpoint(
-        base,
-        adapter,
-        device=options.device,
-        dtype=options.dtype,
-        batch_tokens=options.batch_tokens,
-    )
+    def make() -> Model:
+        # torch and transformers take seconds to import, and the other schemes do without them.
+        from headway_evals.models.checkpoints import Checkpoint
+
+        return Checkpoint(
+            base,
+            adapter,
+            device=options.device,
+            dtype=options.dtype,
+            batch_tokens=options.batch_tokens,
+        )
+
+    return make
 
 
-def _function(target: str, options: ModelOptions) -> Model:
-    return Function(target, folder=options.folder)
+def _function(target: str, options: ModelOptions) -> MakeModel:
+    function = Function(target, folder=options.folder)
+    return lambda: function
 
 
-def _log(filters: str, options: ModelOptions) -> Model:
+def _log(filters: str, options: ModelOptions) -> MakeModel:
     api = ApiClient(options.url, api_key=options.api_key)
-    return Log(
+    log = Log(
         filters,
         fetch=lambda query: api.pages("/v1/spans", "spans", query),
         project=options.project,
     )
+    return lambda: log
 
 
-SCHEMES: dict[str, Callable[[str, ModelOptions], Model]] = {
+SCHEMES: dict[str, Callable[[str, ModelOptions], MakeModel]] = {
     "hf": _checkpoint,
     "python": _function,
     "log": _log,

@@ -12,13 +12,10 @@ from headway_ui import (
     filters,
     formats,
     judgements,
-    links,
     queries,
     waterfalls,
 )
 from headway_ui.kinds import kind_look, status_look
-from headway_ui.scopes import Scope
-from headway_ui.sidebars import current_scope
 from headway_ui.trees import build_rows, find_root, total_ms
 
 Span = Mapping[str, Any]
@@ -39,19 +36,16 @@ FACTS = {
 }
 
 
-def page() -> None:
-    """Draw the page from top to bottom."""
-    scope = current_scope()
-    came_from = st.session_state.get(filters.LAST, {"is_root": True})
-    links.draw(links.to_traces(scope, came_from), "Traces", ":material/arrow_back:")
-    trace_id = st.query_params.get("trace_id", "")
-    trace = queries.trace(trace_id) if trace_id else None
+def draw(trace_id: str) -> None:
+    """Draw the page of one trace."""
+    st.button("Back to the list", icon=":material/arrow_back:", type="tertiary", on_click=_close)
+    trace = queries.trace(trace_id)
     if trace is None or not trace["spans"]:
         st.title("Trace", anchor=False)
         empty_states.not_found("trace", trace_id)
         return
     spans = trace["spans"]
-    _head(scope, trace_id, spans)
+    _head(trace_id, spans)
     selected = _selected(spans)
     tree, detail = st.columns(2, gap="medium")
     with tree, st.container(border=True):
@@ -60,6 +54,16 @@ def page() -> None:
     with detail, st.container(border=True):
         _span(selected)
         judgements.draw(trace["project"], selected, trace["scores"])
+
+
+def _close() -> None:
+    for name in ("trace_id", "span_id"):
+        st.query_params.pop(name, None)
+
+
+def _show_list_of(field: str, value: str) -> None:
+    _close()
+    filters.narrow_to(field, value)
 
 
 def _selected(spans: Sequence[Span]) -> Span:
@@ -71,7 +75,7 @@ def _select(span_id: str) -> None:
     st.query_params["span_id"] = span_id
 
 
-def _head(scope: Scope, trace_id: str, spans: Sequence[Span]) -> None:
+def _head(trace_id: str, spans: Sequence[Span]) -> None:
     root = find_root(spans)
     st.title(formats.plain(root["name"]), anchor=False)
     costs = [span["cost_usd"] for span in spans if span["cost_usd"] is not None]
@@ -97,8 +101,14 @@ def _head(scope: Scope, trace_id: str, spans: Sequence[Span]) -> None:
         ):
             value = next((span[field] for span in spans if span[field]), None)
             if value:
-                neighbours = links.to_traces(scope, {field: [value], "is_root": True})
-                links.draw(neighbours, f":small[{noun} {formats.plain(value)}]", icon)
+                st.button(
+                    f":small[{noun} {formats.plain(value)}]",
+                    icon=icon,
+                    type="tertiary",
+                    help=f"All requests of this {noun}",
+                    on_click=_show_list_of,
+                    args=(field, value),
+                )
 
 
 def _span(span: Span) -> None:
@@ -168,6 +178,3 @@ def _rest(span: Span) -> None:
             if span[field]:
                 st.markdown(f"**{title}**")
                 st.json(span[field])
-
-
-page()

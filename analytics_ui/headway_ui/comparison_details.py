@@ -17,7 +17,6 @@ from headway_ui import (
     verdicts,
 )
 from headway_ui.scopes import Scope
-from headway_ui.sidebars import current_scope
 
 TO_FAIL, TO_PASS = "Passed before, fails now", "Failed before, passes now"
 _FLIPS_A_PAGE = 20
@@ -26,12 +25,10 @@ _WORSE, _BETTER = "213, 94, 0", "0, 158, 115"
 Comparison = Mapping[str, Any]
 
 
-def page() -> None:
-    """Draw the page from top to bottom."""
-    scope = current_scope()
+def draw(scope: Scope, comparison_id: str) -> None:
+    """Draw the page of one comparison."""
     links.draw(links.to_evals(scope), "Evals", ":material/arrow_back:")
-    comparison_id = st.query_params.get("comparison", "")
-    comparison = queries.comparison(comparison_id) if comparison_id else None
+    comparison = queries.comparison(comparison_id)
     if comparison is None:
         st.title("Comparison", anchor=False)
         empty_states.not_found("comparison", comparison_id)
@@ -206,6 +203,3 @@ def _shown_of(chosen: int, of: int) -> str:
     if chosen > _FLIPS_A_PAGE:
         return f"The first {_FLIPS_A_PAGE} of {formats.count(chosen)}; narrow by tag to see others."
     return f"{formats.count(chosen)} of {formats.plural(of, 'flipped answer')}"
-
-
-page()

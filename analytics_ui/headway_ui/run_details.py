@@ -7,19 +7,16 @@ import streamlit as st
 
 from headway_ui import contents, empty_states, formats, links, queries, tables
 from headway_ui.scopes import Scope
-from headway_ui.sidebars import current_scope
 
 OUTCOMES = {"All": None, "Failed": False, "Passed": True}
 
 Result = Mapping[str, Any]
 
 
-def page() -> None:
-    """Draw the page from top to bottom."""
-    scope = current_scope()
+def draw(scope: Scope, run_id: str) -> None:
+    """Draw the page of one run."""
     links.draw(links.to_evals(scope), "Evals", ":material/arrow_back:")
-    run_id = st.query_params.get("run", "")
-    answer = queries.run(run_id) if run_id else None
+    answer = queries.run(run_id)
     if answer is None:
         st.title("Run", anchor=False)
         empty_states.not_found("run", run_id)
@@ -32,9 +29,11 @@ def page() -> None:
         return
     table, detail = st.columns([6, 5], gap="medium")
     with table:
-        picked = _table(chosen)
+        _table(chosen)
+    wanted = st.query_params.get("case")
+    shown = next((result for result in chosen if result["case_id"] == wanted), chosen[0])
     with detail, st.container(border=True):
-        _result(scope, chosen[picked or 0])
+        _result(scope, shown)
 
 
 def _head(run: Mapping[str, Any]) -> None:
@@ -80,7 +79,10 @@ def _choose(results: Sequence[Result]) -> list[Result]:
     return chosen
 
 
-def _table(results: Sequence[Result]) -> int | None:
+def _table(results: Sequence[Result]) -> None:
+    def stay(row: int) -> None:
+        st.query_params["case"] = results[row]["case_id"]
+
     text = st.column_config.TextColumn
     columns = {
         "Case": text(width=90),
@@ -90,7 +92,7 @@ def _table(results: Sequence[Result]) -> int | None:
         "Latency": tables.right(width=75),
     }
     rows = [_row(result) for result in results]
-    return tables.draw(rows, "results", columns, "The cases with their outcomes", height=620)
+    tables.draw(rows, "results", columns, "The cases with their outcomes", to=stay, height=620)
 
 
 def _row(result: Result) -> dict[str, Any]:
@@ -139,6 +141,3 @@ def _score_row(name: str, score: Mapping[str, Any]) -> dict[str, str]:
         "Outcome": words.get(score["passed"], formats.MISSING),
         "Detail": formats.plain(contents.as_text(score["detail"])),
     }
-
-
-page()

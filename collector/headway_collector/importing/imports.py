@@ -1,0 +1,75 @@
+"""``headway import`` from end to end: the file, its plan, the transfer, and what is told of it."""
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
+
+from headway.apis import ApiClient
+from headway.errors import ApiError, CommandError
+from headway_collector.importing.mapping import Mapper
+from headway_collector.importing.marks import MarkFile, Totals
+from headway_collector.importing.plans import Plan, check_plan
+from headway_collector.importing.tables import Format, open_table
+from headway_collector.importing.transfers import Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the records go."""
+
+    url: str
+    project: str
+    api_key: str | None = None
+
+
+def import_file(
+    path: Path, plan: Plan, destination: Destination, marks: Path, form: Format | None = None
+) -> Totals:
+    """Send a file's rows to a collector, showing how far it is, and return what came of them.
+
+    Args:
+        path: CSV, JSONL or Parquet.
+        plan: which column becomes which field.
+        destination: the collector and the project.
+        marks: the folder that remembers how far an interrupted import came.
+        form: the file's format, where its name does not tell.
+
+    Raises:
+        CommandError: the file or the plan cannot be used, or the import had to stop.
+    """
+    table = open_table(path, form)
+    check_plan(plan, table.columns)
+    digest = _digest_file(path)
+    key = _make_key(digest, plan, destination.project)
+    with Progress(
+        console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+    ) as progress:
+        task = progress.add_task(path.name, total=table.size)
+        transfer = Transfer(
+            table,
+            Mapper(plan, destination.project, digest),
+            ApiClient(destination.url, api_key=destination.api_key),
+            destination.project,
+            key,
+            MarkFile(marks, _make_key(digest, plan, destination.project, destination.url)),
+            on_progress=lambda: progress.update(task, completed=table.position),
+        )
+        try:
+            return transfer.run()
+        except ApiError as error:
+            raise CommandError(f"{error} (the same command goes on from here)") from error
+
+
+def _digest_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make_key(digest: str, plan: Plan, *places: str) -> str:
+    question = msgspec.json.encode([digest, plan, places])
+    return hashlib.sha256(question).hexdigest()[:32]

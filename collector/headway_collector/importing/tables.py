@@ -1,0 +1,206 @@
+"""A CSV, JSONL or Parquet file as rows, a slice at a time.
+
+Every row knows the line on which it starts, as an editor numbers it (in Parquet, the number of
+the row), and a row that cannot be read is a row with a fault, not the end of the file.
+"""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Protocol, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headway.errors import CommandError
+
+Format = Literal["csv", "jsonl", "parquet"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+# JSONL has no header; the columns are those of its first rows.
+_ROWS_LOOKED_AT = 100
+_PARQUET_SLICE_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: where it is, and what it holds or why it cannot be read."""
+
+    line: int
+    values: dict[str, Any] = field(default_factory=dict)
+    fault: str | None = None
+
+
+class Table(Protocol):
+    """A file of rows; ``position`` goes from 0 to ``size`` while they are read."""
+
+    columns: list[str]
+    size: int
+    position: int
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every row, from the first."""
+
+
+def open_table(path: Path, form: Format | None = None) -> Table:
+    """Return the file as a table.
+
+    Raises:
+        CommandError: it is missing, of no known format, or not what it says it is.
+    """
+    form = form or _SUFFIXES.get(path.suffix.lower())
+    if form is None:
+        raise CommandError(
+            f"{path.name} does not end in {', '.join(_SUFFIXES)}: "
+            f"say what it is with --format {'|'.join(FORMATS)}"
+        )
+    if not path.is_file():
+        raise CommandError(f"there is no file {path}")
+    try:
+        if form == "csv":
+            return CsvTable(path)
+        return JsonlTable(path) if form == "jsonl" else ParquetTable(path)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+class CsvTable:
+    """Comma-separated values with a header; quoted cells may span lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.size = path.stat().st_size
+        self.position = 0
+        header = _read_header(path)
+        if not header:
+            raise CommandError(f"{path} is empty: a CSV file begins with the names of its columns")
+        # A column without a name is usually the index that a data frame was written with.
+        self.columns = [name or f"column_{index}" for index, name in enumerate(header, start=1)]
+        repeated = {name for name in self.columns if self.columns.count(name) > 1}
+        if repeated:
+            raise CommandError(f"{path} has more than one column {min(repeated)!r}")
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every row after the header; blank lines are none."""
+        with self._path.open("rb") as file:
+            reader = _read_csv(file)
+            next(reader)
+            while True:
+                line = reader.line_num + 1
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    yield Row(line, fault=f"not CSV: {error}")
+                    continue
+                self.position = file.tell()
+                if cells:
+                    yield self._make_row(line, cells)
+
+    def _make_row(self, line: int, cells: list[str]) -> Row:
+        if len(cells) != len(self.columns):
+            return Row(line, fault=f"{len(cells)} cells, but {len(self.columns)} columns")
+        try:
+            "".join(cells).encode()
+        except UnicodeEncodeError:
+            return Row(line, fault="not UTF-8")
+        return Row(line, dict(zip(self.columns, cells, strict=True)))
+
+
+class JsonlTable:
+    """One JSON object a line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.size = path.stat().st_size
+        self.position = 0
+        names: dict[str, None] = {}
+        for _, row in zip(range(_ROWS_LOOKED_AT), self.rows(), strict=False):
+            names.update(dict.fromkeys(row.values))
+        self.columns = list(names)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every line that is not blank."""
+        self.position = 0
+        with self._path.open("rb") as file:
+            for line, text in enumerate(file, start=1):
+                self.position += len(text)
+                if not text.isspace():
+                    yield _read_json_line(line, text)
+
+
+class ParquetTable:
+    """A Parquet file; its lines are its rows, from 1."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = pq.ParquetFile(path)
+        except pa.ArrowException as error:
+            raise CommandError(f"{path} is not a Parquet file: {error}") from error
+        self.columns = list(self._file.schema_arrow.names)
+        self.size = self._file.metadata.num_rows
+        self.position = 0
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every row."""
+        self.position = 0
+        for batch in self._file.iter_batches(batch_size=_PARQUET_SLICE_ROWS):
+            for values in _plain_times(batch).to_pylist():
+                self.position += 1
+                yield Row(self.position, values)
+
+
+def _read_header(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            header: list[str] = next(_read_csv(file), [])
+        "".join(header).encode()
+    except UnicodeEncodeError as error:
+        raise CommandError(
+            f"{path} is not UTF-8: convert it first, for example with iconv"
+        ) from error
+    except csv.Error as error:
+        raise CommandError(f"{path} is not CSV: {error}") from error
+    return header
+
+
+def _read_csv(file: BinaryIO) -> Any:
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    # Bytes that are not UTF-8 survive the reading, so that only their own row is at fault.
+    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
+    return csv.reader(text, strict=True)
+
+
+def _read_json_line(line: int, text: bytes) -> Row:
+    try:
+        # Not msgspec: its strictness is right for the wire, and wrong for NaN in other's logs.
+        values = json.loads(text.decode("utf-8-sig"), parse_constant=lambda name: None)
+    except UnicodeDecodeError:
+        return Row(line, fault="not UTF-8")
+    except (ValueError, RecursionError) as error:
+        return Row(line, fault=f"not JSON: {error}")
+    if not isinstance(values, dict):
+        return Row(line, fault=f"a JSON {type(values).__name__}, not an object")
+    return Row(line, values)
+
+
+def _plain_times(batch: pa.RecordBatch) -> pa.RecordBatch:
+    # Python's datetime ends at microseconds, and Arrow refuses to round by itself.
+    columns = [
+        column.cast(pa.timestamp("us", column.type.tz), safe=False)
+        if pa.types.is_timestamp(column.type)
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)

@@ -1,0 +1,146 @@
+"""What the processes of one pytest run share: runs, outcomes of cases, and who is still there.
+
+    .headway/pytest/3f9c…/
+        runs/KEY/         a run as any other; whoever makes it holds KEY.lock
+        runs/KEY.fault    why it could not be made, so that nobody tries, and pays, again
+        cases/KEY.jsonl   the cases of one suite test that have finished, in any process
+        workers/gw0       locked by a worker while it lives, gone when it ends in good order
+
+Locks are ``lockf``'s: they end with their process, however that dies, and no child inherits them.
+"""
+
+import fcntl
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from headway.errors import HeadwayError
+from headway_evals.errors import EvalError
+from headway_evals.runs import RUN_FILE, RunRecord, load_run
+
+_POLL_S = 0.05
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """A case's item that has run; ``is_failed`` says whether its own assertions failed."""
+
+    nodeid: str
+    case_id: str
+    is_failed: bool
+
+
+class SharedFolder:
+    """The folder of one pytest run, as one of its processes sees it."""
+
+    def __init__(self, path: Path, worker: str) -> None:
+        self.path = path
+        self._worker = path / "workers" / worker
+        self._life: IO[bytes] | None = None
+
+    def enter(self) -> None:
+        """Let the others see that this process is alive."""
+        self._worker.parent.mkdir(parents=True, exist_ok=True)
+        self._life = self._worker.open("wb")
+        fcntl.lockf(self._life, fcntl.LOCK_EX)
+
+    def leave(self) -> None:
+        """Let the others see that this process has done its part."""
+        if self._life is not None:
+            self._worker.unlink(missing_ok=True)
+            self._life.close()
+
+    def run_once(self, key: str, work: Callable[[Path], RunRecord]) -> RunRecord:
+        """Return the run of that key: make it, wait for whoever is making it, or read it.
+
+        Args:
+            key: what tells runs apart; fit for a file's name.
+            work: makes the run in a new folder.
+
+        Raises:
+            EvalError: it could not be made, here or elsewhere.
+        """
+        runs = self.path / "runs"
+        folder, fault = runs / key, runs / f"{key}.fault"
+        with _locked(runs / f"{key}.lock"):
+            if fault.is_file():
+                raise EvalError(fault.read_text(encoding="utf-8"))
+            if (folder / RUN_FILE).is_file():
+                return load_run(str(folder), runs)
+            # What lies there was left by a process that died over it.
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                return work(folder)
+            except BaseException as error:  # a timeout of pytest's is no Exception
+                known = isinstance(error, HeadwayError)
+                text = str(error) if known else f"{type(error).__name__}: {error}"
+                fault.write_text(text, encoding="utf-8")
+                raise
+
+    def note(self, key: str, finished: Finished) -> None:
+        """Tell all processes that a case's item has run."""
+        path = self._cases(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # One write in append mode: lines of several processes do not mix.
+        with path.open("ab", buffering=0) as file:
+            file.write(msgspec.json.encode(finished) + b"\n")
+
+    def finished(self, key: str) -> dict[str, Finished]:
+        """Return what has run so far, by node id; the last time counts."""
+        path = self._cases(key)
+        lines = path.read_bytes().splitlines() if path.is_file() else []
+        found = [msgspec.json.decode(line, type=Finished) for line in lines]
+        return {each.nodeid: each for each in found}
+
+    def wait(
+        self, key: str, nodeids: Collection[str], *, sleep: Callable[[float], None] = time.sleep
+    ) -> set[str]:
+        """Wait until items have run, in any process, and return those that never will.
+
+        The wait ends: every worker runs its items in the order of collection, and an item waits
+        only for items before it, so the first unfinished item of all waits for none. That
+        breaks where a worker crashes, for then xdist hands its items out again, behind whatever
+        waits for them: a crash ends the wait.
+        """
+        while True:
+            # Who is there is looked at first: a worker writes down its cases before it goes.
+            is_hopeless = not self._has_company() or bool(self.crashed())
+            missing = set(nodeids) - self.finished(key).keys()
+            if not missing or is_hopeless:
+                return missing
+            sleep(_POLL_S)
+
+    def crashed(self) -> list[str]:
+        """Return the workers that ended without leaving."""
+        return [path.name for path in self._others() if not _is_locked(path)]
+
+    def _has_company(self) -> bool:
+        return any(_is_locked(path) for path in self._others())
+
+    def _others(self) -> list[Path]:
+        return [path for path in self._worker.parent.glob("*") if path != self._worker]
+
+    def _cases(self, key: str) -> Path:
+        return self.path / "cases" / f"{key}.jsonl"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        yield
+
+
+def _is_locked(path: Path) -> bool:
+    """Return whether its process is alive; one that is just leaving still counts as alive."""
+    try:
+        with path.open("rb+") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False

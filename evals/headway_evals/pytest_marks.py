@@ -1,0 +1,176 @@
+"""What ``@pytest.mark.suite(…)`` asks for: read and checked at collection, before anything runs.
+
+    @pytest.mark.suite("triage.yaml", model="hf:triage-base+triage-v2", baseline="hf:triage-base")
+
+The suite's path, and those in specs, start at the folder of the test file. Models are found but
+not loaded, so that collecting is quick and a typing error does not cost an hour.
+"""
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pytest
+
+from headway.records import DEFAULT_URL
+from headway.settings import Sources, load_sources
+from headway_evals.errors import EvalError
+from headway_evals.models.functions import Function
+from headway_evals.models.specs import MakeModel, ModelOptions, find_model
+from headway_evals.runs import DEFAULT_FOLDER, RunRecord, load_run
+from headway_evals.suite_files import load_suite
+from headway_evals.suites import Case, Gate, Suite
+from headway_measures.scores import shown
+
+GATE = "gate"
+"""The name of a gate's item, ``test_triage[gate]``; no case may have it."""
+
+Inconclusive = Literal["fail", "pass"]
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteMark:
+    """The marker's arguments.
+
+    Args:
+        path: the suite's file.
+        model: the candidate: a spec, or a function from prompt to answer.
+        baseline: what it is compared with: the same, or the folder or id of an earlier run.
+        device: for ``hf:`` models.
+        dtype: for ``hf:`` models.
+        limit: only the first cases.
+        margin: the drop that still passes, in place of the suite's.
+        inconclusive: whether a gate that cannot tell fails, or is skipped.
+    """
+
+    path: str | Path
+    _: dataclasses.KW_ONLY
+    model: str | Callable[..., Any]
+    baseline: str | Path | Callable[..., Any] | None = None
+    device: str | None = None
+    dtype: str | None = None
+    limit: int | None = None
+    margin: float | None = None
+    inconclusive: Inconclusive = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A model that was found and is not loaded; ``key`` tells it from any other of the run."""
+
+    name: str
+    key: str
+    make: MakeModel
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one suite test does."""
+
+    suite: Suite
+    cases: tuple[Case, ...]
+    gate: Gate
+    candidate: Contestant
+    baseline: Contestant | RunRecord | None
+    inconclusive: Inconclusive
+
+
+def read_plan(definition: pytest.Function, root: Path) -> Plan:
+    """Read the marker of a test function.
+
+    Args:
+        definition: the function.
+        root: pytest's root folder, where the folder of earlier runs is looked for.
+
+    Raises:
+        HeadwayError: the marker, the suite or a model has faults.
+    """
+    mark = _read_mark(definition)
+    suite = load_suite(definition.path.parent / mark.path)
+    if any(case.case_id == GATE for case in suite.cases):
+        raise EvalError(f"{mark.path} has a case {GATE!r}, which is the gate's name: rename it")
+    margin = suite.gate.margin
+    if mark.margin is not None:
+        margin = dataclasses.replace(margin, value=mark.margin)
+    finder = _Finder(mark, definition, load_sources(definition.path.parent), root)
+    return Plan(
+        suite=suite,
+        cases=suite.cases[: mark.limit],
+        gate=dataclasses.replace(suite.gate, margin=margin),
+        candidate=finder.find(mark.model),
+        baseline=finder.find_baseline(),
+        inconclusive=mark.inconclusive,
+    )
+
+
+def _read_mark(definition: pytest.Function) -> SuiteMark:
+    given = [mark for mark in definition.iter_markers("suite")]
+    if len([mark for mark in definition.own_markers if mark.name == "suite"]) > 1:
+        raise EvalError("a test has one suite: write another test for the other one")
+    try:
+        bound = inspect.signature(SuiteMark).bind(*given[0].args, **given[0].kwargs)
+    except TypeError as error:
+        known = ", ".join(field.name for field in dataclasses.fields(SuiteMark) if field.init)
+        raise EvalError(f"suite(…): {error}; it takes {known}") from error
+    mark = SuiteMark(*bound.args, **bound.kwargs)
+    for name, is_good, wanted in (
+        ("path", isinstance(mark.path, str | Path), "the suite's file"),
+        ("limit", _is_count(mark.limit), "1 or more cases"),
+        ("margin", _is_fraction(mark.margin), "a fraction: 0.05 is 5 points"),
+        ("inconclusive", mark.inconclusive in get_args(Inconclusive), "'fail' or 'pass'"),
+    ):
+        if not is_good:
+            raise EvalError(f"suite(…): {name} is {shown(getattr(mark, name))}: give {wanted}")
+    return mark
+
+
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    """Finds what a marker names."""
+
+    mark: SuiteMark
+    definition: pytest.Function
+    sources: Sources
+    root: Path
+
+    def find(self, model: str | Callable[..., Any]) -> Contestant:
+        folder = self.definition.path.parent
+        if isinstance(model, str):
+            options = ModelOptions(
+                device=self.mark.device,
+                dtype=self.mark.dtype,
+                folder=folder,
+                url=self.sources.get("url", None, DEFAULT_URL),
+                api_key=self.sources.get("api_key", None, "") or None,
+                project=self.sources.get("project", None, "") or None,
+            )
+            key = json.dumps([model, str(folder), self.mark.device, self.mark.dtype])
+            return Contestant(model, key, find_model(model, options))
+        if not callable(model):
+            raise EvalError(f"suite(…): {shown(model)} is no model: give a spec or a function")
+        function = Function(model, folder=folder)
+        # Two lambdas of a file have one name, but not in one place of one test.
+        key = json.dumps([function.name, self.definition.nodeid, model is self.mark.model])
+        return Contestant(function.name, key, lambda: function)
+
+    def find_baseline(self) -> Contestant | RunRecord | None:
+        given = self.mark.baseline
+        if given is None or callable(given):
+            return None if given is None else self.find(given)
+        if ":" in str(given):
+            return self.find(str(given))
+        runs_dir = self.root / self.sources.get("evals.runs_dir", None, DEFAULT_FOLDER)
+        beside = self.definition.path.parent / given
+        return load_run(str(beside if beside.is_dir() else given), runs_dir)
+
+
+def _is_count(value: object) -> bool:
+    return value is None or (isinstance(value, int) and value is not True and value >= 1)
+
+
+def _is_fraction(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and 0 <= value < 1)

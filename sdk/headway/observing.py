@@ -1,0 +1,230 @@
+"""``observe``: a function's calls as spans, with its arguments by name and what it gave back.
+
+    @headway.observe(kind="llm", model="support-7b")
+    def triage(message: str) -> str: ...
+
+Functions, coroutines, generators and async generators are followed to their end, also where a
+plain function returns one of them. No context token is held while a generator waits at a
+``yield``: the span is current only while the generator itself runs.
+"""
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+from headway.arguments import ArgumentReader
+from headway.chunks import Chunks
+from headway.clients import Client, current_client
+from headway.contexts import CURRENT, restore
+from headway.records import Kind
+from headway.tracing import ActiveSpan, prompt_fields
+from headway.values import capture
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@overload
+def observe(function: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+@overload
+def observe(
+    *,
+    name: str | None = None,
+    kind: Kind = "span",
+    model: str | None = None,
+    provider: str | None = None,
+    prompt: object = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+
+def observe(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    kind: Kind = "span",
+    model: str | None = None,
+    provider: str | None = None,
+    prompt: object = None,
+) -> Callable[..., Any]:
+    """Record each call of a function as a span.
+
+    Args:
+        function: where it is used bare, as ``@observe``.
+        name: the span's name; the function's where it is not given.
+        kind: what sort of step it is.
+        model: the model that is asked.
+        provider: who runs the model, for example ``openai``.
+        prompt: its name, or an object with a ``name`` and a ``version``.
+    """
+    fields = {"kind": kind, "request_model": model, "provider": provider}
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        if isinstance(function, (classmethod, staticmethod)):
+            bound: Any = type(function)(decorate(function.__func__))
+            return cast(Callable[..., Any], bound)
+        named = name or getattr(function, "__name__", None) or type(function).__name__
+        site = _Site(function, {"name": named, **fields}, prompt)
+        return site.async_call() if inspect.iscoroutinefunction(function) else site.call()
+
+    return decorate if function is None else decorate(function)
+
+
+class _Site:
+    """One decorated function, and what all of its spans have in common."""
+
+    def __init__(
+        self, function: Callable[..., Any], fields: dict[str, Any], prompt: object
+    ) -> None:
+        self._function = function
+        self._fields = fields
+        self._prompt = prompt
+        self._arguments = ArgumentReader(function)
+        self._checked: dict[str, Any] | None = None
+
+    def call(self) -> Callable[..., Any]:
+        """Return what stands in the place of a plain function."""
+        function = self._function
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            span = self._open(args, kwargs)
+            if span is None:
+                return function(*args, **kwargs)
+            token = CURRENT.set(span)
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                span.close(error)
+                raise
+            finally:
+                restore(CURRENT, token)
+            return _settle(span, result)
+
+        return call
+
+    def async_call(self) -> Callable[..., Any]:
+        """Return what stands in the place of a coroutine function."""
+        function = self._function
+
+        @functools.wraps(function)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            span = self._open(args, kwargs)
+            if span is None:
+                return await function(*args, **kwargs)
+            return await _follow_coroutine(span, function(*args, **kwargs))
+
+        return call
+
+    def _open(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActiveSpan | None:
+        client = current_client()
+        if not client.is_recording:
+            return None
+        try:
+            if self._checked is None:
+                self._checked = self._check(client)
+            span = ActiveSpan(client, self._checked)
+            span.record.input = capture(self._arguments.read(args, kwargs), client.limits)
+        except Exception as error:
+            client.guard.catch("opening a span", error)
+            return None
+        return span
+
+    def _check(self, client: Client) -> dict[str, Any]:
+        # Once, at the first call, when it is known how faults are to be treated.
+        sample = ActiveSpan(client, is_recorded=False)
+        fields = {**self._fields, **prompt_fields(client, self._prompt)}
+        sample.set_all(fields)
+        return {field: getattr(sample.record, field) for field in fields}
+
+
+def _settle(span: ActiveSpan, result: Any) -> Any:
+    follow = _FOLLOWERS.get(type(result))
+    if follow is not None:
+        return follow(span, result)
+    if not span.has_output:
+        span.record.output = capture(result, span.limits)
+    span.close()
+    return result
+
+
+async def _follow_coroutine(span: ActiveSpan, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    token = CURRENT.set(span)
+    try:
+        result = await coroutine
+    except BaseException as error:
+        span.close(error)
+        raise
+    finally:
+        restore(CURRENT, token)
+    return _settle(span, result)
+
+
+def _follow_generator(
+    span: ActiveSpan, generator: Generator[Any, Any, Any]
+) -> Generator[Any, Any, Any]:
+    chunks = Chunks(span)
+    step: Callable[[Any], Any] = generator.send
+    given: Any = None
+    try:
+        while True:
+            token = CURRENT.set(span)
+            try:
+                chunk = step(given)
+            finally:
+                restore(CURRENT, token)
+            chunks.add(chunk)
+            try:
+                given, step = (yield chunk), generator.send
+            except BaseException as error:
+                given, step = error, generator.throw
+    except StopIteration as stop:
+        chunks.finish(_ending(None, given))
+        return stop.value
+    except BaseException as error:
+        chunks.finish(_ending(error, given))
+        raise
+
+
+async def _follow_async_generator(
+    span: ActiveSpan, generator: AsyncGenerator[Any, Any]
+) -> AsyncGenerator[Any, Any]:
+    chunks = Chunks(span)
+    step: Callable[[Any], Any] = generator.asend
+    given: Any = None
+    try:
+        while True:
+            token = CURRENT.set(span)
+            try:
+                chunk = await step(given)
+            finally:
+                restore(CURRENT, token)
+            chunks.add(chunk)
+            try:
+                given, step = (yield chunk), generator.asend
+            except BaseException as error:
+                given, step = error, generator.athrow
+    except StopAsyncIteration:
+        chunks.finish(_ending(None, given))
+    except BaseException as error:
+        chunks.finish(_ending(error, given))
+        raise
+
+
+def _ending(error: BaseException | None, given: Any) -> BaseException | None:
+    # A consumer that has had enough throws this into the generator, which passes it on or
+    # swallows it. Known by name, because asyncio is too heavy to import for it.
+    if type(given).__name__ in ("GeneratorExit", "CancelledError") and error in (None, given):
+        return GeneratorExit()
+    return error
+
+
+_FOLLOWERS: dict[type, Callable[[ActiveSpan, Any], Any]] = {
+    GeneratorType: _follow_generator,
+    AsyncGeneratorType: _follow_async_generator,
+    CoroutineType: _follow_coroutine,
+}

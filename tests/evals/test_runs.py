@@ -1,0 +1,221 @@
+"""Running a suite, and the run on disk."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from headway_evals.errors import ModelError, RunError
+from headway_evals.executions import execute, new_run_id
+from headway_evals.models.requests import Completion, OnProgress, Request
+from headway_evals.runs import RunRecord, list_runs, load_run
+from headway_evals.suites import Case, Suite
+from headway_measures.scorers import make_scorer
+
+NOW = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
+
+
+class Canned:
+    """A model that knows what it will say."""
+
+    name, digest = "canned", "d1"
+
+    def __init__(self, completions: Sequence[Completion]) -> None:
+        self.completions = list(completions)
+        self.settings: dict[str, Any] = {"kind": "canned"}
+
+    def generate(self, requests: Sequence[Request], on_progress: OnProgress) -> list[Completion]:
+        for index in reversed(range(len(requests))):
+            on_progress(index, self.completions[index])
+        return self.completions
+
+
+def suite(expected: Sequence[str]) -> Suite:
+    scorers = {"exact": make_scorer("exact", {}), "short": make_scorer("regex", {"pattern": "^.$"})}
+    cases = tuple(
+        Case(f"c{i}", f"q{i}", each, ("kind:x",), None, scorers) for i, each in enumerate(expected)
+    )
+    return Suite("letters", "v1", cases)
+
+
+def run(folder: Path, answers: Sequence[Completion | str], **options: Any) -> RunRecord:
+    completions = [Completion(each) if isinstance(each, str) else each for each in answers]
+    letters = suite("abcdefgh"[: len(completions)])
+    return execute(letters, Canned(completions), folder, now=lambda: NOW, **options)
+
+
+def test_a_run_has_the_shape_of_the_contract(tmp_path: Path) -> None:
+    run(tmp_path / "r1", ["a", "x", "see"], settings={"spec": "canned:"})
+
+    written = json.loads((tmp_path / "r1" / "run.json").read_text())
+    lines = (tmp_path / "r1" / "results.jsonl").read_text().splitlines()
+
+    assert list(written) == [
+        *("run_id", "suite", "suite_version", "model", "model_digest", "started_at", "ended_at"),
+        *("case_count", "passed_count", "pass_rate", "scores", "settings", "environment"),
+    ]
+    assert (written["run_id"], written["suite"], written["model"]) == ("r1", "letters", "canned")
+    assert written["started_at"] == "2026-11-22T10:15:00Z"
+    assert (written["case_count"], written["passed_count"]) == (3, 1)
+    assert written["pass_rate"] == pytest.approx(1 / 3)
+    assert written["scores"]["short"] == {"mean": pytest.approx(2 / 3), "count": 3}
+    assert written["settings"]["gate"]["margin"] == {"value": 0.05, "is_hard": False}
+    assert written["settings"]["spec"] == "canned:"
+    assert json.loads(lines[1]) == {
+        "case_id": "c1",
+        "input": "q1",
+        "output": "x",
+        "expected": "b",
+        "tags": ["kind:x"],
+        "passed": False,
+        "scores": {
+            "exact": {"value": 0.0, "passed": False, "detail": "'x' is not 'b'"},
+            "short": {"value": 1.0, "passed": True, "detail": ""},
+        },
+        "error": None,
+        "latency_ms": None,
+        "input_tokens": None,
+        "output_tokens": None,
+        "span_id": None,
+        "trace_id": None,
+    }
+
+
+def test_a_run_is_read_back_by_id_or_folder(tmp_path: Path) -> None:
+    record = run(tmp_path / "r1", ["a", "x"])
+
+    by_id, by_folder = load_run("r1", tmp_path), load_run(str(tmp_path / "r1"), Path("elsewhere"))
+
+    assert by_id == by_folder
+    assert by_id.run == record.run
+    assert sorted(by_id.results, key=lambda each: each.case_id) == list(record.results)
+
+
+def test_missing_cases_count_nowhere_and_failed_ones_count_as_failed(tmp_path: Path) -> None:
+    record = run(
+        tmp_path / "r1",
+        [
+            "a",
+            Completion(None, error="no logged call", is_missing=True),
+            Completion(None, error="it broke"),
+        ],
+    )
+
+    assert (record.run.case_count, record.run.passed_count) == (2, 1)
+    assert record.run.settings["missing_count"] == 1
+    assert record.results[1].error == "missing: no logged call"
+    assert [each.is_missing for each in record.results] == [False, True, False]
+    assert not record.results[2].passed
+
+
+def test_an_empty_answer_is_an_answer(tmp_path: Path) -> None:
+    record = run(tmp_path / "r1", [""])
+
+    assert record.results[0].error is None
+    assert record.run.pass_rate == 0
+
+
+def test_results_are_on_disk_before_the_run_is(tmp_path: Path) -> None:
+    seen = []
+
+    def look(result: object) -> None:
+        lines = (tmp_path / "r1" / "results.jsonl").read_text().splitlines()
+        seen.append((len(lines), (tmp_path / "r1" / "run.json").exists()))
+
+    run(tmp_path / "r1", ["a", "b", "c"], on_result=look)
+
+    assert seen == [(1, False), (2, False), (3, False)]
+
+
+def test_a_run_that_is_broken_off_keeps_its_results_and_is_no_run(tmp_path: Path) -> None:
+    def interrupt(result: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "r1", ["a", "b"], on_result=interrupt)
+
+    assert len((tmp_path / "r1" / "results.jsonl").read_text().splitlines()) == 1
+    with pytest.raises(RunError, match=r"holds no run.json: the run was broken off"):
+        load_run("r1", tmp_path)
+
+
+def test_a_model_that_answers_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="canned answered none of 2 cases; the first: it broke"):
+        run(tmp_path / "r1", [Completion(None, error="it broke")] * 2)
+
+
+def test_a_part_of_the_suite_can_be_run(tmp_path: Path) -> None:
+    letters = suite("abc")
+
+    record = execute(letters, Canned([Completion("a")]), tmp_path / "r", cases=letters.cases[:1])
+
+    assert [each.case_id for each in record.results] == ["c0"]
+    assert record.run.settings["suite_case_count"] == 3
+
+
+def _cut_a_line(folder: Path) -> None:
+    path = folder / "results.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_cut_a_line, r"results.jsonl:2 is damaged"),
+        (lambda folder: (folder / "run.json").write_text("{}"), "run.json is damaged: Object miss"),
+        (lambda folder: (folder / "results.jsonl").unlink(), "results.jsonl cannot be read"),
+    ],
+)
+def test_a_damaged_run_says_where(
+    tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    run(tmp_path / "r1", ["a", "b"])
+    damage(tmp_path / "r1")
+
+    with pytest.raises(RunError, match=message):
+        load_run("r1", tmp_path)
+
+
+def test_runs_are_listed_the_latest_first_without_the_damaged(tmp_path: Path) -> None:
+    older = run(tmp_path / "r1", ["a"])
+    run(tmp_path / "r2", ["a"])
+    run(tmp_path / "r3", ["a"])
+    later = msgspec.structs.replace(older.run, run_id="r2", started_at="2026-11-23T00:00:00Z")
+    (tmp_path / "r2" / "run.json").write_bytes(msgspec.json.encode(later))
+    (tmp_path / "r3" / "run.json").write_text("{")
+
+    assert [each.run_id for each in list_runs(tmp_path)] == ["r2", "r1"]
+
+
+def test_an_unknown_run_names_the_latest(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no run 'x' in .*: there are none yet"):
+        load_run("x", tmp_path)
+    run(tmp_path / "r1", ["a"])
+
+    with pytest.raises(RunError, match="the latest are r1"):
+        load_run("x", tmp_path)
+
+
+def test_a_run_is_never_written_over_another(tmp_path: Path) -> None:
+    run(tmp_path / "r1", ["a"])
+
+    with pytest.raises(RunError, match="holds a run already"):
+        run(tmp_path / "r1", ["a"])
+
+
+def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(RunError, match=r"cannot be written to .*: Not a directory"):
+        run(tmp_path / "file" / "r1", ["a"])
+
+
+def test_an_id_makes_a_good_folder_name() -> None:
+    assert new_run_id("my suite", "log:name=a/b,c", NOW, token="3fa9") == (
+        "20261122T101500Z-my-suite-log-name-a-b-c-3fa9"
+    )
+    assert new_run_id("s", "m", NOW) != new_run_id("s", "m", NOW)

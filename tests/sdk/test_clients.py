@@ -1,0 +1,345 @@
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import headway
+from headway.clients import Client
+from headway.errors import SettingsError
+from tests.sdk.conftest import Answer, StandIn
+from tests.sdk.programs import run
+
+DEADLINE_S = 10.0
+MakeClient = Callable[..., Client]
+
+CALL = """
+import headway
+
+@headway.observe
+def ask(question):
+    return "answer"
+
+ask("one")
+"""
+
+
+def test_nothing_heavy_is_imported_with_headway(tmp_path: Path) -> None:
+    done = run(
+        """
+        import sys
+        import headway
+        heavy = {"urllib3", "http", "ssl", "asyncio", "email", "headway.apis", "numpy"}
+        print(sorted(heavy & set(sys.modules)))
+        """,
+        tmp_path,
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(headway.__all__) == [
+        "ActiveSpan",
+        "Stats",
+        "__version__",
+        "context",
+        "current_span",
+        "flush",
+        "init",
+        "observe",
+        "score",
+        "shutdown",
+        "span",
+        "stats",
+    ]
+    assert all(hasattr(headway, name) for name in headway.__all__)
+
+
+def test_without_init_the_environment_decides(collector: StandIn, tmp_path: Path) -> None:
+    done = run(
+        CALL,
+        tmp_path,
+        HEADWAY_URL=collector.url,
+        HEADWAY_PROJECT="shop",
+        HEADWAY_ENVIRONMENT="production",
+        HEADWAY_RELEASE="1.2",
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [span.name for span in collector.spans] == ["ask"]
+    assert (collector.spans[0].environment, collector.spans[0].release) == ("production", "1.2")
+    assert collector.requests[0].project == "shop"
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_headway_toml_is_read_and_weaker_than_the_environment(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    (tmp_path / "headway.toml").write_text(f'url = "{collector.url}"\nproject = "file"\n')
+    run(CALL, tmp_path)
+    run(CALL, tmp_path, HEADWAY_PROJECT="variable")
+
+    assert [request.project for request in collector.requests] == ["file", "variable"]
+
+
+def test_a_setting_that_cannot_be_used_records_nothing_and_says_why_once(tmp_path: Path) -> None:
+    done = run(CALL + "ask('two')", tmp_path, HEADWAY_EXIT_TIMEOUT_S="soon")
+
+    assert done.returncode == 0
+    assert done.stderr.count("nothing is recorded: HEADWAY_EXIT_TIMEOUT_S is 'soon'") == 1
+    assert not (tmp_path / "journal").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"project": ""}, {"project": "a\nb"}, {"project": "б"}, {"url": "nowhere"}]
+)
+def test_init_tells_its_caller_which_value_is_wrong(
+    arguments: dict[str, str], make_client: MakeClient
+) -> None:
+    make_client()
+    with pytest.raises(SettingsError, match="project is|address is"):
+        headway.init(**arguments)  # type: ignore[arg-type]
+
+
+def test_disabled_means_that_nothing_happens_at_all(tmp_path: Path) -> None:
+    done = run(
+        CALL
+        + """
+with headway.context(user="u"), headway.span("s") as span:
+    span.output = 1
+    headway.score("s", 1)
+print(headway.stats().mode, headway.stats().recorded, headway.flush(), headway.shutdown())
+""",
+        tmp_path,
+        HEADWAY_DISABLED="1",
+    )
+
+    assert done.stdout.strip() == "disabled 0 True True"
+    assert done.stderr == ""
+    assert not (tmp_path / "journal").exists()
+
+
+def test_stats_account_for_every_record(collector: StandIn, make_client: MakeClient) -> None:
+    make_client(collector.url, is_raising=False)
+    collector.decide = lambda request: (
+        Answer(400, b'{"code":"bad","message":"poison"}')
+        if any(b"poison" in line for line in request.lines)
+        else None
+    )
+    for name in ("one", "poison", "two"):
+        with headway.span(name):
+            pass
+    assert headway.flush()
+    stats = headway.stats()
+
+    assert (stats.recorded, stats.shipped, stats.pending, stats.pending_bytes) == (3, 2, 0, 0)
+    assert stats.dropped == {"refused": 1}
+    assert stats.mode == "journal"
+    assert stats.last_error is not None
+    assert "poison" in stats.last_error
+
+
+def test_a_second_init_sends_each_call_to_the_project_it_was_made_in(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    done = run(
+        f"""
+        import headway
+        headway.init(project="shop", url="http://127.0.0.1:9")
+        with headway.span("first"): pass
+        headway.init(project="desk", url="{collector.url}")
+        with headway.span("second"): pass
+        print(headway.flush(), headway.stats().recorded)
+        """,
+        tmp_path,
+    )
+    projects = {span.name: collector.projects[span.span_id] for span in collector.spans}
+
+    assert done.stdout.strip() == "True 2"
+    assert projects == {"first": "shop", "second": "desk"}
+
+
+def test_what_waits_at_the_exit_is_said_in_one_line_and_shipped_by_the_next_process(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    first = run(CALL, tmp_path, HEADWAY_URL="http://127.0.0.1:9")
+    second = run(CALL, tmp_path, HEADWAY_URL=collector.url)
+
+    assert first.returncode == second.returncode == 0
+    assert "headway: 1 calls wait in" in first.stderr.splitlines()[-1]
+    assert second.stderr == ""
+    assert len(collector.spans) == 2
+
+
+def test_drops_are_said_at_the_exit_with_their_reasons(tmp_path: Path) -> None:
+    done = run(
+        CALL + "for _ in range(5000): ask('x' * 1000)",
+        tmp_path,
+        HEADWAY_URL="http://127.0.0.1:9",
+        HEADWAY_JOURNAL_LIMIT_BYTES="1000000",
+    )
+
+    assert done.returncode == 0
+    assert "calls were dropped (journal_full" in done.stderr.splitlines()[-1]
+
+
+def test_the_end_of_the_process_waits_only_so_long(tmp_path: Path) -> None:
+    # A server that takes connections and never answers.
+    done = run(
+        """
+        import socket, threading, time
+        import headway
+        silent = socket.create_server(("127.0.0.1", 0))
+        headway.init(url=f"http://127.0.0.1:{silent.getsockname()[1]}", exit_timeout_s=0.3)
+        with headway.span("s"): pass
+        import atexit
+        started = time.monotonic()
+        atexit._run_exitfuncs()
+        print(time.monotonic() - started)
+        """,
+        tmp_path,
+    )
+
+    assert 0.25 < float(done.stdout) < 2.5
+    assert "1 calls wait" in done.stderr
+
+
+def test_what_is_recorded_after_shutdown_is_counted_and_init_starts_again(
+    collector: StandIn, make_client: MakeClient
+) -> None:
+    make_client(collector.url)
+    assert headway.shutdown()
+    with headway.span("late"):
+        pass
+    stats = headway.stats()
+    make_client(collector.url)
+    with headway.span("again"):
+        pass
+
+    assert stats.dropped == {"shut_down": 1}
+    assert headway.flush()
+    assert [span.name for span in collector.spans] == ["again"]
+
+
+def test_a_forked_child_ships_its_own_calls_and_leaves_its_parents_alone(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    done = run(
+        """
+        import os
+        import headway
+
+        with headway.span("before"): pass
+        child = os.fork()
+        with headway.span("child" if child == 0 else "parent"): pass
+        assert headway.flush(), headway.stats()
+        assert headway.stats().recorded == (1 if child == 0 else 2)
+        if child == 0:
+            os._exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """,
+        tmp_path,
+        HEADWAY_URL=collector.url,
+    )
+
+    assert (done.stdout.strip(), done.stderr) == ("7", "")
+    assert sorted(span.name for span in collector.spans) == ["before", "child", "parent"]
+    assert len({span.span_id for span in collector.spans}) == 3
+    assert collector.repeated == []
+
+
+def test_workers_of_multiprocessing_lose_nothing(collector: StandIn, tmp_path: Path) -> None:
+    program = tmp_path / "pool.py"
+    program.write_text(
+        "import multiprocessing, sys, headway\n"
+        "@headway.observe\n"
+        "def work(number): return number\n"
+        "if __name__ == '__main__':\n"
+        "    work(-1)\n"
+        "    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:\n"
+        "        pool.map(work, range(50))\n"
+        "        pool.close()\n"
+        "        pool.join()\n"
+        "    print(headway.flush(20))\n"
+    )
+    for method in ("fork", "spawn"):
+        done = run(
+            f"import sys, runpy; sys.argv = ['pool.py', '{method}'];"
+            "runpy.run_path('pool.py', run_name='__main__')"
+            if method == "fork"
+            else "import subprocess, sys;"
+            "print(subprocess.check_output([sys.executable, 'pool.py', 'spawn'], text=True))",
+            tmp_path,
+            HEADWAY_URL=collector.url,
+        )
+        assert "True" in done.stdout, done.stderr
+
+    inputs = [json.loads(bytes(span.input))["number"] for span in collector.spans]
+
+    assert sorted(inputs) == sorted([-1, *range(50)] * 2)
+
+
+def test_a_fault_of_ours_is_logged_once_a_minute_and_counted(
+    make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_client(is_raising=False)
+    with caplog.at_level(logging.WARNING, "headway"), headway.span("s") as span:
+        for _ in range(5):
+            span.input_tokens = -1
+
+    assert sum("input_tokens" in message for message in caplog.messages) == 1
+    assert list(headway.stats().faults.values()) == [5]
+
+
+def test_a_signal_handler_may_record_while_a_record_is_written(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    done = run(
+        """
+        import signal
+        import headway
+
+        @headway.observe
+        def ask(question): return question
+
+        signal.signal(signal.SIGALRM, lambda *_: ask("from the handler"))
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        for number in range(3000): ask("x" * 1000)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(headway.flush(20), headway.stats().dropped)
+        """,
+        tmp_path,
+        HEADWAY_URL=collector.url,
+    )
+
+    assert done.stdout.strip() == "True {}", done.stderr
+    assert sum(b"handler" in bytes(span.input) for span in collector.spans) > 0
+    assert sum(b"xxx" in bytes(span.input) for span in collector.spans) == 3000
+
+
+def test_records_come_whole_from_many_threads(
+    collector: StandIn, make_client: MakeClient
+) -> None:
+    make_client(collector.url, journal_limit_bytes=64 << 20)
+    start = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        start.wait(DEADLINE_S)
+        for call in range(300):
+            with headway.span(f"{number}-{call}", input="x" * (call * 37 % 5000)):
+                pass
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert headway.flush(30)
+    assert len({span.name for span in collector.spans}) == 2400
+    assert headway.stats().shipped == 2400
+    assert os.getpid() > 0

@@ -1,0 +1,270 @@
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from headway.guards import Guard
+from headway.identities import Identities
+from headway.journals import Journal, Place
+from headway.segments import Segment
+
+LIMIT = 1 << 20
+KILOBYTE = b"k" * 1024
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_journal(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Journal]]:
+    made: list[Journal] = []
+
+    def make(
+        folder: Path | None = tmp_path / "journal", project: str = "shop", limit: int = LIMIT
+    ) -> Journal:
+        place = Place(folder, project, limit)
+        made.append(Journal(place, Guard(), Identities(), clock_s=clock))
+        return made[-1]
+
+    yield make
+    for journal in made:
+        journal.close()
+
+
+def ship_all(journal: Journal) -> list[bytes]:
+    shipped: list[bytes] = []
+    while (segment := journal.oldest()) is not None:
+        shipped += ship(journal, segment)
+    return shipped
+
+
+def ship(journal: Journal, segment: Segment) -> list[bytes]:
+    extract = segment.read(100, LIMIT)
+    journal.acknowledge(segment, extract.stops[-1], len(extract.payloads))
+    return list(extract.payloads)
+
+
+def dropped(journal: Journal) -> dict[str, int]:
+    return dict(journal._guard.dropped)
+
+
+def test_records_are_shipped_in_order_over_many_segments(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal()
+    payloads = [f"{number:04d}".encode() + KILOBYTE for number in range(600)]
+    for payload in payloads:
+        journal.append(payload)
+    files = len(list(tmp_path.glob("journal/*.segment")))
+
+    assert files > 2
+    assert ship_all(journal) == payloads
+    assert journal.pending == 0
+    assert len(list(tmp_path.glob("journal/*.segment"))) == 1
+
+
+def test_the_folder_is_private_and_made_again_where_it_vanishes(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal()
+    folder = tmp_path / "journal"
+    journal.append(b"one")
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    for _ in range(300):
+        journal.append(KILOBYTE)
+
+    assert mode == 0o700
+    assert folder.is_dir()
+    assert len(ship_all(journal)) == 301
+    assert dropped(journal) == {}
+
+
+def test_at_its_limit_the_journal_keeps_the_oldest_and_counts_what_it_drops(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal()
+    for number in range(3000):
+        journal.append(f"{number:04d}".encode() + KILOBYTE)
+    on_disk = sum(path.stat().st_size for path in tmp_path.glob("journal/*"))
+    kept = ship_all(journal)
+
+    assert on_disk <= LIMIT
+    assert [each[:4] for each in kept] == [f"{number:04d}".encode() for number in range(len(kept))]
+    assert dropped(journal) == {"journal_full": 3000 - len(kept)}
+    assert journal.recorded == journal.settled == 3000
+    assert "HEADWAY_JOURNAL_LIMIT_BYTES" in str(journal._guard.last_error)
+
+
+def test_a_folder_that_cannot_be_written_means_memory_until_it_can(
+    make_journal: Callable[..., Journal], tmp_path: Path, clock: Clock
+) -> None:
+    folder = tmp_path / "journal"
+    folder.touch()
+    journal = make_journal(folder)
+    journal.append(b"in memory")
+    was_in_memory = journal.is_in_memory
+    folder.unlink()
+    clock.now_s += 60
+    journal.prepare()
+    journal.append(b"in a file")
+
+    assert was_in_memory
+    assert not journal.is_in_memory
+    assert b"in a file" in next(folder.glob("*.segment")).read_bytes()
+    assert ship_all(journal) == [b"in memory", b"in a file"]
+
+
+def test_memory_is_bounded_and_what_it_cannot_hold_is_counted(
+    make_journal: Callable[..., Journal],
+) -> None:
+    journal = make_journal(None)
+    for _ in range(3000):
+        journal.append(KILOBYTE)
+    kept = len(ship_all(journal))
+
+    assert 400 < kept < 600
+    assert dropped(journal) == {"memory_full": 3000 - kept}
+
+
+def test_the_next_segment_is_made_ahead_when_half_is_full(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal()
+    journal.append(b"one")
+    journal.prepare()
+    before = len(list(tmp_path.glob("journal/*.segment")))
+    journal.is_unattended = False
+    while not journal.is_unattended:
+        journal.append(KILOBYTE)
+    journal.prepare()
+
+    assert before == 1
+    assert len(list(tmp_path.glob("journal/*.segment"))) == 2
+
+
+def test_a_record_too_large_for_any_segment_is_dropped_by_that_name(
+    make_journal: Callable[..., Journal],
+) -> None:
+    journal = make_journal()
+    journal.append(b"x" * LIMIT)
+    journal.append(b"small")
+
+    assert dropped(journal) == {"too_large": 1}
+    assert ship_all(journal) == [b"small"]
+
+
+def test_another_project_gets_another_segment_and_the_old_one_keeps_its_own(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal(project="shop")
+    journal.append(b"for the shop")
+    journal.move(Place(tmp_path / "journal", "desk", LIMIT))
+    journal.append(b"for the desk")
+    projects = []
+    while (segment := journal.oldest()) is not None:
+        projects.append((segment.header.project, ship(journal, segment)))
+
+    assert projects == [("shop", [b"for the shop"]), ("desk", [b"for the desk"])]
+
+
+def test_closing_leaves_only_files_with_something_to_ship_and_unlocks_them(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal, other = make_journal(), make_journal()
+    journal.append(b"waits")
+    other.append(b"arrives")
+    ship_all(other)
+    other.close()
+    journal.close()
+    adopted = make_journal().adopt()
+
+    assert len(list(tmp_path.glob("journal/*.segment"))) == 1
+    assert adopted is not None
+    assert adopted.read(9, LIMIT).payloads == [b"waits"]
+    adopted.close()
+
+
+def test_records_in_memory_alone_are_counted_as_lost_at_the_end(
+    make_journal: Callable[..., Journal],
+) -> None:
+    journal = make_journal(None)
+    journal.append(b"one")
+    journal.append(b"two")
+    journal.close()
+
+    assert dropped(journal) == {"exit": 2}
+    assert journal.pending == 0
+
+
+def test_the_undamaged_part_of_a_damaged_segment_is_shipped_and_the_rest_set_aside(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal, shipper = make_journal(), make_journal()
+    journal.append(b"whole")
+    journal.append(b"broken")
+    journal.close()
+    path = next(tmp_path.glob("journal/*.segment"))
+    path.write_bytes(path.read_bytes().replace(b"broken", b"brokem"))
+    adopted = shipper.adopt()
+    assert adopted is not None
+    shipped = ship(shipper, adopted)
+
+    assert shipped == [b"whole"]
+    assert shipper.adopt() is None
+    assert [each.suffix for each in (tmp_path / "journal").iterdir()] == [".damaged"]
+    assert shipper._guard.faults == {"damaged segment": 1}
+
+
+def test_a_strange_file_is_reported_once_and_left_alone(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal()
+    journal.append(b"one")
+    strange = tmp_path / "journal" / "0.segment"
+    strange.write_bytes(b"somebody's holiday photos" * 1000)
+
+    assert journal.adopt() is None
+    assert journal.adopt() is None
+    assert journal._guard.faults == {"unreadable segment": 1}
+    assert strange.exists()
+
+
+def test_a_forked_child_neither_holds_nor_touches_its_parents_segment(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal()
+    journal.append(b"the parent's")
+    (reads_child, tells_parent), (reads_parent, tells_child) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        journal.abandon()
+        os.write(tells_parent, b"abandoned")
+        os.read(reads_parent, 1)
+        os._exit(0)
+    os.read(reads_child, 9)
+    journal.append(b"after the fork")
+    journal.close()
+    adopted = make_journal().adopt()
+    os.write(tells_child, b"x")
+    os.waitpid(child, 0)
+    for descriptor in (reads_child, tells_parent, reads_parent, tells_child):
+        os.close(descriptor)
+
+    assert adopted is not None
+    assert adopted.read(9, LIMIT).payloads == [b"the parent's", b"after the fork"]
+    adopted.close()

@@ -1,0 +1,331 @@
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from headway.errors import SettingsError
+from headway.guards import Guard
+from headway.identities import Identities
+from headway.journals import Journal, Place
+from headway.records import Span
+from headway.shipping import Shipper
+from headway.transports import Batch, HttpTransport
+from tests.sdk.conftest import DEADLINE_S, Answer, Request, StandIn
+
+
+class Line:
+    """A journal with its shipper, as a client has them."""
+
+    def __init__(self, folder: Path | None, url: str, project: str = "shop") -> None:
+        self.guard = Guard()
+        self.journal = Journal(Place(folder, project), self.guard, Identities())
+        self.shipper = Shipper(
+            self.journal, HttpTransport(url, "the-key"), self.guard, chance=lambda: 0.0
+        )
+
+    def record(self, *names: str) -> None:
+        for name in names:
+            self.journal.append(span_named(name))
+            if self.journal.is_unattended:
+                self.shipper.wake()
+
+    def flush(self, timeout_s: float = DEADLINE_S) -> bool:
+        return self.shipper.flush(timeout_s)
+
+    def close(self) -> None:
+        self.shipper.stop()
+        self.journal.close()
+
+
+@pytest.fixture
+def make_line(tmp_path: Path, collector: StandIn) -> Iterator[Callable[..., Line]]:
+    made: list[Line] = []
+
+    def make(url: str = collector.url, project: str = "shop") -> Line:
+        made.append(Line(tmp_path / "journal", url, project))
+        return made[-1]
+
+    yield make
+    for line in made:
+        line.close()
+
+
+def span_named(name: str) -> bytes:
+    span_id = f"{hash(name) & (1 << 64) - 1:016x}"
+    span = Span(trace_id="a" * 32, span_id=span_id, name=name, start_ns=1, end_ns=2)
+    return msgspec.json.encode(span)
+
+
+def names(collector: StandIn) -> list[str]:
+    return [span.name for span in collector.spans]
+
+
+def refuse_poison(request: Request) -> Answer | None:
+    if any(b"poison" in line for line in request.lines):
+        return Answer(400, b'{"code":"bad_batch","message":"it holds poison"}')
+    return None
+
+
+def test_records_arrive_without_being_asked_for(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    make_line().record("one", "two")
+
+    assert collector.wait_until(lambda: names(collector) == ["one", "two"])
+
+
+def test_a_batch_says_its_project_its_key_and_an_id_that_follows_from_its_place(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    line = make_line()
+    collector.answers.append(Answer(503))
+    line.record("one")
+    assert line.flush()
+    refused, accepted = collector.requests
+
+    assert accepted.project == "shop"
+    assert accepted.headers["Authorization"] == "Bearer the-key"
+    assert accepted.headers["User-Agent"].startswith("headway/")
+    assert "Content-Encoding" not in accepted.headers
+    assert accepted.batch_id == refused.batch_id
+    assert len(accepted.batch_id) <= 128
+
+
+def test_batches_hold_at_most_500_records(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    line = make_line()
+    line.record(*(str(number) for number in range(1203)))
+
+    assert line.flush()
+    assert sum(len(request.lines) for request in collector.requests) == 1203
+    assert max(len(request.lines) for request in collector.requests) == 500
+    assert names(collector) == [str(number) for number in range(1203)]
+
+
+def test_what_was_sent_is_not_sent_again(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    line = make_line()
+    line.record("one")
+    assert line.flush()
+    line.record("two")
+    assert line.flush()
+
+    assert [len(request.lines) for request in collector.requests] == [1, 1]
+    assert line.shipper.shipped == 2
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 429, 401, 403, 404, 405, 301])
+def test_a_refusal_that_may_pass_loses_nothing(
+    make_line: Callable[..., Line], collector: StandIn, status: int
+) -> None:
+    line = make_line()
+    collector.answers.extend([Answer(status, b"<html>")] * 2)
+    line.record("one")
+
+    assert line.flush()
+    assert names(collector) == ["one"]
+    assert len(collector.requests) == 3
+    assert line.guard.dropped == {}
+
+
+def test_a_server_that_is_no_collector_gets_no_credit_for_saying_200(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    line = make_line()
+    collector.answers.append(Answer(200, b"<html>It works!</html>"))
+    line.record("one")
+
+    assert line.flush()
+    assert names(collector) == ["one"]
+    assert "set HEADWAY_URL" in str(line.guard.last_error)
+
+
+def test_a_400_from_something_else_than_a_collector_drops_nothing(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    line = make_line()
+    collector.answers.append(Answer(400, b"<html>Bad Request</html>"))
+    line.record("one")
+
+    assert line.flush()
+    assert names(collector) == ["one"]
+
+
+def test_a_poisonous_record_is_found_and_only_it_is_dropped(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    collector.decide = refuse_poison
+    line = make_line()
+    line.record(*(f"good {number}" for number in range(20)), "poison", "last")
+
+    assert line.flush()
+    assert names(collector) == [*(f"good {number}" for number in range(20)), "last"]
+    assert line.guard.dropped == {"refused": 1}
+    assert "it holds poison" in str(line.guard.last_error)
+
+
+def test_a_batch_too_large_is_halved_until_it_fits(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    def limit(request: Request) -> Answer | None:
+        is_large = len(request.lines) > 3 or any(b"huge" in line for line in request.lines)
+        return Answer(413, b"<html>nginx</html>") if is_large else None
+
+    collector.decide = limit
+    line = make_line()
+    line.record(*(str(number) for number in range(10)), "huge")
+
+    assert line.flush()
+    assert names(collector) == [str(number) for number in range(10)]
+    assert line.guard.dropped == {"too_large": 1}
+
+
+def test_records_that_the_collector_rejects_are_counted_with_its_reason(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    answer = {
+        "accepted": 1,
+        "duplicates": 0,
+        "rejected": 1,
+        "errors": [{"line": 2, "reason": "end before start"}],
+    }
+    collector.answers.append(Answer(200, msgspec.json.encode(answer)))
+    line = make_line()
+    line.journal.append(span_named("one"))
+    line.journal.append(span_named("two"))
+
+    assert line.flush()
+    assert line.guard.dropped == {"rejected": 1}
+    assert line.shipper.shipped == 1
+    assert "end before start" in str(line.guard.last_error)
+
+
+def test_waiting_grows_and_obeys_the_collector() -> None:
+    guard = Guard()
+    journal = Journal(Place(None, "shop"), guard, Identities())
+    transport = HttpTransport("http://127.0.0.1:9")
+    shipper = Shipper(journal, transport, guard, clock_s=lambda: 100.0, chance=lambda: 1.0)
+    waits = []
+    for retry_after_s in (0.0, 0.0, 0.0, 20.0, *[0.0] * 10):
+        shipper._back_off(retry_after_s)
+        waits.append(shipper._due_s - 100.0)
+
+    assert waits[:5] == [0.5, 1.0, 2.0, 20.0, 8.0]
+    assert waits[-1] == 30.0
+
+
+def test_retry_after_is_read_and_an_odd_one_ignored(collector: StandIn) -> None:
+    transport = HttpTransport(collector.url)
+    waits = []
+    for value in ("2.5", "-1", "Wed, 21 Oct 2026 07:28:00 GMT", "1e9", "nan"):
+        collector.answers.append(Answer(503, headers={"Retry-After": value}))
+        waits.append(transport.send(Batch("shop", "id", [b"{}"])).retry_after_s)
+
+    assert waits == [2.5, 0.0, 0.0, 300.0, 0.0]
+
+
+def test_while_nobody_answers_records_wait_and_it_is_said_once(
+    make_line: Callable[..., Line], caplog: pytest.LogCaptureFixture
+) -> None:
+    line = make_line("http://127.0.0.1:9")
+    with caplog.at_level(logging.WARNING, "headway"):
+        line.record("one", "two")
+        is_delivered = line.flush(0.5)
+
+    assert not is_delivered
+    assert line.journal.pending == 2
+    assert len(caplog.messages) == 1
+    assert "headway up" in caplog.messages[0]
+
+
+def test_an_impatient_flush_leaves_at_the_first_failure(make_line: Callable[..., Line]) -> None:
+    line = make_line("http://127.0.0.1:9")
+    line.record("one")
+    done = threading.Event()
+
+    def flush() -> None:
+        line.shipper.flush(3600.0, is_patient=False)
+        done.set()
+
+    threading.Thread(target=flush, daemon=True).start()
+
+    assert done.wait(DEADLINE_S)
+
+
+def test_flush_does_not_wait_for_what_comes_after_it(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    line = make_line()
+    stop = threading.Event()
+
+    def keep_recording() -> None:
+        number = 0
+        while not stop.wait(0.001):
+            line.record(f"later {number}")
+            number += 1
+
+    thread = threading.Thread(target=keep_recording)
+    line.record("before")
+    thread.start()
+    is_delivered = line.flush()
+    stop.set()
+    thread.join()
+
+    assert is_delivered
+    assert "before" in names(collector)
+
+
+def test_what_another_application_left_is_shipped_for_its_own_project(
+    make_line: Callable[..., Line], collector: StandIn, tmp_path: Path
+) -> None:
+    dead = Journal(Place(tmp_path / "journal", "desk"), Guard(), Identities())
+    for number in range(600):
+        dead.append(span_named(f"left {number}"))
+    dead.close()
+    line = make_line(project="shop")
+    line.record("mine")
+
+    assert line.flush()
+    assert len(names(collector)) == 601
+    assert {request.project for request in collector.requests} == {"shop", "desk"}
+    assert line.shipper.adopted == 600
+    assert line.shipper.shipped == 601
+    assert len(list((tmp_path / "journal").iterdir())) == 1
+
+
+def test_what_another_application_left_and_our_key_may_not_send_does_not_hold_us_up(
+    make_line: Callable[..., Line], collector: StandIn, tmp_path: Path
+) -> None:
+    dead = Journal(Place(tmp_path / "journal", "desk"), Guard(), Identities())
+    dead.append(span_named("left"))
+    dead.close()
+    collector.decide = lambda request: Answer(403) if request.project == "desk" else None
+    line = make_line(project="shop")
+    line.record("one")
+
+    assert line.flush()
+    line.record("two")
+    assert line.flush()
+    assert names(collector) == ["one", "two"]
+    assert len(list((tmp_path / "journal").glob("*.segment"))) == 2
+
+
+def test_batches_that_leave_the_machine_are_compressed(collector: StandIn) -> None:
+    transport = HttpTransport(collector.url.replace("127.0.0.1", "0.0.0.0"))
+
+    reply = transport.send(Batch("shop", "id", [span_named("one")]))
+
+    assert reply.status == 200
+    assert collector.requests[0].headers["Content-Encoding"] == "gzip"
+    assert names(collector) == ["one"]
+
+
+@pytest.mark.parametrize("url", ["", "localhost:4318", "ftp://host", "http://", "http://h:x"])
+def test_an_address_that_is_none_is_refused_by_name(url: str) -> None:
+    with pytest.raises(SettingsError, match="HEADWAY_URL"):
+        HttpTransport(url)
