@@ -66,7 +66,7 @@ def fact(label: str, value: str) -> None:
 def chart(
     title: str,
     takeaway: str,
-    drawn: alt.Chart | alt.LayerChart,
+    draw: Callable[[], alt.Chart | alt.LayerChart],
     points: Sequence[Point],
     key: str,
     *,
@@ -78,7 +78,7 @@ def chart(
     Args:
         title: what one sees.
         takeaway: what to see in it; also the chart's name for a screen reader.
-        drawn: the chart.
+        draw: makes the chart; not called where there are no points.
         points: what it was drawn from, for the table.
         key: names the card among those of the page.
         value_name: the heading of the values in the table.
@@ -103,7 +103,7 @@ def chart(
             return
         name = picks.stamped(f"{key}_chart", points)
         st.altair_chart(
-            drawn,
+            draw(),
             key=picks.fresh_key(name),
             on_select=picks.follower(name, _picked_mark, on_pick),
             alt=f"{title}. {takeaway}",

@@ -16,25 +16,32 @@ from headway_ui.formats import from_milliseconds, moment
 
 PICK = "pick"
 HEIGHT = 280
-NUMBER = "format(datum.value, '~s')"
+# How the numbers along the left read, as Vega expressions.
+COUNT = "datum.value % 1 ? '' : format(datum.value, '~s')"
+NUMBER = "format(datum.value, '~g')"
 PERCENT = "format(datum.value, '.0%')"
-SECONDS = "format(datum.value / 1000, '~g') + ' s'"
+MONEY = "'$' + format(datum.value, '~g')"
+DURATION = "datum.value < 1000 ? datum.value + ' ms' : format(datum.value / 1000, '~g') + ' s'"
+_FEWEST_BUCKETS = 8
 _BAR_WIDTH = 0.9
 
 
-def stacked_bars(points: Sequence[Point], series: Sequence[str]) -> alt.Chart:
+def stacked_bars(
+    points: Sequence[Point], series: Sequence[str], *, labels: str = COUNT
+) -> alt.Chart:
     """Return a bar a bucket, stacked by series: how much, and of what.
 
     Args:
         points: one value of each series in each bucket.
         series: the order from the floor up, and that of the colours.
+        labels: how the numbers along the left read.
     """
-    return _bars(_stack(points, series, is_share=False), series, NUMBER)
+    return _bars(points, _stack(points, series, is_share=False), series, labels)
 
 
 def shares(points: Sequence[Point], series: Sequence[str]) -> alt.Chart:
     """Return a full bar a bucket, cut by the share of each series: what the mix is made of."""
-    return _bars(_stack(points, series, is_share=True), series, PERCENT)
+    return _bars(points, _stack(points, series, is_share=True), series, PERCENT)
 
 
 def lines(
@@ -49,7 +56,7 @@ def lines(
     Args:
         points: with gaps filled by empty points.
         series: the order of the colours and of the legend.
-        labels: how the numbers along the left read, as a Vega expression.
+        labels: how the numbers along the left read.
         limits: the ends of the left axis; without them it begins at zero.
     """
     scale = alt.Scale(domain=list(limits)) if limits else alt.Scale(zero=True)
@@ -80,12 +87,17 @@ def layered(charts: Sequence[alt.Chart]) -> alt.LayerChart:
     return cast(alt.LayerChart, alt.layer(*charts))
 
 
-def _bars(rows: Sequence[Mapping[str, Any]], series: Sequence[str], labels: str) -> alt.Chart:
+def _bars(
+    points: Sequence[Point],
+    rows: Sequence[Mapping[str, Any]],
+    series: Sequence[str],
+    labels: str,
+) -> alt.Chart:
     chart = (
         of_rows(rows)
         .mark_rect()
         .encode(
-            x=_time_axis(),
+            x=_time_axis(_extent(points)),
             x2="edge:T",
             y=alt.Y("low:Q", title=None, axis=alt.Axis(tickCount=4, labelExpr=labels)),
             y2="high:Q",
@@ -120,17 +132,31 @@ def _stack(
 
 
 def _bar_end(point: Point) -> str:
-    start, end = (moment(point["time"]).timestamp(), moment(point["end"]).timestamp())
-    return from_milliseconds((start + (end - start) * _BAR_WIDTH) * 1000)
+    start, end = _milliseconds(point["time"]), _milliseconds(point["end"])
+    return from_milliseconds(start + (end - start) * _BAR_WIDTH)
 
 
-def _time_axis() -> alt.X:
+def _time_axis(extent: Sequence[float] | None = None) -> alt.X:
+    # Layers that share an axis must not each bring an extent: Vega-Lite cannot join the two.
+    scale = alt.Scale(type="utc", domain=list(extent)) if extent else alt.Scale(type="utc")
     return alt.X(
         "time:T",
         title=None,
-        scale=alt.Scale(type="utc"),
+        scale=scale,
         axis=alt.Axis(tickCount=6, grid=False, labelOverlap=True),
     )
+
+
+def _extent(points: Sequence[Point]) -> list[float]:
+    # One call alone would else be a bar as wide as the page.
+    first = min(_milliseconds(point["time"]) for point in points)
+    last = max(_milliseconds(point["end"]) for point in points)
+    bucket = _milliseconds(points[0]["end"]) - _milliseconds(points[0]["time"])
+    return [min(first, last - _FEWEST_BUCKETS * bucket), last]
+
+
+def _milliseconds(text: str) -> float:
+    return moment(text).timestamp() * 1000
 
 
 def _colour(series: Sequence[str]) -> alt.Color:

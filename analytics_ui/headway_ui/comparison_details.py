@@ -20,6 +20,7 @@ from headway_ui.scopes import Scope
 
 TO_FAIL, TO_PASS = "Passed before, fails now", "Failed before, passes now"
 _FLIPS_A_PAGE = 20
+SIDES = ("baseline", "candidate")
 _WORSE, _BETTER = "213, 94, 0", "0, 158, 115"
 
 Comparison = Mapping[str, Any]
@@ -41,8 +42,7 @@ def draw(scope: Scope, comparison_id: str) -> None:
 
 
 def _head(scope: Scope, comparison: Comparison) -> None:
-    candidate, baseline = comparison["candidate_model"], comparison["baseline_model"]
-    st.title(formats.plain(f"{candidate} against {baseline}"), anchor=False)
+    st.title(formats.plain(verdicts.title(comparison)), anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(verdicts.badge(comparison["verdict"]), width="content")
         st.caption(
@@ -79,7 +79,7 @@ def _overall(comparison: Comparison) -> None:
             st.caption(formats.plain(overall["note"]))
         rows = eval_charts.to_rows([overall])
         st.altair_chart(
-            eval_charts.forest(rows, comparison["margin"]),
+            eval_charts.forest(rows, comparison["margin"] or 0.0),
             alt=f"The difference with its interval: {verdicts.estimate(overall)}",
         )
         st.caption(
@@ -89,7 +89,7 @@ def _overall(comparison: Comparison) -> None:
 
 
 def _slices(comparison: Comparison) -> None:
-    slices = sorted(comparison["slices"], key=lambda each: each["difference"])
+    slices = sorted(comparison["slices"], key=lambda each: each["difference"] or 0.0)
     regressed = [each["slice"] for each in slices if each["verdict"] == "regressed"]
     with st.container(border=True):
         st.subheader("Slices", anchor=False)
@@ -102,7 +102,7 @@ def _slices(comparison: Comparison) -> None:
         )
         rows = eval_charts.to_rows(slices)
         st.altair_chart(
-            eval_charts.forest(rows, comparison["margin"]),
+            eval_charts.forest(rows, comparison["margin"] or 0.0),
             alt=f"The slices with their intervals; {len(regressed)} regressed",
         )
         st.table(
@@ -175,10 +175,9 @@ def _flip(comparison: Comparison, flip: Mapping[str, Any]) -> None:
             for tag in flip["tags"]:
                 st.badge(formats.plain(tag), color="gray")
         st.caption("Input")
-        st.text(contents.as_text(flip["input"]))
-        marked = differences.compare(
-            contents.as_text(flip["baseline_output"]), contents.as_text(flip["candidate_output"])
-        )
+        st.text(contents.as_text(flip.get("input")))
+        outputs = [contents.as_text(flip.get(f"{side}_output")) for side in SIDES]
+        marked = differences.compare(*outputs)
         expected, before, after = st.columns(3)
         with expected:
             st.caption("Expected")
@@ -192,11 +191,11 @@ def _flip(comparison: Comparison, flip: Mapping[str, Any]) -> None:
 
 
 def _expected(flip: Mapping[str, Any]) -> str:
-    return contents.as_text(flip["expected"]) or formats.MISSING
+    return contents.as_text(flip.get("expected")) or formats.MISSING
 
 
 def _confidence(comparison: Comparison) -> str:
-    return f"{(1 - comparison['alpha']) * 100:.0f} %"
+    return "The" if comparison["alpha"] is None else f"{(1 - comparison['alpha']) * 100:.0f} %"
 
 
 def _shown_of(chosen: int, of: int) -> str:

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from headway_ui import links
 from headway_ui.formats import plain, when
 from headway_ui.scopes import Scope
 
@@ -54,16 +53,19 @@ headway.flush()
 """
 
 
-def nothing_in_window(scope: Scope, noun: str, page: str) -> None:
+def nothing_in_window(scope: Scope, noun: str) -> None:
     """Say that the window holds none of ``noun``, when the newest span was, and where to look."""
     newest = when(scope.last_time.isoformat()) if scope.last_time else "–"
     st.info(
         f"No {noun} in the {scope.window.label}. The newest span here started {newest}.",
         icon=":material/hourglass_empty:",
     )
-    if scope.window.key != "all":
-        everything = links.Link(page, {**scope.query, "range": "all"})
-        links.draw(everything, "Look at all time", ":material/all_inclusive:")
+    if scope.window.length is not None:
+        st.button("Look at all time", icon=":material/all_inclusive:", on_click=_widen)
+
+
+def _widen() -> None:
+    st.session_state["range"] = "all"
 
 
 def no_evals(url: str) -> None:
@@ -73,7 +75,7 @@ def no_evals(url: str) -> None:
         "you judge; the verdict appears here:"
     )
     st.code(
-        "headway eval run suite.yaml --baseline hf:./base --candidate hf:./tuned \\\n"
+        "headway eval run suite.yaml --model hf:./base+./tuned --baseline hf:./base \\\n"
         f"    --publish --url {url}",
         "bash",
     )

@@ -105,7 +105,7 @@ def _limits(rows: Sequence[Mapping[str, Any]], edge: float) -> list[float]:
     # The margin and zero are always in view: without them an interval says nothing.
     ends = [row[name] for row in rows for name in ("lower", "upper") if row[name] is not None]
     low, high = min([*ends, 2 * edge]), max([*ends, -edge])
-    room = (high - low) * 0.04
+    room = max((high - low) * 0.04, 0.1)
     return [low - room, high + room]
 
 

@@ -79,13 +79,13 @@ def draw(facets: Facets) -> dict[str, Any]:
     return {field: value for field, value in chosen.items() if value} | _draw_period()
 
 
-def narrow_to(field: str, value: str) -> None:
-    """Take off every filter but this one; only to be called from a callback of a widget."""
-    for each in FIELDS:
-        st.session_state[each] = [value] if each == field else []
+def reset(show: str = ROOTS, **kept: str) -> None:
+    """Take off every filter but those given; only to be called from a callback of a widget."""
+    for field in FIELDS:
+        st.session_state[field] = [kept[field]] if field in kept else []
     st.session_state["q"] = ""
     st.session_state["min_duration_ms"] = None
-    st.session_state["show"] = ROOTS
+    st.session_state["show"] = show
     for name in (_FROM, _UNTIL):
         st.query_params.pop(name, None)
 

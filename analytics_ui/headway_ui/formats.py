@@ -8,7 +8,8 @@ import re
 from datetime import UTC, datetime
 
 MISSING = "–"
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&])")
+# Signs that mean something anywhere in a line, and those that do so only at its beginning.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#!|~<>$:&]|^[-+](?=\s)|(?<=^\d)\.)")
 
 
 def count(number: float | None) -> str:

@@ -24,7 +24,7 @@ def volume(scope: Scope, only: Filters, noun: str) -> None:
     cards.chart(
         f"{noun.capitalize()}s per {scope.bucket}, by model",
         takeaways.of_volume(points, noun),
-        charts.stacked_bars(points, buckets.largest(folded, MODEL, "count")),
+        lambda: charts.stacked_bars(points, buckets.largest(folded, MODEL, "count")),
         points,
         "volume",
         value_name=f"{noun.capitalize()}s",
@@ -42,7 +42,7 @@ def mix(scope: Scope, only: Filters, dimension: Dimension) -> None:
     cards.chart(
         f"Traffic mix by {dimension.label}",
         takeaways.of_mix(points),
-        charts.shares(points, buckets.largest(folded, dimension.field, "count")),
+        lambda: charts.shares(points, buckets.largest(folded, dimension.field, "count")),
         points,
         "mix",
         value_name="Count",
@@ -71,7 +71,7 @@ def quality(scope: Scope, only: Filters, name: str, by_model: Sequence[Mapping[s
     cards.chart(
         f"Quality: mean of {name}, by model",
         takeaways.of_quality(means, read),
-        charts.lines(
+        lambda: charts.lines(
             filled,
             series,
             labels=charts.PERCENT if is_rate else charts.NUMBER,
@@ -96,8 +96,8 @@ def latency(scope: Scope, only: Filters, trend: Sequence[Mapping[str, Any]]) -> 
     cards.chart(
         "How long calls take",
         takeaways.of_latency(points),
-        charts.lines(
-            buckets.with_gaps(points, scope.bucket), ["p50", "p95"], labels=charts.SECONDS
+        lambda: charts.lines(
+            buckets.with_gaps(points, scope.bucket), ["p50", "p95"], labels=charts.DURATION
         ),
         points,
         "latency",
@@ -106,8 +106,41 @@ def latency(scope: Scope, only: Filters, trend: Sequence[Mapping[str, Any]]) -> 
     )
 
 
-def errors(scope: Scope, only: Filters, totals: Mapping[str, Any]) -> None:
-    """Show what failed and when, by the type of the error."""
+def spending(scope: Scope, only: Filters, totals: Mapping[str, Any]) -> None:
+    """Show what the calls cost, by model; where no price is known, the tokens they took."""
+    has_cost = bool(totals["cost_usd"])
+    measure = "cost_usd" if has_cost else "total_tokens"
+    noun, read = ("Cost", formats.money) if has_cost else ("Tokens", formats.count)
+    rows = queries.metrics({**scope.filters, **only}, [measure], by=[MODEL], bucket=scope.bucket)
+    folded = buckets.fold(rows, MODEL, measure)
+    spent = folded if totals[measure] else []
+    points = buckets.to_points(spent, measure, scope.bucket, read, by=MODEL)
+    cards.chart(
+        f"{noun} per {scope.bucket}, by model",
+        takeaways.of_spending(points, noun, read),
+        lambda: charts.stacked_bars(
+            points,
+            buckets.largest(folded, MODEL, measure),
+            labels=charts.MONEY if has_cost else charts.COUNT,
+        ),
+        points,
+        "spending",
+        value_name=noun,
+        on_pick=lambda mark: _behind(scope, only, mark, Dimension("model", MODEL)),
+    )
+
+
+def errors(
+    scope: Scope, only: Filters, totals: Mapping[str, Any], trend: Sequence[Mapping[str, Any]]
+) -> None:
+    """Show what failed and when, by the type of the error.
+
+    Args:
+        scope: what is looked at.
+        only: what counts as one call.
+        totals: the errors and calls of the whole window.
+        trend: those of each bucket, so that one without an error shows as such.
+    """
     rows = queries.metrics(
         {**scope.filters, **only, "status": ["error"]},
         ["count"],
@@ -116,10 +149,14 @@ def errors(scope: Scope, only: Filters, totals: Mapping[str, Any]) -> None:
     )
     folded = buckets.fold(rows, "error_type", "count")
     points = buckets.to_points(folded, "count", scope.bucket, formats.count, by="error_type")
+    types = buckets.largest(folded, "error_type", "count")
+    quiet = [row for row in trend if not row["errors"]]
+    for first in types[:1]:
+        points += buckets.to_points(quiet, "errors", scope.bucket, formats.count, series=first)
     cards.chart(
         f"Errors per {scope.bucket}, by type",
         takeaways.of_errors(points, totals["errors"] or 0, totals["count"]),
-        charts.stacked_bars(points, buckets.largest(folded, "error_type", "count")),
+        lambda: charts.stacked_bars(points, types),
         points,
         "errors",
         value_name="Errors",

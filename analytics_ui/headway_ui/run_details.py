@@ -9,6 +9,7 @@ from headway_ui import contents, empty_states, formats, links, queries, tables
 from headway_ui.scopes import Scope
 
 OUTCOMES = {"All": None, "Failed": False, "Passed": True}
+OUTCOME_WORDS = {True: "passed", False: "failed", None: "not judged"}
 
 Result = Mapping[str, Any]
 
@@ -45,14 +46,14 @@ def _head(run: Mapping[str, Any]) -> None:
     ]
     st.caption(formats.plain(" · ".join(facts)))
     with st.container(horizontal=True, gap="small"):
-        st.metric(
-            "Pass rate", formats.plain(formats.share(run["pass_rate"])), border=True, width=160
-        )
-        st.metric("Passed", formats.count(run["passed_count"]), border=True, width=160)
-        st.metric("Cases", formats.count(run["case_count"]), border=True, width=160)
-        for name, score in run["scores"].items():
-            mean = formats.plain(formats.score(score["mean"]))
-            st.metric(f"Mean {formats.plain(name)}", mean, border=True, width=160)
+        figures = {
+            "Pass rate": formats.share(run["pass_rate"]),
+            "Passed": formats.count(run["passed_count"]),
+            "Cases": formats.count(run["case_count"]),
+            **{f"Mean {name}": formats.score(one["mean"]) for name, one in run["scores"].items()},
+        }
+        for label, value in figures.items():
+            st.metric(formats.plain(label), formats.plain(value), border=True, width=160)
     with st.expander("Settings and environment"):
         st.json({"settings": run["settings"], "environment": run["environment"]})
 
@@ -98,7 +99,7 @@ def _table(results: Sequence[Result]) -> None:
 def _row(result: Result) -> dict[str, Any]:
     return {
         "Case": result["case_id"],
-        "Outcome": "passed" if result["passed"] else "failed",
+        "Outcome": OUTCOME_WORDS[result["passed"]],
         "Input": formats.shorten(contents.as_text(result["input"]), 200),
         "Output": formats.shorten(contents.as_text(result["output"]), 200),
         "Latency": formats.duration(result["latency_ms"]),
@@ -111,7 +112,7 @@ def _result(scope: Scope, result: Result) -> None:
         st.subheader(formats.plain(result["case_id"]), anchor=False, width="content")
         if result["passed"]:
             st.badge("passed", icon=":material/check_circle:", color="green")
-        else:
+        elif result["passed"] is False:
             st.badge("failed", icon=":material/cancel:", color="red")
         for tag in result["tags"]:
             st.badge(formats.plain(tag), color="gray")
@@ -133,11 +134,13 @@ def _result(scope: Scope, result: Result) -> None:
         links.draw(trace, "The trace of this answer", ":material/account_tree:")
 
 
-def _score_row(name: str, score: Mapping[str, Any]) -> dict[str, str]:
-    words = {True: ":material/check: passed", False: ":material/close: failed"}
+def _score_row(name: str, score: Any) -> dict[str, str]:
+    # A run from elsewhere may hold bare values in place of our own triples.
+    whole = score if isinstance(score, Mapping) else {"value": score}
+    words: dict[Any, str] = {True: ":material/check: passed", False: ":material/close: failed"}
     return {
         "Scorer": formats.plain(name),
-        "Value": formats.plain(contents.as_text(score["value"])),
-        "Outcome": words.get(score["passed"], formats.MISSING),
-        "Detail": formats.plain(contents.as_text(score["detail"])),
+        "Value": formats.plain(contents.as_text(whole.get("value"))),
+        "Outcome": words.get(whole.get("passed"), formats.MISSING),
+        "Detail": formats.plain(contents.as_text(whole.get("detail"))),
     }

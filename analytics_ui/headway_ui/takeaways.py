@@ -28,6 +28,16 @@ def of_volume(points: Sequence[Point], noun: str) -> str:
     return f"{sentence}; busiest at {busiest} with {formats.count(by_time[busiest])}."
 
 
+def of_spending(points: Sequence[Point], noun: str, read: Callable[[float | None], str]) -> str:
+    """Say how much was spent, and on which series the most."""
+    by_series = _sums(points, "series")
+    total = sum(by_series.values())
+    if not total:
+        return f"{noun}: nothing was counted in this window."
+    top = max(by_series, key=lambda name: by_series[name])
+    return f"{noun} {read(total)} in all, {formats.share(by_series[top] / total)} of it by {top}."
+
+
 def of_mix(points: Sequence[Point]) -> str:
     """Say which part of the mix moved most between the first and the last third of the window."""
     times = sorted({point["time"] for point in points})

@@ -63,7 +63,7 @@ def _close() -> None:
 
 def _show_list_of(field: str, value: str) -> None:
     _close()
-    filters.narrow_to(field, value)
+    filters.reset(**{field: value})
 
 
 def _selected(spans: Sequence[Span]) -> Span:

@@ -7,6 +7,7 @@ broken exporter can name a span its own ancestor. Every span still gets exactly 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from headway_ui.formats import moment
@@ -47,8 +48,8 @@ def build_rows(spans: Sequence[Span]) -> list[TreeRow]:
         else:
             roots.append(span)
 
-    begin = moment(ordered[0]["start_time"]).timestamp()
-    whole = max(moment(span["end_time"]).timestamp() for span in ordered) - begin
+    begin = moment(ordered[0]["start_time"])
+    whole = max(moment(span["end_time"]) for span in ordered) - begin
     rows: list[TreeRow] = []
     seen: set[str] = set()
 
@@ -83,14 +84,13 @@ def total_ms(spans: Sequence[Span]) -> float:
     return (max(moment(span["end_time"]) for span in spans) - begin).total_seconds() * 1000
 
 
-def _row(span: Span, depth: int, begin: float, whole: float, known: set[str]) -> TreeRow:
-    start = moment(span["start_time"]).timestamp() - begin
-    length = moment(span["end_time"]).timestamp() - begin - start
+def _row(span: Span, depth: int, begin: datetime, whole: timedelta, known: set[str]) -> TreeRow:
+    start, end = moment(span["start_time"]), moment(span["end_time"])
     parent = span.get("parent_span_id")
     return TreeRow(
         span,
         depth,
-        offset=start / whole if whole > 0 else 0.0,
-        width=max(length, 0) / whole if whole > 0 else 1.0,
+        offset=(start - begin) / whole if whole else 0.0,
+        width=max(end - start, timedelta(0)) / whole if whole else 1.0,
         is_orphan=parent is not None and parent not in known,
     )

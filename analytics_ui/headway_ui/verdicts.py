@@ -27,9 +27,16 @@ def badge(verdict: str) -> str:
     return f":{one.colour}-badge[{one.markdown_icon} {one.word}]"
 
 
+def title(comparison: Mapping[str, Any]) -> str:
+    """Return who was judged against whom."""
+    candidate, baseline = comparison["candidate_model"], comparison["baseline_model"]
+    return f"{candidate or 'a candidate'} against {baseline or 'a baseline'}"
+
+
 def sentence(comparison: Mapping[str, Any]) -> str:
     """Return the verdict of a comparison in one or two sentences."""
-    candidate, baseline = comparison["candidate_model"], comparison["baseline_model"]
+    candidate = comparison["candidate_model"] or "the candidate"
+    baseline = comparison["baseline_model"] or "the baseline"
     overall = comparison["overall"]
     regressed = [each["slice"] for each in comparison["slices"] if each["verdict"] == "regressed"]
     if overall["verdict"] == "regressed":

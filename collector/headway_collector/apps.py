@@ -9,7 +9,7 @@ import anyio
 from fastapi import FastAPI
 
 from headway._version import __version__
-from headway_collector.bodies import BODY_LIMIT_BYTES
+from headway_collector.bodies import BodyLimit
 from headway_collector.budgets import ByteBudget
 from headway_collector.faults import install_handlers
 from headway_collector.routes import documentation, evaluations, health, ingest, scores, spans
@@ -67,9 +67,10 @@ def create_app(
         # The pages of FastAPI load scripts from elsewhere; ours works offline.
         docs_url=None,
         redoc_url=None,
-        max_body_size=BODY_LIMIT_BYTES,
+        redirect_slashes=False,
         strict_content_type=False,
     )
+    app.add_middleware(BodyLimit)
     install_handlers(app)
     for each in (health, ingest, spans, scores, evaluations, documentation):
         app.include_router(each.router)

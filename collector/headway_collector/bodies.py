@@ -1,14 +1,46 @@
-"""From the bytes of a request to the bytes of its records: decompression with a limit.
+"""From the bytes of a request to the bytes of its records, never more than a limit of either.
 
-The limit holds while inflating, so a bomb of a few kilobytes never becomes gigabytes.
+The limit holds while reading and while inflating, so neither an endless body nor a bomb of a few
+kilobytes becomes gigabytes.
 """
 
 import pyarrow as pa
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headway_collector.errors import BodyTooLargeError, InvalidRequestError, NotNdjsonError
 
 BODY_LIMIT_BYTES = 64 * 1024 * 1024
 ENCODINGS = ("identity", "gzip", "zstd")
+
+
+class BodyLimit:
+    """Middleware that stops reading a body at the limit."""
+
+    def __init__(self, app: ASGIApp, limit_bytes: int = BODY_LIMIT_BYTES) -> None:
+        self._app = app
+        self._limit_bytes = limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a body that ends at the limit."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "")
+        declared_bytes = int(declared) if declared.isdecimal() else 0
+        received_bytes = 0
+
+        async def receive_within() -> Message:
+            nonlocal received_bytes
+            message = await receive()
+            received_bytes += len(message.get("body", b""))
+            if max(declared_bytes, received_bytes) > self._limit_bytes:
+                # An HTTPException, since FastAPI turns every other one into "cannot be parsed".
+                raise HTTPException(413, _say_too_large(self._limit_bytes))
+            return message
+
+        await self._app(scope, receive_within, send)
 
 
 def decompress(body: bytes, encoding: str, limit_bytes: int = BODY_LIMIT_BYTES) -> bytes:
@@ -26,20 +58,13 @@ def decompress(body: bytes, encoding: str, limit_bytes: int = BODY_LIMIT_BYTES) 
         )
     if encoding != "identity":
         body = _inflate(body, encoding, limit_bytes)
-    check_size(len(body), limit_bytes)
+    if len(body) > limit_bytes:
+        raise BodyTooLargeError(_say_too_large(limit_bytes))
     return body
 
 
-def check_size(size_bytes: int, limit_bytes: int = BODY_LIMIT_BYTES) -> None:
-    """Do nothing for a size within the limit.
-
-    Raises:
-        BodyTooLargeError: it is over the limit.
-    """
-    if size_bytes > limit_bytes:
-        raise BodyTooLargeError(
-            f"the body is over {limit_bytes} bytes after decompression: send smaller batches"
-        )
+def _say_too_large(limit_bytes: int) -> str:
+    return f"the body is over {limit_bytes} bytes: send smaller batches"
 
 
 def _inflate(body: bytes, encoding: str, limit_bytes: int) -> bytes:

@@ -91,5 +91,6 @@ def _suggest_path(request: Request) -> str:
     path = request.url.path
     message = f"there is no {path[:_SHOWN_CHARS]}"
     known = list(request.app.openapi()["paths"])
-    nearest = difflib.get_close_matches(path, known, n=1, cutoff=0.0)
+    below = [each for each in known if each.startswith(f"{path.rstrip('/')}/")]
+    nearest = below or difflib.get_close_matches(path, known, n=1, cutoff=0.0)
     return f"{message}: did you mean {nearest[0]}?" if nearest else message

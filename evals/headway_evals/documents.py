@@ -15,6 +15,7 @@ import yaml
 from headway_evals.errors import SuiteError
 
 _MOST_FAULTS = 50
+_MOST_NESTED = 100
 
 
 class MarkedDict(dict[str, Any]):
@@ -72,6 +73,10 @@ class Faults:
 def parse_yaml(text: str, path: str, faults: Faults) -> Any:
     """Return a YAML document as marked data, None where it is not YAML at all."""
     try:
+        deep = _too_deep(text)
+        if deep is not None:
+            faults.add(path, deep, f"nested more than {_MOST_NESTED} deep")
+            return None
         node = yaml.compose(text, Loader=_Loader)
         return None if node is None else _Builder(path, faults).build(node)
     except yaml.MarkedYAMLError as error:
@@ -79,8 +84,6 @@ def parse_yaml(text: str, path: str, faults: Faults) -> Any:
         faults.add(path, mark.line + 1 if mark else 1, f"not YAML: {error.problem}")
     except yaml.reader.ReaderError as error:
         faults.add(path, text.count("\n", 0, error.position) + 1, f"not YAML: {error.reason}")
-    except RecursionError:
-        faults.add(path, 1, "not a suite: nested too deeply")
     return None
 
 
@@ -92,12 +95,10 @@ def parse_jsonl(text: str, path: str, faults: Faults) -> MarkedList:
         if not line.strip():
             continue
         try:
-            value = msgspec.json.decode(line)
+            items.append(_marked(msgspec.json.decode(line), number))
+            items.lines.append(number)
         except (msgspec.DecodeError, RecursionError) as error:
             faults.add(path, number, f"not JSON: {error}")
-            continue
-        items.append(_marked(value, number))
-        items.lines.append(number)
     return items
 
 
@@ -127,6 +128,19 @@ for _kind, _pattern, _first in (
     ("float", r"[-+]?[0-9]+[eE][-+]?[0-9]+", list("-+0123456789")),
 ):
     _Loader.add_implicit_resolver(_tag(_kind), re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def _too_deep(text: str) -> int | None:
+    """Return the line where nesting passes the limit: libyaml's composer would crash on it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MOST_NESTED:
+            return event.start_mark.line + 1 if event.start_mark else 1
+    return None
 
 
 @dataclass(slots=True)

@@ -80,10 +80,9 @@ def show_runs(arguments: argparse.Namespace) -> int:
     table.add_column("cases", justify="right")
     table.add_column("passed", justify="right")
     for run in runs:
-        cells = (run.run_id, f"{run.suite} {run.suite_version}", run.model, run.started_at[:19])
-        table.add_row(
-            *(Text(one_line(cell)) for cell in cells), str(run.case_count), percent(run.pass_rate)
-        )
+        words = (run.run_id, f"{run.suite} {run.suite_version}", run.model, run.started_at[:19])
+        cells = [Text(one_line(word)) for word in words]
+        table.add_row(*cells, str(run.case_count), percent(run.pass_rate))
     console.print(table)
     return EXIT_PASSED
 

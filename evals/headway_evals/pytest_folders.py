@@ -1,6 +1,7 @@
 """What the processes of one pytest run share: runs, outcomes of cases, and who is still there.
 
-    .headway/pytest/3f9c…/
+    /tmp/headway-pytest-3f9c…/
+        prompts/KEY       what will be asked for that run, for xdist's controller to show
         runs/KEY/         a run as any other; whoever makes it holds KEY.lock
         runs/KEY.fault    why it could not be made, so that nobody tries, and pays, again
         cases/KEY.jsonl   the cases of one suite test that have finished, in any process
@@ -12,7 +13,7 @@ Locks are ``lockf``'s: they end with their process, however that dies, and no ch
 import fcntl
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -27,11 +28,19 @@ _POLL_S = 0.05
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """A case's item that has run; ``is_failed`` says whether its own assertions failed."""
+    """A case's item that has run.
+
+    Args:
+        nodeid: the item.
+        case_id: the case.
+        is_failed: its own assertions failed, whatever its scorers say.
+        is_skipped: its own marks, fixtures or body skipped it.
+    """
 
     nodeid: str
     case_id: str
     is_failed: bool
+    is_skipped: bool
 
 
 class SharedFolder:
@@ -42,9 +51,13 @@ class SharedFolder:
         self._worker = path / "workers" / worker
         self._life: IO[bytes] | None = None
 
-    def enter(self) -> None:
-        """Let the others see that this process is alive."""
-        self._worker.parent.mkdir(parents=True, exist_ok=True)
+    def enter(self, prompts: Mapping[str, str]) -> None:
+        """Let the others see that this process is alive, and what it will ask for each run."""
+        self.path.mkdir(mode=0o700, exist_ok=True)
+        for name in ("runs", "cases", "workers", "prompts"):
+            (self.path / name).mkdir(exist_ok=True)
+        for key, line in prompts.items():
+            (self.path / "prompts" / key).write_text(line, encoding="utf-8")
         self._life = self._worker.open("wb")
         fcntl.lockf(self._life, fcntl.LOCK_EX)
 
@@ -83,10 +96,8 @@ class SharedFolder:
 
     def note(self, key: str, finished: Finished) -> None:
         """Tell all processes that a case's item has run."""
-        path = self._cases(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
         # One write in append mode: lines of several processes do not mix.
-        with path.open("ab", buffering=0) as file:
+        with self._cases(key).open("ab", buffering=0) as file:
             file.write(msgspec.json.encode(finished) + b"\n")
 
     def finished(self, key: str) -> dict[str, Finished]:
@@ -130,7 +141,6 @@ class SharedFolder:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
         yield

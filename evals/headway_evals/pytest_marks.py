@@ -108,7 +108,7 @@ def read_plan(definition: pytest.Function, root: Path) -> Plan:
 
 
 def _read_mark(definition: pytest.Function) -> SuiteMark:
-    given = [mark for mark in definition.iter_markers("suite")]
+    given = list(definition.iter_markers("suite"))
     if len([mark for mark in definition.own_markers if mark.name == "suite"]) > 1:
         raise EvalError("a test has one suite: write another test for the other one")
     try:

@@ -1,8 +1,129 @@
-"""What every pytest run of everyone who has Headway loads; it imports nothing of ours."""
+"""What every pytest run of everyone who has Headway loads, so it imports nothing of ours.
+
+    @pytest.mark.suite("triage.yaml", model="hf:base+adapter", baseline="hf:base")
+    def test_triage(case, result):
+        assert "sorry" not in result.output
+
+The first suite marker of a run brings in the rest: ``pytest_items``. Under xdist the workers do
+the work, and the controller gives them a folder to share, shows what is asked, and tidies up.
+"""
+
+import inspect
+import secrets
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from headway_evals.pytest_items import SuiteItems
+
+PROPERTY = "headway"
+"""The gate's line among the properties of its report; xdist and JUnit XML carry it on."""
+
+_MARKER = (
+    "suite(path, *, model, baseline=None, device=None, dtype=None, limit=None, margin=None, "
+    'inconclusive="fail"): a test for each case of a Headway suite, and one for the verdict'
+)
+_FOLDER = pytest.StashKey[Path]()
+_SHOWN = pytest.StashKey[set[str]]()
+_ITEMS = "headway-items"
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known, so that ``--strict-markers`` holds."""
-    config.addinivalue_line("markers", "suite(path, *, model, baseline=None): a Headway suite")
+    """Make the marker known, and name the folder that the processes of this run share."""
+    config.addinivalue_line("markers", _MARKER)
+    fresh = Path(tempfile.gettempdir(), f"headway-pytest-{secrets.token_hex(8)}")
+    config.stash[_FOLDER] = Path(_worker_input(config).get("headway_folder", fresh))
+    config.stash[_SHOWN] = set()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Collector, obj: object
+) -> Generator[None, Any, Any]:
+    """Make a gate beside the cases of a suite."""
+    if not _has_mark(obj) and collector.get_closest_marker("suite") is None:
+        return (yield)
+    items = _suite_items(collector.config)
+    return items.with_gate((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    """Remove the folder, once every worker is done with it."""
+    yield
+    if not _worker_input(session.config):
+        shutil.rmtree(session.config.stash[_FOLDER], ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeat what the gates said, a line each."""
+    lines = {
+        report.nodeid: f"{report.nodeid}: {value}"
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name == PROPERTY
+    }
+    if lines:
+        terminalreporter.section("headway suites")
+        for line in lines.values():
+            terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist where the folder is, and how items are handed out."""
+    node.workerinput["headway_folder"] = str(node.config.stash[_FOLDER])
+    node.workerinput["headway_dist"] = node.config.getoption("dist")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """Show what the workers are going to ask, for they have no terminal."""
+    terminal = node.config.pluginmanager.get_plugin("terminalreporter")
+    shown = node.config.stash[_SHOWN]
+    for path in sorted((node.config.stash[_FOLDER] / "prompts").glob("*")):
+        if terminal is not None and path.name not in shown:
+            terminal.write_line(path.read_text(encoding="utf-8"))
+        shown.add(path.name)
+
+
+def _has_mark(obj: object) -> bool:
+    # Looked up statically: asking whatever a module holds for an attribute can run anything.
+    marks = inspect.getattr_static(obj, "pytestmark", None)
+    return isinstance(marks, list) and any(getattr(each, "name", "") == "suite" for each in marks)
+
+
+def _suite_items(config: pytest.Config) -> "SuiteItems":
+    """Return the plugin for suites, which is loaded by the first that is met."""
+    items: SuiteItems | None = config.pluginmanager.get_plugin(_ITEMS)
+    if items is None:
+        given = _worker_input(config)
+        if given.get("headway_dist") == "worksteal":
+            raise pytest.Collector.CollectError(
+                "suites cannot run under --dist worksteal, which may queue a case behind the gate "
+                "that waits for it: use --dist load or loadfile"
+            )
+        try:
+            # This brings in numpy and more, which only those who use suites should wait for.
+            from headway_evals import pytest_items
+        except ModuleNotFoundError as error:
+            raise pytest.Collector.CollectError(
+                f'suites need {error.name}, which is not installed: pip install "headway[evals]"'
+            ) from error
+        worker = given.get("workerid", "main")
+        items = pytest_items.SuiteItems(config, config.stash[_FOLDER], worker)
+        config.pluginmanager.register(items, _ITEMS)
+    return items
+
+
+def _worker_input(config: pytest.Config) -> dict[str, Any]:
+    """Return what xdist's controller gave this worker; nothing where this is no worker."""
+    given: dict[str, Any] = getattr(config, "workerinput", {})
+    return given

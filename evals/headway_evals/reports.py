@@ -145,9 +145,8 @@ def _write_averages(console: Console, records: Sequence[RunRecord], alpha: float
     names = dict.fromkeys(name for record in records for name in record.run.scores)
     table.add_row("all pass", *(_pass_rate(record, alpha) for record in records))
     for name in names:
-        table.add_row(
-            Text(one_line(name)), *(_mean(record.results, name, alpha) for record in records)
-        )
+        means = (_mean(record.results, name, alpha) for record in records)
+        table.add_row(Text(one_line(name)), *means)
     console.print()
     console.print(table)
     for record in records:

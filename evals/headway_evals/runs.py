@@ -125,7 +125,8 @@ class RunWriter:
 
     def close(self) -> None:
         """Leave the run as it is."""
-        self._results.close()
+        with _translated(self.folder):
+            self._results.close()
 
 
 def load_run(reference: str, runs_dir: Path) -> RunRecord:

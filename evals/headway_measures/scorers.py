@@ -73,4 +73,5 @@ def _hint(word: str, known: Mapping[str, Any] | list[str]) -> str:
 
 def _plain(message: str) -> str:
     """Return msgspec's message with its path as a suite's writer knows it."""
-    return message.replace("Expected", "expected").replace("Object ", "").replace("$.", "").replace("`", "'")
+    message = message.replace("Expected", "expected").replace("Object ", "")
+    return message.replace("$.", "").replace("`", "'")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headway.errors import SettingsError
-from headway.journals import DEFAULT_LIMIT_BYTES, Place
+from headway.places import DEFAULT_LIMIT_BYTES, Place
 from headway.records import DEFAULT_PROJECT, DEFAULT_URL
 from headway.settings import Sources, parse_bool
 from headway.values import LIMITS

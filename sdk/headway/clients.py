@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from headway.client_settings import ClientSettings, read_settings
@@ -86,7 +86,13 @@ class Client:
 
     def configure(self, settings: ClientSettings) -> None:
         """Go on with other settings; what is recorded so far keeps its project."""
-        transport = self._transport or HttpTransport(settings.url, settings.api_key)
+        if self._transport is None:
+            transport: Transport = HttpTransport(settings.url, settings.api_key)
+        else:
+            # A test's client stays one, also where the program under test calls init.
+            kept = self.settings
+            settings = replace(settings, journal_dir=kept.journal_dir, is_raising=kept.is_raising)
+            transport = self._transport
         self.settings = settings
         self.is_recording = not settings.is_disabled
         self.limits = Limits(settings.capture_limit_bytes)
@@ -132,11 +138,13 @@ class Client:
         """Return one line about what did not arrive, or nothing."""
         parts = []
         if self._journal.pending:
-            folder = self._journal.place.folder
-            parts.append(f"{self._journal.pending:,} calls wait in {folder} to be shipped later")
+            parts.append(
+                f"{self._journal.pending:,} recorded and not shipped, "
+                f"they wait in {self._journal.place.folder}"
+            )
         if dropped := self.guard.dropped:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items())
-            parts.append(f"{dropped.total():,} calls were dropped ({reasons})")
+            parts.append(f"{dropped.total():,} dropped ({reasons})")
         return f"headway: {'; '.join(parts)}\n" if parts else ""
 
     def renew(self) -> None:
@@ -249,8 +257,9 @@ def _start() -> Client:
         if _current is None:
             try:
                 _current = Client(read_settings(load_sources()))
-            except SettingsError as error:
-                # Nobody called init, so there is nobody to raise to.
+            except (SettingsError, OSError) as error:
+                # Nobody called init, so there is nobody to raise to. OSError: a working folder
+                # that is gone or may not be read.
                 _current = Client(ClientSettings(is_disabled=True))
                 _current.guard.fault("settings", f"nothing is recorded: {error}")
         return _current

@@ -6,61 +6,30 @@ folder that cannot be written, the limit) a little memory stands in, and what th
 dropped, the newest first, and counted with the reason.
 """
 
-import errno
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
 from headway.guards import Guard
 from headway.identities import Identities
+from headway.places import MEMORY_ONLY, Place, Refusal
 from headway.segments import (
-    SEGMENT_BYTES,
-    SUFFIX,
     Header,
     Segment,
     SegmentError,
     adopt,
-    create,
     create_in_memory,
     largest_payload,
 )
 
-DEFAULT_LIMIT_BYTES = 512 << 20
-_SMALLEST_SEGMENT_BYTES = 64 << 10
-_MEMORY_SEGMENTS = 2
 _RETRY_S = 1.0
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a process keeps its journal, and for which project; no folder means memory alone."""
-
-    folder: Path | None
-    project: str
-    limit_bytes: int = DEFAULT_LIMIT_BYTES
-
-    @property
-    def segment_bytes(self) -> int:
-        """Four segments fit under a small limit; there is no need for more than 8 MB in one."""
-        wanted = min(SEGMENT_BYTES, max(_SMALLEST_SEGMENT_BYTES, self.limit_bytes // 4))
-        return wanted & ~4095
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why there is no new segment file: a word to count drops by, and a line to log."""
-
-    reason: str
-    message: str
-
-
-_MEMORY_FULL = Refusal("memory_full", "there is no journal, and its memory is full: call flush()")
+_MEMORY_SEGMENTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +65,11 @@ class Journal:
         self._guard = guard
         self._identities = identities
         self._clock_s = clock_s
-        # Reentrant: a signal or a garbage collection can run an observed function inside.
+        # A signal, a finalizer or a log handler can run an observed function while its own thread
+        # is in here: the lock lets it in, and what it records is deferred.
         self._lock = threading.RLock()
+        self._is_busy = False
+        self._deferred: list[bytes] = []
         self._active: Segment | None = None
         self._spare: Segment | None = None
         self._sealed: list[Segment] = []
@@ -125,11 +97,20 @@ class Journal:
     def append(self, payload: bytes) -> None:
         """Keep one record; when this returns it survives the death of the process."""
         checksum = crc32(payload)
+        refusal: Refusal | None = None
         with self._lock:
             self.recorded += 1
-            if self._active is not None and self._active.append(payload, checksum):
+            if self._is_busy:
+                self._deferred.append(payload)
                 return
-            refusal = self._append_to_next(payload, checksum)
+            self._is_busy = True
+            try:
+                if self._active is None or not self._active.append(payload, checksum):
+                    refusal = self._append_to_next(payload, checksum)
+            finally:
+                self._is_busy = False
+            if self._deferred:
+                self._append_deferred()
         if refusal is not None:
             self.drop(refusal.reason, refusal.message)
 
@@ -167,7 +148,7 @@ class Journal:
 
     def adopt(self) -> Segment | None:
         """Return a segment that a dead process left, locked for us, or None."""
-        for path in _listed(self.place.folder):
+        for path in self.place.files():
             if path in self._left:
                 continue
             try:
@@ -204,7 +185,7 @@ class Journal:
         if spare is None:
             return
         spare.prefault()
-        with self._lock:
+        with self._alone():
             if place != self.place or self._spare is not None:
                 self._discard(spare)
                 return
@@ -215,7 +196,7 @@ class Journal:
 
     def move(self, place: Place) -> None:
         """Go on elsewhere, or for another project; what is written stays where it is."""
-        with self._lock:
+        with self._alone():
             if place != self.place:
                 self.place = place
                 self._refusal = None
@@ -223,7 +204,7 @@ class Journal:
 
     def close(self) -> None:
         """Leave behind only files that still have something to ship, for others to adopt."""
-        with self._lock:
+        with self._alone():
             self._retire()
             lost = sum(each.count_pending() for each in self._sealed if each.path is None)
             for segment in self._sealed:
@@ -237,6 +218,21 @@ class Journal:
         for segment in (*self._own(), self._spare):
             if segment is not None:
                 segment.close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._lock:
+            self._is_busy = True
+            try:
+                yield
+            finally:
+                self._is_busy = False
+            self._append_deferred()
+
+    def _append_deferred(self) -> None:
+        while self._deferred:
+            self.recorded -= 1
+            self.append(self._deferred.pop(0))
 
     def _own(self) -> list[Segment]:
         return self._sealed if self._active is None else [*self._sealed, self._active]
@@ -265,7 +261,7 @@ class Journal:
         if self._spare is None:
             self._spare = self._make_in_memory()
         if self._spare is None:
-            return self._refusal or _MEMORY_FULL
+            return self._refusal
         self._rotate()
         if self._active is not None and not self._active.append(payload, checksum):
             self._active.extend()
@@ -290,40 +286,25 @@ class Journal:
                 self._discard(active)
 
     def _discard(self, segment: Segment) -> None:
-        if segment.is_damaged and segment.path is not None:
-            aside = segment.path.with_suffix(".damaged")
-            segment.path.rename(aside)
-            segment.close()
-            self._guard.fault(
-                "damaged segment", f"{aside} was shipped up to its damage; the rest is kept there"
-            )
+        if segment in self._sealed:
+            self._sealed.remove(segment)
+        if segment.path is None or not segment.is_damaged:
+            segment.delete()
             return
-        segment.delete()
-        self._sealed = [each for each in self._sealed if each is not segment]
+        aside = segment.path.with_suffix(".damaged")
+        segment.path.rename(aside)
+        segment.close()
+        self._guard.fault(
+            "damaged segment", f"{aside} was shipped up to its damage; the rest is kept there"
+        )
 
     def _make(self, place: Place) -> Segment | None:
-        if place.folder is None:
-            return None
-        try:
-            place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            used = sum(_size(path) for path in _listed(place.folder))
-            if used + place.segment_bytes <= place.limit_bytes:
-                return create(place.folder, self._header(), place.segment_bytes)
-            refusal = Refusal(
-                "journal_full",
-                f"the journal {place.folder} holds {used:,} of {place.limit_bytes:,} bytes: "
-                "bring the collector back, or raise HEADWAY_JOURNAL_LIMIT_BYTES",
-            )
-        except OSError as error:
-            is_full = error.errno in _DISK_FULL
-            refusal = Refusal(
-                "disk_full" if is_full else "journal_unwritable",
-                f"no journal in {place.folder} ({error.strerror}): free space or set "
-                "HEADWAY_JOURNAL_DIR; until then calls are kept in a little memory",
-            )
-        if self._refusal is None:
-            self._guard.warn(refusal.reason, refusal.message)
-        self._refusal = refusal
+        made = place.make(self._header())
+        if isinstance(made, Segment):
+            return made
+        if self._refusal is None and made is not MEMORY_ONLY:
+            self._guard.warn(made.reason, made.message)
+        self._refusal = made
         return None
 
     def _make_in_memory(self) -> Segment | None:
@@ -340,21 +321,3 @@ class Journal:
             host=socket.gethostname(),
             created_ns=created_ns,
         )
-
-
-def _listed(folder: Path | None) -> list[Path]:
-    if folder is None:
-        return []
-    try:
-        names = sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return []
-    return [folder / name for name in names if name.endswith(SUFFIX)]
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        # Shipped and deleted by its owner a moment ago.
-        return 0

@@ -5,7 +5,8 @@
 
 Functions, coroutines, generators and async generators are followed to their end, also where a
 plain function returns one of them. No context token is held while a generator waits at a
-``yield``: the span is current only while the generator itself runs.
+``yield``: the span is current only while the generator itself runs. A generator that nobody starts
+has done nothing and is no span.
 """
 
 import functools
@@ -218,9 +219,8 @@ async def _follow_async_generator(
 def _ending(error: BaseException | None, given: Any) -> BaseException | None:
     # A consumer that has had enough throws this into the generator, which passes it on or
     # swallows it. Known by name, because asyncio is too heavy to import for it.
-    if type(given).__name__ in ("GeneratorExit", "CancelledError") and error in (None, given):
-        return GeneratorExit()
-    return error
+    is_leaving = type(given).__name__ in ("GeneratorExit", "CancelledError")
+    return GeneratorExit() if is_leaving and (error is None or error is given) else error
 
 
 _FOLLOWERS: dict[type, Callable[[ActiveSpan, Any], Any]] = {

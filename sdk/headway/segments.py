@@ -63,11 +63,11 @@ class Extract:
     payloads: Sequence[bytes]
     stops: Sequence[int]
 
-    def halves(self) -> "tuple[Extract, Extract]":
+    def halves(self) -> "list[Extract]":
         """Split in two; for more than one record."""
         middle = len(self.payloads) // 2
         first = Extract(self.start, self.payloads[:middle], self.stops[:middle])
-        return first, Extract(first.stops[-1], self.payloads[middle:], self.stops[middle:])
+        return [first, Extract(first.stops[-1], self.payloads[middle:], self.stops[middle:])]
 
 
 class Segment:

@@ -71,10 +71,7 @@ class Shipper:
         with self._condition:
             self._journal.is_unattended = False
             if self._thread is None and not self._is_stopped:
-                self._thread = threading.Thread(
-                    target=self._run, name="headway-shipper", daemon=True
-                )
-                self._thread.start()
+                self._thread = self._start()
             self._condition.notify_all()
 
     def flush(self, timeout_s: float, *, is_patient: bool = True) -> bool:
@@ -122,6 +119,17 @@ class Shipper:
         orphan, self._orphan = self._orphan, None
         if orphan is not None:
             orphan.close()
+
+    def _start(self) -> threading.Thread | None:
+        thread = threading.Thread(target=self._run, name="headway-shipper", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # The interpreter is shutting down, or the system has no more threads.
+            self._journal.is_unattended = True
+            self._guard.fault("thread", f"no thread for shipping: {error}")
+            return None
+        return thread
 
     def _run(self) -> None:
         while not self._is_stopped:
@@ -173,8 +181,9 @@ class Shipper:
 
     def _ship_some(self, segment: Segment) -> bool:
         extract = segment.read(_MAX_RECORDS, _MAX_BYTES)
-        if not extract.payloads:
+        if not extract.payloads and not self._is_stopped:
             self._journal.give_up(segment)
+        if not extract.payloads:
             return True
         return self._deliver(segment, extract)
 

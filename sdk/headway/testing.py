@@ -66,6 +66,12 @@ class Captured:
         """The scores, in the order in which they were given."""
         return [record for record in self.records if isinstance(record, Score)]
 
+    @property
+    def projects(self) -> set[str]:
+        """The projects to which records were sent."""
+        self._client.flush(_FLUSH_TIMEOUT_S)
+        return {batch.project for batch in self._transport.batches}
+
     def span(self, name: str) -> Span:
         """Return the only span of that name.
 

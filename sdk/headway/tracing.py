@@ -187,12 +187,12 @@ class ActiveSpan:
                 record.status = "ok"
             if "attributes" in self.__dict__:
                 self.assign("attributes", lambda given: self.capture(dict(given)), self.attributes)
-            self._client.record(record)
-            if "scores" in self.__dict__:
-                for name, value in self.scores.items():
-                    score(name, value, span_id=self.span_id, trace_id=self.trace_id)
         except Exception as failure:
             self._client.guard.catch(f"closing the span {record.name}", failure)
+        self._client.record(record)
+        if "scores" in self.__dict__:
+            for name, value in (_checked(self._client, "scores", dict, self.scores) or {}).items():
+                score(name, value, span_id=self.span_id, trace_id=self.trace_id)
         # A task that was started inside may keep this span alive for days.
         record.input = record.output = EMPTY
 

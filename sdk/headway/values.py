@@ -25,7 +25,6 @@ from uuid import UUID
 import msgspec
 
 _NUMBERS = frozenset({int, float, bool, type(None)})
-_TEXT = frozenset({str})
 _ARRAY_LIBRARIES = frozenset({"numpy", "torch", "jax", "jaxlib", "tensorflow", "cupy", "mlx"})
 _TABLE_LIBRARIES = frozenset({"pandas", "polars", "pyarrow"})
 _NAMED = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType)
@@ -109,8 +108,7 @@ def _is_plain(value: Any, limits: Limits) -> bool:
         for container in level:
             kind = type(container)
             if kind is dict:
-                if not _TEXT.issuperset(map(type, container)):
-                    return False
+                # msgspec itself turns numbers into keys, and refuses keys that are not plain.
                 children = container.values()
             elif kind is list or kind is tuple:
                 children = container

@@ -48,7 +48,7 @@ def test_every_call_that_returned_while_the_collector_was_killed_is_stored_once(
 
     for number in range(ROUNDS):
         client = start_client(collector, tmp_path, prefix=f"round{number}", calls=200)
-        returned |= read_names(client, for_s=chance.uniform(0.05, 0.4))
+        returned |= read_names(client, for_s=chance.uniform(0.0, 0.3))
         collector.kill()
         collector.start()
         returned |= read_names(client)
@@ -74,6 +74,8 @@ def start_client(
 def read_names(client: subprocess.Popen[bytes], for_s: float | None = None) -> set[str]:
     """Read whole lines of the client, for a while after its first or until it ends."""
     assert client.stdout is not None
+    if client.stdout.closed:
+        return set()
     text = b""
     deadline = float("inf")
     with selectors.DefaultSelector() as selector:
@@ -90,7 +92,7 @@ def read_names(client: subprocess.Popen[bytes], for_s: float | None = None) -> s
             text += chunk
             if for_s is not None and deadline == float("inf"):
                 deadline = time.monotonic() + for_s
-    if for_s is not None and not text.endswith(b"\n"):
+    if not client.stdout.closed and not text.endswith(b"\n"):
         text += client.stdout.readline()
     return {line for line in text.decode().split("\n") if line}
 

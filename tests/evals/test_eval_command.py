@@ -122,6 +122,16 @@ def test_two_runs_are_compared_by_the_gate_they_were_made_under(
     assert "margin 10.0 points" in capsys.readouterr().out
 
 
+def test_a_run_without_its_gate_is_not_judged(place: Path) -> None:
+    run("--model", GOOD, "--no-publish")
+    (folder,) = (place / ".headway" / "runs").iterdir()
+    content = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**content, "settings": {}}))
+
+    with pytest.raises(HeadwayError, match="holds no usable gate"):
+        invoke(EVAL, "compare", folder.name, folder.name, "--no-publish")
+
+
 def test_runs_are_listed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     empty = invoke(EVAL, "runs")
     assert "No runs in .headway/runs" in capsys.readouterr().out
@@ -251,10 +261,8 @@ def test_a_model_on_disk_is_run_from_the_command(
 
 
 def test_the_commands_load_nothing_heavy() -> None:
-    code = (
-        "import headway_evals.commands, sys; raise SystemExit(sorted({'torch', 'numpy', 'yaml', "
-        + ("'rich', 'msgspec', 'headway_measures'} & set(sys.modules)) or 0)")
-    )
+    heavy = {"torch", "numpy", "yaml", "rich", "headway_measures"}
+    code = f"import sys, headway_evals.commands; sys.exit(sorted({heavy} & set(sys.modules)) or 0)"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 

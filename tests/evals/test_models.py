@@ -103,6 +103,36 @@ def test_a_chat_needs_a_template_and_follows_it(checkpoint: Path, tmp_path: Path
     assert templated.text == written_out.text
 
 
+def test_a_checkpoint_in_several_files_is_whole_or_refused(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    model = transformers.AutoModelForCausalLM.from_pretrained(checkpoint)
+    shutil.copytree(checkpoint, tmp_path / "split", ignore=shutil.ignore_patterns("*.safetensors"))
+    model.save_pretrained(tmp_path / "split", max_shard_size="40KB")
+    shards = sorted((tmp_path / "split").glob("model-*.safetensors"))
+
+    (whole,) = ask(make("hf:split", tmp_path), [request("hi")])
+    shards[1].unlink()
+
+    assert len(shards) > 1
+    assert whole.text == ask(make("hf:tiny", checkpoint.parent), [request("hi")])[0].text
+    with pytest.raises(ModelError, match=f"holds no {shards[1].name}"):
+        make("hf:split", tmp_path)
+
+
+def test_nan_marks_its_case_alone(checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "poisoned")
+    tensors = load_file(checkpoint / "model.safetensors")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
+    tensors["model.embed_tokens.weight"][tokenizer("~")["input_ids"]] = float("nan")
+    save_file(tensors, tmp_path / "poisoned" / "model.safetensors", metadata={"format": "pt"})
+
+    bad, good = ask(make("hf:poisoned", tmp_path), [request("a~b"), request("abc")])
+
+    assert (bad.text, bad.error) == (None, "the model gave NaN instead of a next token")
+    assert good.error is None
+
+
 def _truncate(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])

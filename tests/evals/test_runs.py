@@ -3,15 +3,18 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from headway_evals.errors import ModelError, RunError
 from headway_evals.executions import execute, new_run_id
 from headway_evals.models.requests import Completion, OnProgress, Request
+from headway_evals.progress import progress
 from headway_evals.runs import RunRecord, list_runs, load_run
 from headway_evals.suites import Case, Suite
 from headway_measures.scorers import make_scorer
@@ -189,6 +192,18 @@ def test_runs_are_listed_the_latest_first_without_the_damaged(tmp_path: Path) ->
     (tmp_path / "r3" / "run.json").write_text("{")
 
     assert [each.run_id for each in list_runs(tmp_path)] == ["r2", "r1"]
+
+
+def test_a_terminal_sees_a_bar_and_a_pipe_two_lines() -> None:
+    terminal, pipe = StringIO(), StringIO()
+    for file, is_terminal in ((terminal, True), (pipe, False)):
+        console = Console(file=file, force_terminal=is_terminal, width=100)
+        with progress("m on s", 2, console, clock=iter([0.0, 1.5]).__next__) as advance:
+            advance()
+            advance()
+
+    assert pipe.getvalue() == "m on s: 2 cases\nm on s: done in 1.5 s\n"
+    assert "2/2" in terminal.getvalue()
 
 
 def test_an_unknown_run_names_the_latest(tmp_path: Path) -> None:

@@ -140,11 +140,23 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         ("{suite: s, scorers: [exact, exact]}", "s.yaml:1: the suite: two scorers are called"),
         ("{suite: s, scorers: [{exact: 3}]}", "s.yaml:1: the suite: exact has 3 where its"),
         ("{suite: s, scorers: [{exact: {name: all}}]}", "s.yaml:1: the suite: a scorer cannot be"),
+        ("{suite: s, ? [a] : b}", "s.yaml:1: a key must be text"),
+        ("suite: !!int x", "s.yaml:1: 'x' is no such value"),
+        ("a:\n " + "[" * 200_000, "s.yaml:2: nested more than 100 deep"),
+        ("{suite: s, cases: [s.yaml]}", "s.yaml:1: s.yaml holds no list of cases"),
+        ("{suite: s, prompt: a, messages: []}", "s.yaml:1: the suite has both prompt and messages"),
+        ("{suite: s, gate: {margin: {value: 1}}}", "s.yaml:1: gate has margin 1.0, which must be"),
         ("a\0b", "s.yaml:1: not YAML: control characters are not allowed"),
     ],
 )
 def test_a_file_that_is_no_suite_says_so(tmp_path: Path, text: str, told: str) -> None:
     assert any(fault.startswith(told) for fault in faults(tmp_path, text))
+
+
+def test_an_id_is_no_longer_than_a_collector_takes(tmp_path: Path) -> None:
+    told = faults(tmp_path, f"{{suite: s, cases: [{{id: {'x' * 201}, input: a}}]}}")
+
+    assert any("has an id of more than 200 characters" in fault for fault in told)
 
 
 def test_a_suite_that_is_not_there_or_not_text_says_so(tmp_path: Path) -> None:
@@ -184,7 +196,8 @@ def test_yaml_means_what_it_says(tmp_path: Path) -> None:
 
 
 def test_cases_come_from_files_beside_the_suite_too(tmp_path: Path) -> None:
-    write(tmp_path, '{"id": "j", "input": "x"}\n', "one.jsonl")
+    chat = '[{"role": "user", "content": "hi"}]'
+    write(tmp_path, f'{{"id": "j", "input": {chat}, "tags": ["a"]}}\n', "one.jsonl")
     write(tmp_path, "- {id: y, input: x}\n", "two.yaml")
 
     mixed = load(
@@ -220,9 +233,8 @@ LAID_OUT_OTHERWISE = """
 
 
 def test_a_line_of_jsonl_ends_only_where_json_says(tmp_path: Path) -> None:
-    write(
-        tmp_path, '{"id": "a", "input": "x\u2028y\x85z"}\r\n\n{"id": "b", "input": "x"}', "c.jsonl"
-    )
+    lines = '{"id": "a", "input": "x\u2028y\x85z"}\r\n\n{"id": "b", "input": "x"}'
+    write(tmp_path, lines, "c.jsonl")
 
     suite = load(tmp_path, "{suite: s, scorers: [{regex: {pattern: a}}], cases: c.jsonl}")
 

@@ -7,7 +7,8 @@ import pytest
 
 from headway.guards import Guard
 from headway.identities import Identities
-from headway.journals import Journal, Place
+from headway.journals import Journal
+from headway.places import Place
 from headway.segments import Segment
 
 LIMIT = 1 << 20

@@ -202,7 +202,7 @@ def test_a_segment_whose_maker_died_before_the_first_record_is_cleared_away(
 
 
 def test_nothing_is_left_where_no_segment_can_be_made(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="large|space|Invalid"):
+    with pytest.raises(OSError, match=r"large|space|Invalid"):
         create(tmp_path, header(), 1 << 62)
 
     assert list(tmp_path.iterdir()) == []

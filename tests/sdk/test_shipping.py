@@ -1,5 +1,7 @@
 import logging
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import pytest
 from headway.errors import SettingsError
 from headway.guards import Guard
 from headway.identities import Identities
-from headway.journals import Journal, Place
+from headway.journals import Journal
+from headway.places import Place
 from headway.records import Span
 from headway.shipping import Shipper
 from headway.transports import Batch, HttpTransport
@@ -19,11 +22,18 @@ from tests.sdk.conftest import DEADLINE_S, Answer, Request, StandIn
 class Line:
     """A journal with its shipper, as a client has them."""
 
-    def __init__(self, folder: Path | None, url: str, project: str = "shop") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        project: str = "shop",
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        transport = HttpTransport(url, "the-key")
         self.guard = Guard()
-        self.journal = Journal(Place(folder, project), self.guard, Identities())
+        self.journal = Journal(Place(folder, project), self.guard, Identities(), clock_s=clock_s)
         self.shipper = Shipper(
-            self.journal, HttpTransport(url, "the-key"), self.guard, chance=lambda: 0.0
+            self.journal, transport, self.guard, clock_s=clock_s, chance=lambda: 0.0
         )
 
     def record(self, *names: str) -> None:
@@ -313,6 +323,41 @@ def test_what_another_application_left_and_our_key_may_not_send_does_not_hold_us
     assert line.flush()
     assert names(collector) == ["one", "two"]
     assert len(list((tmp_path / "journal").glob("*.segment"))) == 2
+
+
+def test_the_thread_rests_when_nothing_comes_and_the_next_record_wakes_it(
+    tmp_path: Path, collector: StandIn
+) -> None:
+    now_s = [0.0]
+    line = Line(tmp_path / "journal", collector.url, clock_s=lambda: now_s[0])
+    line.record("one")
+    assert line.flush()
+    now_s[0] = 60.0
+    tick, deadline_s = threading.Event(), time.monotonic() + DEADLINE_S
+    while not line.journal.is_unattended and time.monotonic() < deadline_s:
+        tick.wait(0.01)
+    was_resting = line.journal.is_unattended
+    line.record("two")
+
+    assert was_resting
+    assert collector.wait_until(lambda: names(collector) == ["one", "two"])
+    line.close()
+
+
+def test_a_file_that_somebody_cut_short_is_set_aside_and_the_rest_goes_on(
+    make_line: Callable[..., Line], collector: StandIn, tmp_path: Path
+) -> None:
+    folder = tmp_path / "journal"
+    line = make_line()
+    line.journal.append(span_named("cut off"))
+    line.journal.move(Place(folder, "desk"))
+    os.truncate(next(folder.iterdir()), 4096)
+    line.record("after")
+
+    assert line.flush()
+    assert names(collector) == ["after"]
+    assert len(list(folder.glob("*.damaged"))) == 1
+    assert line.guard.faults == {"damaged segment": 1}
 
 
 def test_batches_that_leave_the_machine_are_compressed(collector: StandIn) -> None:

@@ -52,10 +52,9 @@ def _comparison(scope: Scope, comparison: Mapping[str, Any]) -> None:
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(verdicts.badge(comparison["verdict"]), width="content")
-            names = f"{comparison['candidate_model']} against {comparison['baseline_model']}"
             links.draw(
                 links.to_comparison(scope, comparison["comparison_id"]),
-                f"**{formats.plain(names)}**",
+                f"**{formats.plain(verdicts.title(comparison))}**",
             )
             st.caption(
                 formats.plain(

@@ -58,7 +58,7 @@ def page() -> None:
     filters = {**scope.filters, **unit.only}
     totals = queries.totals(filters, MEASURES)
     if not totals["count"]:
-        empty_states.nothing_in_window(scope, f"{unit.noun}s", links.OVERVIEW)
+        _explain_nothing(scope, unit)
         return
 
     trend = queries.metrics(filters, MEASURES, bucket=scope.bucket)
@@ -76,7 +76,8 @@ def page() -> None:
         for name in scores:
             panels.quality(scope, unit.only, name, by_model)
         panels.latency(scope, unit.only, trend)
-        panels.errors(scope, unit.only, totals)
+        panels.errors(scope, unit.only, totals, trend)
+        panels.spending(scope, unit.only, totals)
     _models(scope, unit, by_model, scores)
 
 
@@ -97,6 +98,23 @@ def _head(scope: Scope, dimensions: Mapping[str, mixes.Dimension]) -> Choice:
         )
         mix = st.selectbox("Mix by", list(dimensions), key="mix", bind="query-params", width=200)
     return Choice(UNITS[counted or "Model calls"], dimensions.get(mix or ""))
+
+
+def _explain_nothing(scope: Scope, unit: Unit) -> None:
+    others = queries.totals(scope.filters, ["count"])["count"]
+    if not others:
+        empty_states.nothing_in_window(scope, f"{unit.noun}s")
+        return
+    st.info(
+        f"No {unit.noun}s in the {scope.window.label}, but {formats.plural(others, 'span')} of "
+        "other kinds.",
+        icon=":material/account_tree:",
+    )
+    st.button("Count all spans", icon=":material/timeline:", on_click=_count_all_spans)
+
+
+def _count_all_spans() -> None:
+    st.session_state["count"] = "All spans"
 
 
 def _figures(

@@ -10,7 +10,6 @@ from headway_ui import (
     empty_states,
     filters,
     formats,
-    links,
     queries,
     tables,
     trace_details,
@@ -140,15 +139,16 @@ def _explain_nothing(scope: Scope, wanted: Mapping[str, Any]) -> None:
             "No request matches these filters, but spans inside of requests do.",
             icon=":material/account_tree:",
         )
-        inside = {field: value for field, value in within.items() if field not in scope.filters}
-        links.draw(links.to_traces(scope, inside), "Show all spans", ":material/timeline:")
-    elif wanted.keys() - scope.filters.keys() - {"is_root"}:
+        st.button("Show all spans", icon=":material/timeline:", on_click=_show_all_spans)
+    elif within != scope.filters:
         st.info("Nothing matches these filters.", icon=":material/filter_alt_off:")
-        links.draw(
-            links.to_traces(scope, {"is_root": True}), "Take them all off", ":material/close:"
-        )
+        st.button("Take them all off", icon=":material/close:", on_click=filters.reset)
     else:
-        empty_states.nothing_in_window(scope, "spans", links.TRACES)
+        empty_states.nothing_in_window(scope, "spans")
+
+
+def _show_all_spans() -> None:
+    st.session_state["show"] = filters.EVERYTHING
 
 
 page()

@@ -7,7 +7,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Header, Request, Response
 
 from headway.records import BATCH_HEADER
-from headway_collector.bodies import check_size, decompress
+from headway_collector.bodies import decompress
 from headway_collector.budgets import Hold
 from headway_collector.decoding import decode_records
 from headway_collector.errors import InvalidRequestError
@@ -81,10 +81,7 @@ async def ingest(
 
 async def _read_body(request: Request, hold: Hold) -> bytes:
     chunks = []
-    size_bytes = 0
     async for chunk in request.stream():
-        size_bytes += len(chunk)
-        check_size(size_bytes)
         hold.grow(len(chunk))
         chunks.append(chunk)
     return b"".join(chunks)

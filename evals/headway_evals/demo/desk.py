@@ -126,8 +126,8 @@ class SupportDesk:
         span.request_model = self._model
         span.input_tokens = completion.input_tokens
         span.output_tokens = completion.output_tokens
-        self._clock.advance(completion.latency_ms)
-        return completion.text
+        self._clock.advance(completion.latency_ms or 0.0)
+        return completion.text or ""
 
     @headway.observe(kind="guardrail")
     def check_format(self, answer: str) -> dict[str, Any]:

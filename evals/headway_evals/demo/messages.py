@@ -156,8 +156,8 @@ class _Writer:
 
     def write(self, kind: str, stated_urgency: str) -> str:
         """Return the message with the stand-ins still in it."""
-        header = self._header(kind) if self.channel == "form" else []
-        sentences = self._sentences(kind, stated_urgency, is_numbered=any(_ORDER in h for h in header))
+        header = self._header(kind) if self.channel == "form" else ""
+        sentences = self._sentences(kind, stated_urgency, is_numbered=_ORDER in header)
         if self.tone == "angry":
             sentences = [self._raise_voice(sentence) for sentence in sentences]
         gap = "\n" if self.channel == "chat" and self._chance(0.3) else " "
@@ -169,15 +169,14 @@ class _Writer:
         text = ("\n\n" if self.channel == "email" else "\n").join(parts)
         if self.tone == "hasty":
             text = self._hurry(text)
-        return "\n".join([*header, text])
+        return header + text
 
-    def _header(self, kind: str) -> list[str]:
-        lines = [f"{self._say('form', 'subject')}: {_capitalise(self._say('kinds', kind, 'subjects'))}"]
-        if self.has_order and self._chance(0.35):
-            lines.append(f"{self._say('form', 'order')}: {_ORDER}")
-        elif not self.has_order and self._chance(0.35):
-            lines.append(f"{self._say('form', 'order')}: -")
-        return lines
+    def _header(self, kind: str) -> str:
+        subject = _capitalise(self._say("kinds", kind, "subjects"))
+        header = f"{self._say('form', 'subject')}: {subject}\n"
+        if self._chance(0.35):
+            header += f"{self._say('form', 'order')}: {_ORDER if self.has_order else '-'}\n"
+        return header
 
     def _sentences(self, kind: str, stated_urgency: str, *, is_numbered: bool) -> list[str]:
         matter = self.rng.choice(self.phrases["kinds"][kind]["matters"])
@@ -195,7 +194,7 @@ class _Writer:
         if stated_urgency == "high" and self._chance(0.5):
             rest.append(self._say("kinds", kind, "urgent"))
         elif stated_urgency:
-            rest.append(self._say("urgent" if stated_urgency == "high" else "relaxed", "any"))
+            rest.append(self._say("pressure", stated_urgency))
         if self.has_order and self._chance(0.06):
             rest.append(self._say("orders", "other"))
         if not self.has_order and self._chance(0.15):
@@ -209,7 +208,9 @@ class _Writer:
     def _raise_voice(self, sentence: str) -> str:
         if self._chance(0.15):
             return sentence.upper()
-        return re.sub(r"\.$", "!" if self._chance(0.5) else "!!", sentence) if self._chance(0.3) else sentence
+        if self._chance(0.3):
+            return re.sub(r"\.$", self.rng.choice(["!", "!!"]), sentence)
+        return sentence
 
     def _hurry(self, text: str) -> str:
         text = text.lower()

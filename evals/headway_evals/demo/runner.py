@@ -7,6 +7,7 @@ very commands that a user would type.
 """
 
 import argparse
+import functools
 import random
 import shlex
 import time
@@ -17,7 +18,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 import headway
 from headway import cli
@@ -106,7 +114,7 @@ def _log_fortnight(
         url=stack.collector_url,
         journal_dir=folder / "journal",
         environment="demo",
-        clock=clock,
+        clock_ns=clock,
     )
     desk = SupportDesk(clock)
     with _progress(console) as progress:
@@ -135,9 +143,8 @@ def _answer(arrivals: Sequence[Arrival], progress: Progress) -> dict[int, Comple
             )
             for number, arrival in enumerate(share)
         ]
-        answered = make_model(_spec(name), ModelOptions()).generate(
-            requests, lambda _index, _completion, task=task: progress.advance(task)
-        )
+        tick = functools.partial(_advance, progress, task)
+        answered = make_model(_spec(name), ModelOptions()).generate(requests, tick)
         completions |= {id(arrival): each for arrival, each in zip(share, answered, strict=True)}
     return completions
 
@@ -192,6 +199,10 @@ def _say_what_to_look_at(
     ]
     for line in lines:
         console.print(line, highlight=False)
+
+
+def _advance(progress: Progress, task: TaskID, _index: int, _completion: Completion) -> None:
+    progress.advance(task)
 
 
 def _spec(name: str) -> str:

@@ -129,7 +129,7 @@ def _import(target: str, folder: Path) -> Callable[..., Any]:
 def _describe(call: Callable[..., Any]) -> str:
     """Return a function's place as a spec has it; objects that can be called go by their class."""
     named = call if hasattr(call, "__qualname__") else type(call)
-    return f"{named.__module__}:{named.__qualname__}"
+    return f"{getattr(named, '__module__', 'builtins')}:{named.__qualname__}"
 
 
 def _takes_all(call: Callable[..., Any]) -> bool:

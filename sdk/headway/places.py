@@ -1,0 +1,78 @@
+"""The place of a journal: a folder with a limit, what lies in it, and when it takes no more."""
+
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from headway.segments import SEGMENT_BYTES, SUFFIX, Header, Segment, create
+
+DEFAULT_LIMIT_BYTES = 512 << 20
+_SMALLEST_SEGMENT_BYTES = 64 << 10
+_PAGE_MASK = ~4095
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no new segment: a word to count drops by, and a line to log."""
+
+    reason: str
+    message: str
+
+
+MEMORY_ONLY = Refusal("memory_full", "there is no journal, and its memory is full: call flush()")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process keeps its journal, and for which project; no folder means memory alone."""
+
+    folder: Path | None
+    project: str
+    limit_bytes: int = DEFAULT_LIMIT_BYTES
+
+    @property
+    def segment_bytes(self) -> int:
+        """Four segments fit under a small limit; none needs to be larger than 8 MB."""
+        wanted = max(_SMALLEST_SEGMENT_BYTES, self.limit_bytes // 4)
+        return min(SEGMENT_BYTES, wanted) & _PAGE_MASK
+
+    def files(self) -> list[Path]:
+        """Return the segments of all processes, the oldest first."""
+        if self.folder is None:
+            return []
+        try:
+            names = sorted(os.listdir(self.folder))
+        except FileNotFoundError:
+            return []
+        return [self.folder / name for name in names if name.endswith(SUFFIX)]
+
+    def make(self, header: Header) -> Segment | Refusal:
+        """Make a segment file, and the folder where it is missing."""
+        if self.folder is None:
+            return MEMORY_ONLY
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            used = sum(_size(path) for path in self.files())
+            if used + self.segment_bytes <= self.limit_bytes:
+                return create(self.folder, header, self.segment_bytes)
+        except OSError as error:
+            return Refusal(
+                "disk_full" if error.errno in _DISK_FULL else "journal_unwritable",
+                f"no journal in {self.folder} ({error.strerror}): free space or set "
+                "HEADWAY_JOURNAL_DIR; until then calls are kept in a little memory",
+            )
+        return Refusal(
+            "journal_full",
+            f"the journal {self.folder} holds {used:,} of {self.limit_bytes:,} bytes: "
+            "bring the collector back, or raise HEADWAY_JOURNAL_LIMIT_BYTES",
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        # Shipped and deleted by its owner a moment ago.
+        return 0

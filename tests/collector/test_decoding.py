@@ -1,0 +1,112 @@
+"""Lines that are no records, each refused for the reason that it deserves."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from headway_collector.decoding import decode_records
+from headway_collector.errors import NotNdjsonError
+
+Lines = Callable[..., bytes]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"trace_id": "abc"}, "trace_id is 'abc', not 32 lower-case hex digits"),
+        ({"trace_id": "A" * 32}, "not 32 lower-case hex digits"),
+        ({"trace_id": "0" * 32}, "not 32 lower-case hex digits"),
+        ({"span_id": "0" * 16}, "not 16 lower-case hex digits"),
+        ({"parent_span_id": ""}, "parent_span_id is ''"),
+        ({"end_ns": 5}, "end_ns 5 is before start_ns"),
+        ({"start_ns": -1}, "outside 1970 to 2262"),
+        ({"end_ns": 2**63}, "outside 1970 to 2262"),
+        ({"start_ns": 1.5}, "Expected `int`, got `float` - at `$.start_ns`"),
+        ({"kind": "model"}, "allowed are llm, embedding, retriever"),
+        ({"status": "fine"}, "allowed are unset, ok, error"),
+        ({"input_tokens": -1}, "input_tokens is -1, not a count"),
+        ({"output_tokens": 2**63}, "not a count"),
+        ({"cost_usd": -0.5}, "cost_usd is -0.5, which is negative"),
+        ({"ttft_ms": float("nan")}, "not JSON"),
+        ({"tags": "beta"}, "Expected `array`, got `str` - at `$.tags`"),
+        ({"type": "event"}, "allowed are span, score"),
+        ({"name": None}, "Expected `str`, got `null` - at `$.name`"),
+    ],
+)
+def test_a_span_that_cannot_be_kept_says_why(
+    span_line: Lines, fields: dict[str, Any], reason: str
+) -> None:
+    decoded = decode_records(b"\n".join([span_line(), span_line(**fields)]))
+
+    assert len(decoded.spans) == 1
+    assert [reject.line for reject in decoded.rejects] == [2]
+    assert reason in decoded.rejects[0].reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"span_id": None}, "a score needs one of trace_id, span_id and session_id"),
+        ({"name": ""}, "must not be empty"),
+        ({"score_id": ""}, "must not be empty"),
+        ({"value": None}, "at `$.value`"),
+        ({"value": [1]}, "at `$.value`"),
+        ({"value": 10**30}, "too large a number"),
+        ({"time_ns": -5}, "outside 1970 to 2262"),
+        ({"source": "robot"}, "allowed are human, code, judge, eval"),
+        ({"span_id": "xyz"}, "span_id is 'xyz'"),
+        ({"is_text": True}, "is_text is set"),
+    ],
+)
+def test_a_score_that_cannot_be_kept_says_why(
+    score_line: Lines, fields: dict[str, Any], reason: str
+) -> None:
+    decoded = decode_records(score_line(**fields))
+
+    assert decoded.scores == []
+    assert reason in decoded.rejects[0].reason
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"type":"span","input":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
+        (b'{"type":"span"', "not JSON"),
+        (b'{"type":"span","input":"\xff"}', "not UTF-8 at byte 25"),
+        (b'{"type":"span","input":"\\ud800"}', "not JSON"),
+        (b"[1]", "Expected `object`, got `array`"),
+        (b"7", "Expected `object`, got `int`"),
+    ],
+)
+def test_a_line_that_is_no_record_says_why(span_line: Lines, line: bytes, reason: str) -> None:
+    decoded = decode_records(span_line() + b"\n" + line)
+
+    assert len(decoded.spans) == 1
+    assert reason in decoded.rejects[0].reason
+    assert decoded.rejects[0].raw == line
+
+
+def test_blank_lines_and_carriage_returns_are_passed_over_but_counted(span_line: Lines) -> None:
+    decoded = decode_records(b"\n\r\n" + span_line() + b"\r\n  \n{}\n")
+
+    assert len(decoded.spans) == 1
+    assert [reject.line for reject in decoded.rejects] == [5]
+
+
+def test_a_field_of_a_newer_client_is_passed_over(span_line: Lines) -> None:
+    decoded = decode_records(span_line(invented_in_2031=True))
+
+    assert len(decoded.spans) == 1
+
+
+def test_a_body_in_another_language_is_refused_whole() -> None:
+    with pytest.raises(NotNdjsonError, match="one record a line"):
+        decode_records(b"\x0a\x9b\x01\x0a\x20 protobuf, for example")
+
+
+def test_json_without_a_single_record_is_answered_line_by_line() -> None:
+    decoded = decode_records(json.dumps([{"type": "span"}]).encode())
+
+    assert [reject.line for reject in decoded.rejects] == [1]

@@ -1,0 +1,217 @@
+"""Measures by dimensions over time, and facets."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+Lines = Callable[..., bytes]
+Ingest = Callable[..., Any]
+
+
+def rows(client: TestClient, **params: Any) -> list[dict[str, Any]]:
+    response = client.get("/v1/metrics", params=params)
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()["rows"]
+    return found
+
+
+@pytest.fixture
+def spans(ingest: Ingest, span_line: Lines, now_ns: int) -> None:
+    """Four spans of two models in two hours."""
+    hour_ns = 3600 * 10**9
+
+    def make(hours: int, ms: int, **fields: Any) -> bytes:
+        start_ns = now_ns + hours * hour_ns
+        return span_line(start_ns=start_ns, end_ns=start_ns + ms * 10**6, **fields)
+
+    ingest(
+        make(0, 100, request_model="a", input_tokens=10, output_tokens=1, cost_usd=0.5, ttft_ms=4),
+        make(0, 300, request_model="a", status="error", tags=["beta", "vip"], trace_id="a" * 32),
+        make(0, 500, request_model="b", input_tokens=5, tags=["beta"], trace_id="a" * 32),
+        make(1, 700, request_model="a", output_tokens=2, cost_usd=0.25, attributes={"shop": "x"}),
+    )
+
+
+@pytest.mark.usefixtures("spans")
+def test_every_measure_over_all_spans(client: TestClient) -> None:
+    measures = {
+        "count": 4,
+        "errors": 1,
+        "error_rate": 0.25,
+        "latency_p50_ms": 400,
+        "latency_p95_ms": pytest.approx(670),
+        "latency_p99_ms": pytest.approx(694),
+        "ttft_p50_ms": 4,
+        "ttft_p95_ms": 4,
+        "input_tokens": 15,
+        "output_tokens": 3,
+        "total_tokens": 18,
+        "cost_usd": 0.75,
+        "traces": 3,
+    }
+
+    assert rows(client, measure=list(measures)) == [measures]
+
+
+@pytest.mark.usefixtures("spans")
+def test_groups_come_largest_first(client: TestClient) -> None:
+    found = rows(client, measure=["count", "cost_usd"], by=["request_model"])
+
+    assert found == [
+        {"request_model": "a", "count": 3, "cost_usd": 0.75},
+        {"request_model": "b", "count": 1, "cost_usd": None},
+    ]
+
+
+@pytest.mark.usefixtures("spans")
+@pytest.mark.parametrize(
+    ("bucket", "times"),
+    [
+        ("minute", ["2025-11-22T08:26:00.000000000Z", "2025-11-22T09:26:00.000000000Z"]),
+        ("hour", ["2025-11-22T08:00:00.000000000Z", "2025-11-22T09:00:00.000000000Z"]),
+        ("day", ["2025-11-22T00:00:00.000000000Z"]),
+        ("week", ["2025-11-17T00:00:00.000000000Z"]),
+    ],
+)
+def test_buckets_begin_at_full_units_and_weeks_on_monday(
+    client: TestClient, bucket: str, times: list[str]
+) -> None:
+    assert [row["time"] for row in rows(client, bucket=bucket)] == times
+
+
+@pytest.mark.usefixtures("spans")
+def test_two_dimensions_over_time(client: TestClient) -> None:
+    found = rows(client, bucket="hour", by=["request_model", "status"])
+
+    assert [(row["time"][11:13], row["request_model"], row["status"]) for row in found] == [
+        ("08", "a", "error"),
+        ("08", "a", "unset"),
+        ("08", "b", "unset"),
+        ("09", "a", "unset"),
+    ]
+
+
+@pytest.mark.usefixtures("spans")
+def test_a_span_counts_once_for_each_of_its_tags(client: TestClient) -> None:
+    assert rows(client, by="tag") == [
+        {"tag": "beta", "count": 2},
+        {"tag": None, "count": 2},
+        {"tag": "vip", "count": 1},
+    ]
+
+
+@pytest.mark.usefixtures("spans")
+def test_an_attribute_is_a_dimension(client: TestClient) -> None:
+    found = rows(client, by="attribute:shop", request_model="a")
+
+    assert found == [{"attribute:shop": None, "count": 2}, {"attribute:shop": "x", "count": 1}]
+
+
+def test_nothing_is_counted_as_nothing(client: TestClient) -> None:
+    assert rows(client, measure=["count", "cost_usd", "error_rate"]) == [
+        {"count": 0, "cost_usd": None, "error_rate": None}
+    ]
+    assert rows(client, by="kind") == []
+
+
+def test_a_score_is_the_mean_of_the_latest_on_each_span(
+    client: TestClient, ingest: Ingest, span_line: Lines, score_line: Lines, now_ns: int
+) -> None:
+    ingest(
+        span_line(span_id="a" * 16, request_model="x"),
+        span_line(span_id="b" * 16, request_model="x"),
+        span_line(span_id="c" * 16, request_model="y"),
+        score_line(span_id="a" * 16, value=False, time_ns=now_ns + 5),
+        score_line(span_id="a" * 16, value=True, time_ns=now_ns),
+        score_line(span_id="b" * 16, value=True),
+        score_line(span_id="b" * 16, value="a word", time_ns=now_ns + 9),
+        score_line(span_id="b" * 16, name="length", value=3.5),
+        score_line(span_id="d" * 16, value=1),
+    )
+    ingest(score_line(span_id="c" * 16, value=1), project="another")
+
+    found = rows(
+        client,
+        by="request_model",
+        measure=["count", "score:helpful", "score_count:helpful", "score:length", "score:'; --"],
+    )
+
+    assert found == [
+        {
+            "request_model": "x",
+            "count": 2,
+            "score:helpful": 0.5,
+            "score_count:helpful": 2,
+            "score:length": 3.5,
+            "score:'; --": None,
+        },
+        {
+            "request_model": "y",
+            "count": 1,
+            "score:helpful": None,
+            "score_count:helpful": 0,
+            "score:length": None,
+            "score:'; --": None,
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"measure": "speed"}, "there are count, errors, error_rate"),
+        ({"measure": "score:"}, "score:NAME"),
+        ({"by": "colour"}, "there are project, kind, name"),
+        ({"by": "attribute:"}, "attribute:KEY"),
+        ({"by": ["kind", "kind"]}, "2 different dimensions"),
+        ({"by": ["kind", "name", "status"]}, "at most 2"),
+        ({"bucket": "month"}, "'none', 'minute', 'hour', 'day' or 'week'"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_those_that_exist(
+    client: TestClient, params: dict[str, str], message: str
+) -> None:
+    response = client.get("/v1/metrics", params=params)
+
+    assert response.status_code == 422
+    assert message in response.json()["message"]
+
+
+def test_too_many_groups_are_refused(client: TestClient, ingest: Ingest, span_line: Lines) -> None:
+    ingest(*[span_line(user_id=f"u{n}") for n in range(10_001)])
+
+    response = client.get("/v1/metrics", params={"by": "user_id"})
+
+    assert response.status_code == 422
+    assert "more than 10000 groups" in response.json()["message"]
+
+
+@pytest.mark.usefixtures("spans")
+def test_facets_are_the_commonest_values_with_counts(client: TestClient) -> None:
+    fields = ["request_model", "tag", "user_id", "attribute:shop"]
+
+    answer = client.get("/v1/facets", params={"field": fields}).json()
+
+    assert answer["facets"] == {
+        "request_model": [{"value": "a", "count": 3}, {"value": "b", "count": 1}],
+        "tag": [{"value": "beta", "count": 2}, {"value": "vip", "count": 1}],
+        "user_id": [],
+        "attribute:shop": [{"value": "x", "count": 1}],
+    }
+
+
+@pytest.mark.usefixtures("spans")
+def test_facets_follow_the_filters(client: TestClient) -> None:
+    answer = client.get("/v1/facets", params={"field": "request_model", "status": "error"})
+
+    assert answer.json()["facets"] == {"request_model": [{"value": "a", "count": 1}]}
+
+
+def test_facets_stop_at_a_hundred(client: TestClient, ingest: Ingest, span_line: Lines) -> None:
+    ingest(*[span_line(user_id=f"u{n:03}") for n in range(150)])
+
+    facet = client.get("/v1/facets", params={"field": "user_id"}).json()["facets"]["user_id"]
+
+    assert [each["value"] for each in facet] == [f"u{n:03}" for n in range(100)]

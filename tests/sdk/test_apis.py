@@ -1,0 +1,38 @@
+import msgspec
+import pytest
+
+from headway.apis import ApiClient
+from headway.errors import ApiError, UnreachableError
+from tests.sdk.conftest import Answer, StandIn
+
+LINE = b'{"type":"score","score_id":"1","name":"n","value":true,"time_ns":1,"session_id":"s"}'
+
+
+def test_ingest_sends_one_batch_and_returns_its_receipt(collector: StandIn) -> None:
+    answer = ApiClient(collector.url, api_key="k").ingest([LINE], project="shop", batch_id="b1")
+
+    assert (answer.accepted, answer.duplicates) == (1, 0)
+    assert collector.requests[0].batch_id == "b1"
+    assert collector.requests[0].headers["Authorization"] == "Bearer k"
+
+
+def test_a_refusal_carries_the_collectors_words(collector: StandIn) -> None:
+    body = msgspec.json.encode({"code": "not_ndjson", "message": "no line is JSON"})
+    collector.answers.append(Answer(400, body))
+
+    with pytest.raises(ApiError, match="POST /v1/ingest: no line is JSON") as raised:
+        ApiClient(collector.url).ingest([b"x"], project="shop", batch_id="b")
+
+    assert (raised.value.status, raised.value.code) == (400, "not_ndjson")
+
+
+def test_an_answer_that_is_not_json_is_not_taken_for_a_collectors(collector: StandIn) -> None:
+    collector.answers.append(Answer(200, b"<html>"))
+
+    with pytest.raises(ApiError, match="is that a Headway collector"):
+        ApiClient(collector.url).post("/v1/scores", {})
+
+
+def test_nobody_at_the_address_is_told_with_what_to_do() -> None:
+    with pytest.raises(UnreachableError, match="start one with `headway up`"):
+        ApiClient("http://127.0.0.1:9", timeout_s=1).get("/healthz")
