@@ -20,12 +20,10 @@ page = st.navigation(
     {
         "Live traffic": [
             st.Page(links.OVERVIEW, title="Overview", icon=":material/monitoring:", default=True),
-            st.Page(
-                links.TRACES, title="Traces", icon=":material/account_tree:", url_path="traces"
-            ),
+            st.Page(links.TRACES, title="Traces", icon=":material/account_tree:"),
         ],
         "Models": [
-            st.Page(links.EVALS, title="Evals", icon=":material/balance:", url_path="evals"),
+            st.Page(links.EVALS, title="Evals", icon=":material/balance:"),
         ],
     }
 )

@@ -23,6 +23,7 @@ from headway.settings import load_sources, parse_port
 APP = Path(__file__).with_name("app.py")
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8501
+# Nothing else than these is for this machine alone.
 _LOOPBACK = ("127.", "localhost", "::1")
 _POLL_S = 0.1
 
@@ -32,8 +33,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", help=f"the collector's address (default {DEFAULT_URL})")
     parser.add_argument("--host", help=f"the address to listen on (default {DEFAULT_HOST})")
     parser.add_argument(
-        "--port", type=parse_port, help=f"0 takes a free one (default {DEFAULT_PORT})"
+        "--port", type=_read_port, help=f"the port; 0 takes a free one (default {DEFAULT_PORT})"
     )
+
+
+def _read_port(text: str) -> int:
+    try:
+        return parse_port(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: {error}") from error
 
 
 def run(arguments: argparse.Namespace) -> int:

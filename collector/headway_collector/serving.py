@@ -28,14 +28,15 @@ class Address:
     port: int
 
 
-class _Server(uvicorn.Server):
-    """A server that says when it listens."""
+class Server(uvicorn.Server):
+    """A server that says when it listens, by calling ``announce``."""
 
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
         await super().startup(sockets)
         self._announce()
 
@@ -90,7 +91,7 @@ def _run(store: Store, listener: socket.socket, path: Path, label: str) -> None:
     # After a graceful end uvicorn raises the signal again; by then there is nothing left to do.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)
-    _Server(config, announce).run(sockets=[listener])
+    Server(config, announce).run(sockets=[listener])
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:

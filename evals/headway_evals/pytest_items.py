@@ -7,7 +7,7 @@ their say: a run that skips its suites pays for none.
 
 import inspect
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -37,7 +37,12 @@ class GateItem(pytest.Item):
     def beside(cls, sibling: pytest.Function, suite: SuiteSession) -> Self:
         """Return the gate of the test function that made an item."""
         assert sibling.parent is not None  # a function stands in a module or a class
-        gate: Self = cls.from_parent(sibling.parent, name=f"{sibling.originalname}[{GATE}]")
+        # The node id is given: one made of the name has no parameters, and --lf looks for them.
+        gate: Self = cls.from_parent(
+            sibling.parent,
+            name=f"{sibling.originalname}[{GATE}]",
+            nodeid=f"{_function_id(sibling)}[{GATE}]",
+        )
         gate.suite, gate.sibling = suite, sibling
         gate.stash[_SUITE] = suite
         # The function's markers are the gate's too: -m, skipif, xdist_group.
@@ -68,20 +73,29 @@ class SuiteItems:
         config: pytest's.
         folder: shared by the processes of this run.
         worker: the name of this one.
+        is_suite: tells our markers from others of that name.
     """
 
-    def __init__(self, config: pytest.Config, folder: Path, worker: str) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        folder: Path,
+        worker: str,
+        is_suite: Callable[[pytest.Mark], bool],
+    ) -> None:
         self._config = config
         self._folder = SharedFolder(folder, worker)
+        self._is_suite = is_suite
         self._suites: dict[str, SuiteSession] = {}
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make an item of each case."""
         definition = metafunc.definition
-        if definition.get_closest_marker("suite") is None:
+        marks = [mark for mark in definition.iter_markers("suite") if self._is_suite(mark)]
+        if not marks:
             return
         try:
-            plan = read_plan(definition, self._config.rootpath)
+            plan = read_plan(definition, marks, self._config.rootpath)
         except HeadwayError as error:
             path, line, _ = definition.reportinfo()
             place = f"{path}:{(line or 0) + 1}"

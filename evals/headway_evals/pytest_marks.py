@@ -9,7 +9,7 @@ not loaded, so that collecting is quick and a typing error does not cost an hour
 import dataclasses
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -79,17 +79,20 @@ class Plan:
     inconclusive: Inconclusive
 
 
-def read_plan(definition: pytest.Function, root: Path) -> Plan:
+def read_plan(definition: pytest.Function, marks: Sequence[pytest.Mark], root: Path) -> Plan:
     """Read the marker of a test function.
 
     Args:
         definition: the function.
+        marks: its suite markers, the nearest first.
         root: pytest's root folder, where the folder of earlier runs is looked for.
 
     Raises:
         HeadwayError: the marker, the suite or a model has faults.
     """
-    mark = _read_mark(definition)
+    if len(marks) > 1 and marks[1] in definition.own_markers:
+        raise EvalError("a test has one suite: write another test for the other one")
+    mark = _read_mark(marks[0])
     suite = load_suite(definition.path.parent / mark.path)
     if any(case.case_id == GATE for case in suite.cases):
         raise EvalError(f"{mark.path} has a case {GATE!r}, which is the gate's name: rename it")
@@ -107,12 +110,9 @@ def read_plan(definition: pytest.Function, root: Path) -> Plan:
     )
 
 
-def _read_mark(definition: pytest.Function) -> SuiteMark:
-    given = list(definition.iter_markers("suite"))
-    if len([mark for mark in definition.own_markers if mark.name == "suite"]) > 1:
-        raise EvalError("a test has one suite: write another test for the other one")
+def _read_mark(given: pytest.Mark) -> SuiteMark:
     try:
-        bound = inspect.signature(SuiteMark).bind(*given[0].args, **given[0].kwargs)
+        bound = inspect.signature(SuiteMark).bind(*given.args, **given.kwargs)
     except TypeError as error:
         known = ", ".join(field.name for field in dataclasses.fields(SuiteMark) if field.init)
         raise EvalError(f"suite(…): {error}; it takes {known}") from error

@@ -46,7 +46,10 @@ def pytest_pycollect_makeitem(
     collector: pytest.Collector, obj: object
 ) -> Generator[None, Any, Any]:
     """Make a gate beside the cases of a suite."""
-    if not _has_mark(obj) and collector.get_closest_marker("suite") is None:
+    # Looked up statically: asking whatever a module holds for an attribute can run anything.
+    marks = inspect.getattr_static(obj, "pytestmark", None)
+    nearest = marks if isinstance(marks, list) else []
+    if not any(map(_is_suite, [*nearest, *collector.iter_markers("suite")])):
         return (yield)
     items = _suite_items(collector.config)
     return items.with_gate((yield))
@@ -94,10 +97,12 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
         shown.add(path.name)
 
 
-def _has_mark(obj: object) -> bool:
-    # Looked up statically: asking whatever a module holds for an attribute can run anything.
-    marks = inspect.getattr_static(obj, "pytestmark", None)
-    return isinstance(marks, list) and any(getattr(each, "name", "") == "suite" for each in marks)
+def _is_suite(mark: Any) -> bool:
+    """Return whether a marker is ours: others may have one of that name for their own ends."""
+    if getattr(mark, "name", None) != "suite":
+        return False
+    path = str(mark.args[0]) if mark.args else ""
+    return "model" in mark.kwargs or path.endswith((".yaml", ".yml"))
 
 
 def _suite_items(config: pytest.Config) -> "SuiteItems":
@@ -118,7 +123,7 @@ def _suite_items(config: pytest.Config) -> "SuiteItems":
                 f'suites need {error.name}, which is not installed: pip install "headway[evals]"'
             ) from error
         worker = given.get("workerid", "main")
-        items = pytest_items.SuiteItems(config, config.stash[_FOLDER], worker)
+        items = pytest_items.SuiteItems(config, config.stash[_FOLDER], worker, _is_suite)
         config.pluginmanager.register(items, _ITEMS)
     return items
 

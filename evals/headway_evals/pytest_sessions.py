@@ -28,7 +28,7 @@ from headway_evals.suites import ALL_SCORERS, Case
 from headway_measures.intervals import wilson
 from headway_measures.scores import ScoreValue
 
-_REPORT_WIDTH = 120
+_REPORT_WIDTH = 200
 
 
 @dataclass(frozen=True, slots=True)

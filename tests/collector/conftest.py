@@ -5,17 +5,22 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 from headway_collector.apps import create_app
+from headway_collector.serving import Server
 from headway_collector.store.connections import Store
 
 NOW_NS = 1_763_800_000_000_000_000
@@ -41,6 +46,29 @@ def client(store: Store) -> Iterator[TestClient]:
     app = create_app(store, label="tests", clock_ns=lambda: NOW_NS, make_id=lambda: "made-id")
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[[], str]]:
+    """Serve a new empty database from this process, and return its address."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(_listening())
+
+
+@contextmanager
+def _listening() -> Iterator[str]:
+    store = Store()
+    listens = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(create_app(store), log_level="warning", access_log=False)
+        server = Server(config, listens.set)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        assert listens.wait(60)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+    store.close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from headway.apis import ApiClient
 from headway.errors import ApiError
@@ -184,34 +185,33 @@ def test_a_full_disk_is_503_and_loses_nothing_that_was_answered(
 ) -> None:
     database = tmp_path / "a.duckdb"
     served = serve(database)
-    client = ApiClient(served.url)
+
+    def ask(method: str, path: str, body: bytes | None = None) -> "urllib3.BaseHTTPResponse":
+        return urllib3.request(method, served.url + path, body=body, retries=False)
 
     def limit_files(size_bytes: int) -> None:
         # A file that may not grow fails like one on a disk that is full.
         limits = (size_bytes, resource.RLIM_INFINITY)
         resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, limits)
 
-    def send_until_refused() -> int:
-        for number in range(100):
-            lines = [span_line(input="x" * 5000) for _ in range(20)]
-            try:
-                client.ingest(lines, project="p", batch_id=f"full-{number}")
-            except ApiError as error:
-                assert (error.status, error.code) == (503, "store_unavailable")
-                return 20 * number
-        raise AssertionError("the disk never filled")
-
     limit_files(1_000_000)
-    stored = send_until_refused()
-    with pytest.raises(ApiError, match="not ready: the commit failed"):
-        client.get("/readyz")
-    still_read = client.get("/v1/metrics")["rows"]
+    answers: list[urllib3.BaseHTTPResponse] = []
+    while not answers or answers[-1].status == 200:
+        lines = [span_line(input="x" * 5000) for _ in range(20)]
+        answers.append(ask("POST", "/v1/ingest", b"\n".join(lines)))
+    not_ready = ask("GET", "/readyz")
+    still_read = ask("GET", "/v1/metrics")
     limit_files(resource.RLIM_INFINITY)
-    client.ingest([span_line()], project="p", batch_id="after")
+    after = ask("POST", "/v1/ingest", span_line())
 
+    stored = 20 * (len(answers) - 1)
     assert stored > 0
-    assert still_read == [{"count": stored}]
-    assert client.get("/readyz") == {"status": "ready"}
+    assert (answers[-1].status, answers[-1].json()["code"]) == (503, "store_unavailable")
+    assert answers[-1].headers["Retry-After"] == "5"
+    assert not_ready.status == 503
+    assert still_read.json()["rows"] == [{"count": stored}]
+    assert after.json()["accepted"] == 1
+    assert ask("GET", "/readyz").status == 200
     assert served.stop() == 0
     store = Store(database)
     assert store.read("SELECT count(*) AS n FROM store.spans") == [{"n": stored + 1}]

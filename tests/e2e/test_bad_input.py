@@ -62,14 +62,14 @@ BAD_SUITE = "suite: s\nscorers: [{exact: {}}]\ncases:\n  - {id: a, expected: x}\
             id="a file that is no database",
         ),
         pytest.param(
-            ["import", "missing.csv", "--map", "input=question"],
+            ["import", "missing.csv", "--map", "input=question", "--map", "timestamp=time"],
             {},
             {},
             ["missing.csv"],
             id="a file to import that is not there",
         ),
         pytest.param(
-            ["import", "rows.csv", "--map", "input=question", "--url", "http://127.0.0.1:9"],
+            ["import", "rows.csv", "--map", "input=question", "--map", "timestamp=answer"],
             {},
             {"rows.csv": "prompt,answer\na,b\n"},
             ["question", "prompt, answer"],

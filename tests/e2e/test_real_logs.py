@@ -1,7 +1,9 @@
 """Real logs with a known change: LLMDrift's four snapshots, imported, scored and judged.
 
 The figures are those of the study's own data (Chen, Zaharia, Zou 2023, arXiv 2307.09009): the
-share of right answers to "is N a prime number", by the first yes or no in the answer.
+share of right answers to "is N a prime number". Its rule reads an answer as yes where the word yes
+stands anywhere in it, and else as no where no stands; the first of the two words would give GPT-3.5
+0301 51.9 % instead of 49.6 %.
 """
 
 import csv
@@ -22,6 +24,7 @@ MAPPING = [
     "output_tokens=answer_token",
     "timestamp=timestamp",
 ]
+YES_BEFORE_NO = r"(?s)\A(?:.*?\b(?=yes\b)|.*?\b)(yes|no)\b"
 SNAPSHOTS = {
     "openaichat/gpt-4-0314": 84.0,
     "openaichat/gpt-4-0613": 51.1,
@@ -47,8 +50,10 @@ def test_the_logs_import_whole_and_the_gate_finds_the_known_changes(
         runs, "openaichat/gpt-3.5-turbo-0301", "openaichat/gpt-3.5-turbo-0613", tmp_path
     )
 
-    assert "4,000" in imported
-    assert again
+    assert "4000 records stored" in imported
+    assert "0 rows bad" in imported
+    assert "0 records stored" in again
+    assert "4000 there already" in again
     assert {row["request_model"]: row["count"] for row in counts["rows"]} == dict.fromkeys(
         SNAPSHOTS, 1000
     )
@@ -68,7 +73,7 @@ def write_suite(logs: Path, suite: Path) -> None:
     ]
     document = {
         "suite": "primes",
-        "scorers": [{"regex": {"pattern": r"\b(yes|no)\b", "group": 1, "ignore_case": True}}],
+        "scorers": [{"regex": {"pattern": YES_BEFORE_NO, "group": 1, "ignore_case": True}}],
         "gate": {"margin": 0.05},
         "cases": cases,
     }

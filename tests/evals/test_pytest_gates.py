@@ -84,7 +84,7 @@ def test_last_failed_runs_the_evidence_again(pytester: pytest.Pytester) -> None:
 
 
 def test_a_regressed_slice_fails_its_own_flips_alone(pytester: pytest.Pytester) -> None:
-    suite = SUITE.replace("margin: 0.2", "margin: 0.4")
+    suite = SUITE.replace("margin: 0.2", "margin: 0.45")
     project = Project(pytester, suite=suite, candidate_fails=[*EVEN[:9], ODD[0]])
 
     result = project.run("-rx")

@@ -60,6 +60,21 @@ def test_a_run_without_suites_loads_no_more_and_shows_nothing(pytester: pytest.P
     result.stdout.no_fnmatch_line("*headway suites*")
 
 
+def test_a_marker_of_that_name_for_other_ends_is_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+        import pytest
+
+        @pytest.mark.suite("smoke")
+        def test_smoke():
+            assert "headway_evals.pytest_items" not in sys.modules
+        """
+    )
+
+    pytester.runpytest_subprocess("-m", "suite").assert_outcomes(passed=1)
+
+
 def test_each_case_is_an_item_and_the_gate_is_the_last(pytester: pytest.Pytester) -> None:
     project = Project(pytester)
 
@@ -238,6 +253,7 @@ def test_junit_xml_shows_cases_and_gate(pytester: pytest.Pytester) -> None:
     [
         ("model=candidate, basline=baseline", "got an unexpected keyword argument 'basline'"),
         ("baseline=baseline", "missing a required argument: 'model'"),
+        ("model=candidate)\n@pytest.mark.suite('b.yaml'", "a test has one suite"),
         ("model=3", "3 is no model: give a spec or a function"),
         ("model='hf:nowhere'", "there is no model folder 'nowhere'"),
         ("model='python:nowhere:answer'", "python:nowhere:answer cannot be imported"),

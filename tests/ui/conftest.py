@@ -24,6 +24,12 @@ def traffic() -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
+def helpers() -> SimpleNamespace:
+    """What tests of processes share."""
+    return SimpleNamespace(read_url=read_url)
+
+
+@pytest.fixture(scope="session")
 def collector_url(
     tmp_path_factory: pytest.TempPathFactory, traffic: SimpleNamespace
 ) -> Iterator[str]:

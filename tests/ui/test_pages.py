@@ -24,7 +24,6 @@ def open_page(collector_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[O
     def run(name: str, **query: str | list[str]) -> AppTest:
         page = AppTest.from_file(str(APP), default_timeout=60)
         if PAGES[name]:
-            page.run()
             page.switch_page(PAGES[name])
         for key, value in query.items():
             page.query_params[key] = value
@@ -57,7 +56,7 @@ def test_the_overview_says_how_much_and_how_well(open_page: Open, traffic: Simpl
 
     assert figures["Model calls"] == "280"
     assert "triage-v3 scores lowest" in words_of(page)
-    assert "delivery grew" in words_of(page) or "refund fell" in words_of(page)
+    assert "delivery grew from" in words_of(page)
 
 
 def test_what_is_counted_can_be_changed(open_page: Open, traffic: SimpleNamespace) -> None:
@@ -81,7 +80,7 @@ def test_spans_that_are_no_model_calls_are_not_hidden(
     page = open_page("overview", project=traffic.SINGLE)
     assert "No model calls in the last 30 days, but 1 span of other kinds." in words_of(page)
 
-    page.button[-1].click().run()
+    by_label(page, "Count all spans").click().run()
 
     assert {metric.label: metric.value for metric in page.metric}["Spans"] == "1"
 
@@ -215,7 +214,7 @@ def test_a_thumb_with_a_comment_reaches_the_collector_and_the_page(
     (score,) = sent["scores"]
     assert (score["value"], score["source"], score["comment"]) == (False, "human", "wrong order")
     assert score["project"] == traffic.RICH
-    assert "wrong order" in str(page.table[0].value)
+    assert any("wrong order" in table.value.to_string() for table in page.table)
 
 
 def test_a_comment_without_a_thumb_is_not_sent(open_page: Open, collector_url: str) -> None:

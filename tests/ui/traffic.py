@@ -21,7 +21,9 @@ BROKEN = "{'kind': 'refund', 'urgency': 'high', 'order': 'A48213'"
 HOSTILE = "![x](https://example.com/spy.png) <script>alert(1)</script> :red[x] $a$ `b`"
 COMPARISON_ID, RUN_ID = "cmp-1", "run-v3"
 _SYSTEM = "You sort customer mail. Answer with one line of JSON."
+_KINDS = ("delivery", "refund", "damage", "invoice", "account")
 _DAYS = 14
+_REQUESTS = 280
 
 
 def send_everything(api: ApiClient, now: datetime | None = None) -> None:
@@ -29,8 +31,8 @@ def send_everything(api: ApiClient, now: datetime | None = None) -> None:
     now = now or datetime.now(UTC)
     rng = random.Random(20261122)
     records: list[Record] = []
-    for number in range(1, 281):
-        age = timedelta(days=_DAYS) * (1 - number / 281)
+    ages = sorted((timedelta(days=_DAYS) * rng.random() for _ in range(_REQUESTS)), reverse=True)
+    for number, age in enumerate(ages, start=1):
         records += _request(rng, number, now - age)
     api.ingest([encode_record(each) for each in records], project=RICH, batch_id="rich")
     api.ingest([encode_record(_lonely(now))], project=SINGLE, batch_id="single")
@@ -66,9 +68,10 @@ def make_comparison(now: datetime) -> dict[str, Any]:
 
 
 def _request(rng: random.Random, number: int, start: datetime) -> list[Record]:
-    progress = number / 280
+    progress = number / _REQUESTS
     is_new_model = progress > 0.6
-    kind = "delivery" if rng.random() < (0.2 if progress < 0.4 else 0.6) else "refund"
+    weights = (2, 3, 2, 1, 1) if progress < 0.4 else (10, 3, 2, 1, 1)
+    (kind,) = rng.choices(_KINDS, weights)
     model = "triage-v3" if is_new_model else "triage-base"
     is_valid = not (is_new_model and kind == "refund")
     has_failed = number == 2 or rng.random() < 0.03

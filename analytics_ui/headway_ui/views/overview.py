@@ -149,7 +149,7 @@ def _figures(
             "Error rate",
             formats.share(totals["error_rate"]),
             "inverse",
-            "The failed ones",
+            "Failed ones",
             status=["error"],
         )
         draw(
@@ -157,7 +157,7 @@ def _figures(
             "Median latency",
             formats.duration(p50),
             "inverse",
-            "The slower half",
+            "Slower half",
             min_duration_ms=p50,
         )
         draw(
@@ -165,7 +165,7 @@ def _figures(
             "p95 latency",
             formats.duration(p95),
             "inverse",
-            "The slowest 5 %",
+            "Slowest 5 %",
             min_duration_ms=p95,
         )
         draw(

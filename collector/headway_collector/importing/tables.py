@@ -7,7 +7,6 @@ the row), and a row that cannot be read is a row with a fault, not the end of th
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,8 +91,8 @@ class CsvTable:
 
     def rows(self) -> Iterator[Row]:
         """Yield every row after the header; blank lines are none."""
-        with self._path.open("rb") as file:
-            reader = _read_csv(file)
+        with self._path.open("rb") as raw, _as_csv_text(raw) as file:
+            reader = csv.reader(file, strict=True)
             next(reader)
             while True:
                 line = reader.line_num + 1
@@ -104,7 +103,7 @@ class CsvTable:
                 except csv.Error as error:
                     yield Row(line, fault=f"not CSV: {error}")
                     continue
-                self.position = file.tell()
+                self.position = raw.tell()
                 if cells:
                     yield self._make_row(line, cells)
 
@@ -163,8 +162,8 @@ class ParquetTable:
 
 def _read_header(path: Path) -> list[str]:
     try:
-        with path.open("rb") as file:
-            header: list[str] = next(_read_csv(file), [])
+        with path.open("rb") as raw, _as_csv_text(raw) as file:
+            header = next(csv.reader(file, strict=True), [])
         "".join(header).encode()
     except UnicodeEncodeError as error:
         raise CommandError(
@@ -175,11 +174,10 @@ def _read_header(path: Path) -> list[str]:
     return header
 
 
-def _read_csv(file: BinaryIO) -> Any:
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+def _as_csv_text(raw: BinaryIO) -> io.TextIOWrapper:
+    csv.field_size_limit(2**31 - 1)
     # Bytes that are not UTF-8 survive the reading, so that only their own row is at fault.
-    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
-    return csv.reader(text, strict=True)
+    return io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _read_json_line(line: int, text: bytes) -> Row:

@@ -37,9 +37,14 @@ _SPAN_TYPES: dict[str, pa.DataType] = {
 
 
 def make_key(project: str, identity: str) -> int:
-    """Return 64 bits that stand for an identity, so that looking it up reads integers only."""
+    """Return 64 bits that stand for an identity, so that looking for it reads integers only."""
     digest = hashlib.blake2b(f"{project}\0{identity}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
+
+
+def make_span_key(span_id: str) -> int:
+    """Return the 64 bits of a span id, for the same reason."""
+    return int.from_bytes(bytes.fromhex(span_id), "big", signed=True)
 
 
 def build_spans(
@@ -55,6 +60,7 @@ def build_spans(
         for name, values in zip(Span.__struct_fields__, fields, strict=True)
     }
     columns["project"] = pa.array(projects, _TEXT)
+    columns["span_key"] = pa.array([make_span_key(span.span_id) for span in spans], pa.int64())
     columns["price_version"] = pa.array(price_versions, _TEXT)
     columns["start_time"] = _as_timestamps(columns["start_ns"])
     columns["received_ns"] = pa.repeat(received_ns, len(spans))

@@ -62,8 +62,8 @@ def _create_first_schema(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute("""
         CREATE TABLE store.spans (
-            project VARCHAR, trace_id VARCHAR, span_id VARCHAR, parent_span_id VARCHAR,
-            name VARCHAR, kind VARCHAR, status VARCHAR,
+            project VARCHAR, trace_id VARCHAR, span_id VARCHAR, span_key BIGINT,
+            parent_span_id VARCHAR, name VARCHAR, kind VARCHAR, status VARCHAR,
             start_time TIMESTAMPTZ, start_ns BIGINT, end_ns BIGINT, received_ns BIGINT,
             provider VARCHAR, request_model VARCHAR, response_model VARCHAR, response_id VARCHAR,
             finish_reasons VARCHAR[],

@@ -1,8 +1,8 @@
 """Batches into tables, exactly once, inside one transaction that the caller commits.
 
 A batch that was seen before is answered as it was then. A span that was seen before, in any
-batch, is a duplicate: it is looked for only where a span of that time can lie. Scores and batches
-are looked up by a 64-bit key.
+batch, is a duplicate: it is looked for only where a span of that time can lie. Looking reads one
+column of 64-bit keys, and the texts only of those that match.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,7 @@ from headway.records import IngestAnswer, RejectedLine, Score, Span
 from headway_collector.decoding import Reject
 from headway_collector.store.columns import build_scores, build_spans, make_key
 
+Identity = tuple[str, ...]
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 SHOWN_ERRORS = 20
@@ -99,20 +100,11 @@ def append_batches(
 def _find_answers(
     connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch]
 ) -> dict[tuple[str, str | int], IngestAnswer]:
-    named = [(each.project, each.batch_id) for each in batches if each.batch_id is not None]
-    if not named:
-        return {}
-    wanted = pa.table(
-        {
-            "project": [project for project, _ in named],
-            "batch_id": [batch_id for _, batch_id in named],
-            "batch_key": [make_key(project, batch_id) for project, batch_id in named],
-        }
-    )
-    connection.register("incoming", wanted)
+    keys = [make_key(each.project, each.batch_id) for each in batches if each.batch_id is not None]
     rows = connection.execute(
-        "SELECT project, batch_id, accepted, duplicates, rejected, errors "
-        "FROM store.batches JOIN incoming USING (batch_key, project, batch_id)"
+        "SELECT project, batch_id, accepted, duplicates, rejected, errors FROM store.batches "
+        "WHERE batch_key IN (SELECT unnest($1::BIGINT[]))",
+        [keys],
     ).fetchall()
     return {
         (project, batch_id): IngestAnswer(
@@ -133,20 +125,26 @@ def _append_spans(
     if not spans:
         return
     counts = [len(tally.batch.spans) for tally in tallies]
+    projects = _repeat_projects(tallies, counts)
     versions = [each for tally in tallies for each in tally.batch.price_versions]
-    table = build_spans(spans, _repeat_projects(tallies, counts), versions, received_ns)
-    keys = _keys(table, "project", "trace_id", "span_id")
-    is_duplicate = _mark_repeats(keys)
-    connection.register("incoming", keys)
+    table = build_spans(spans, projects, versions, received_ns)
+    keys = table["span_key"].to_pylist()
+    stored: set[Identity] = set()
     for window in _find_windows(table["start_ns"].to_numpy()):
-        stored = connection.execute(
-            "SELECT incoming.row FROM incoming JOIN store.spans USING (project, trace_id, span_id) "
-            "WHERE spans.start_ns BETWEEN $1 AND $2",
-            [window.first_ns, window.last_ns],
-        ).fetchnumpy()
-        is_duplicate[stored["row"].astype(np.int64)] = True
-    _insert(connection, "spans", table.filter(pa.array(~is_duplicate)))
-    _count(tallies, counts, is_duplicate)
+        stored.update(
+            connection.execute(
+                "SELECT project, trace_id, span_id FROM store.spans "
+                "WHERE start_ns BETWEEN $1 AND $2 AND span_key IN (SELECT unnest($3::BIGINT[]))",
+                [window.first_ns, window.last_ns, keys],
+            ).fetchall()
+        )
+    identities = [
+        (project, span.trace_id, span.span_id)
+        for project, span in zip(projects, spans, strict=True)
+    ]
+    is_known = _mark_known(identities, stored)
+    _insert(connection, "spans", table.filter(pa.array(~is_known)))
+    _count(tallies, counts, is_known)
 
 
 def _append_scores(connection: duckdb.DuckDBPyConnection, tallies: Sequence[_Tally]) -> None:
@@ -154,16 +152,21 @@ def _append_scores(connection: duckdb.DuckDBPyConnection, tallies: Sequence[_Tal
     if not scores:
         return
     counts = [len(tally.batch.scores) for tally in tallies]
-    table = build_scores(scores, _repeat_projects(tallies, counts))
-    keys = _keys(table, "project", "score_id", "score_key")
-    is_duplicate = _mark_repeats(keys)
-    connection.register("incoming", keys)
-    stored = connection.execute(
-        "SELECT incoming.row FROM incoming JOIN store.scores USING (score_key, project, score_id)"
-    ).fetchnumpy()
-    is_duplicate[stored["row"].astype(np.int64)] = True
-    _insert(connection, "scores", table.filter(pa.array(~is_duplicate)))
-    _count(tallies, counts, is_duplicate)
+    projects = _repeat_projects(tallies, counts)
+    table = build_scores(scores, projects)
+    stored: set[Identity] = set(
+        connection.execute(
+            "SELECT project, score_id FROM store.scores "
+            "WHERE score_key IN (SELECT unnest($1::BIGINT[]))",
+            [table["score_key"].to_pylist()],
+        ).fetchall()
+    )
+    identities = [
+        (project, score.score_id) for project, score in zip(projects, scores, strict=True)
+    ]
+    is_known = _mark_known(identities, stored)
+    _insert(connection, "scores", table.filter(pa.array(~is_known)))
+    _count(tallies, counts, is_known)
 
 
 def _append_rejects(
@@ -214,22 +217,15 @@ def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) ->
     connection.unregister("incoming")
 
 
-def _keys(table: pa.Table, *names: str) -> pa.Table:
-    """Return the columns that tell rows apart, and the number of each row."""
-    return table.select(names).append_column("row", pa.array(range(table.num_rows), pa.int64()))
-
-
-def _mark_repeats(keys: pa.Table) -> Mask:
-    """Return which rows have the keys of an earlier row."""
-    is_duplicate = np.zeros(keys.num_rows, dtype=np.bool_)
-    columns = [keys[name].to_pylist() for name in keys.column_names[:-1]]
-    identities = list(zip(*columns, strict=True))
-    if len(set(identities)) < len(identities):
-        seen: set[tuple[str, ...]] = set()
+def _mark_known(identities: Sequence[Identity], stored: set[Identity]) -> Mask:
+    """Return which rows are stored already, or stand here a second time."""
+    is_known = np.zeros(len(identities), dtype=np.bool_)
+    if stored or len(set(identities)) < len(identities):
+        seen = set(stored)
         for row, identity in enumerate(identities):
-            is_duplicate[row] = identity in seen
+            is_known[row] = identity in seen
             seen.add(identity)
-    return is_duplicate
+    return is_known
 
 
 def _find_windows(starts_ns: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[_Window]:
@@ -246,10 +242,10 @@ def _repeat_projects(tallies: Sequence[_Tally], counts: Sequence[int]) -> list[s
     return [tally.batch.project for tally, count in pairs for _ in range(count)]
 
 
-def _count(tallies: Sequence[_Tally], counts: Sequence[int], is_duplicate: Mask) -> None:
+def _count(tallies: Sequence[_Tally], counts: Sequence[int], is_known: Mask) -> None:
     first = 0
     for tally, count in zip(tallies, counts, strict=True):
-        duplicates = int(is_duplicate[first : first + count].sum())
+        duplicates = int(is_known[first : first + count].sum())
         tally.duplicates += duplicates
         tally.accepted += count - duplicates
         first += count
