@@ -35,4 +35,4 @@ try:
 except UnreachableError as error:
     empty_states.no_collector(queries.address().url, str(error))
 except ApiError as error:
-    empty_states.refused(str(error))
+    empty_states.refused(error)

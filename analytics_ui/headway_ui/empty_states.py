@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from headway.errors import ApiError
 from headway_ui.formats import plain, when
 from headway_ui.scopes import Scope
 
@@ -19,11 +20,12 @@ def no_collector(url: str, reason: str) -> None:
     st.button("Try again", icon=":material/refresh:")
 
 
-def refused(reason: str) -> None:
+def refused(error: ApiError) -> None:
     """Say that the collector answered with a refusal, and show its words."""
-    st.title("The collector said no")
-    st.markdown(plain(reason))
-    st.caption("A 401 or 403 means that HEADWAY_API_KEY is missing or may not read.")
+    st.subheader("The collector said no", anchor=False)
+    st.markdown(plain(str(error)))
+    if error.status in (401, 403):
+        st.caption("Set HEADWAY_API_KEY to a key that may read, and start the dashboard again.")
     st.button("Try again", icon=":material/refresh:")
 
 

@@ -4,6 +4,9 @@ Icons are names of Material Symbols, which Streamlit serves itself.
 """
 
 from dataclasses import dataclass
+from typing import Literal
+
+Colour = Literal["red", "orange", "green", "blue", "violet", "gray"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +15,7 @@ class Look:
 
     icon: str
     word: str
-    colour: str
+    colour: Colour
 
     @property
     def markdown_icon(self) -> str:

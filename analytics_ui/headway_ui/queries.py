@@ -103,9 +103,9 @@ def score_names(filters: Filters) -> list[str]:
     return sorted(counts, key=lambda name: (-counts[name], name))
 
 
-def comparisons(project: str | None, *, cursor: str | None = None, limit: int = 20) -> Page:
-    """Return a page of published comparisons, the newest first."""
-    answer = _get("/v1/comparisons", {"project": project, "cursor": cursor, "limit": limit})
+def comparisons(project: str | None, limit: int) -> Page:
+    """Return the newest published comparisons."""
+    answer = _get("/v1/comparisons", {"project": project, "limit": limit})
     return Page(answer["comparisons"], answer["next_cursor"])
 
 
@@ -114,9 +114,9 @@ def comparison(comparison_id: str) -> dict[str, Any] | None:
     return _get_or_none(f"/v1/comparisons/{_segment(comparison_id)}")
 
 
-def runs(project: str | None, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page:
-    """Return a page of runs without their results, the newest first."""
-    answer = _get("/v1/runs", {"project": project, "cursor": cursor, "limit": limit})
+def runs(project: str | None, limit: int) -> Page:
+    """Return the newest runs, without their results."""
+    answer = _get("/v1/runs", {"project": project, "limit": limit})
     return Page(answer["runs"], answer["next_cursor"])
 
 

@@ -91,7 +91,7 @@ def _head(trace_id: str, spans: Sequence[Span]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         look = status_look("error" if failed else root["status"])
         word = f"{formats.plural(failed, 'step')} failed" if failed else look.word
-        st.badge(word, icon=look.markdown_icon, color=look.colour)  # type: ignore[arg-type]
+        st.badge(word, icon=look.markdown_icon, color=look.colour)
         st.caption(formats.plain(" · ".join(facts)))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"Trace `{trace_id}`", width="content")
@@ -115,8 +115,8 @@ def _span(span: Span) -> None:
     kind, status = kind_look(span["kind"]), status_look(span["status"])
     st.subheader(formats.plain(span["name"]), anchor=False)
     with st.container(horizontal=True, gap="xsmall"):
-        st.badge(kind.word, icon=kind.markdown_icon, color=kind.colour)  # type: ignore[arg-type]
-        st.badge(status.word, icon=status.markdown_icon, color=status.colour)  # type: ignore[arg-type]
+        st.badge(kind.word, icon=kind.markdown_icon, color=kind.colour)
+        st.badge(status.word, icon=status.markdown_icon, color=status.colour)
         if span["request_model"]:
             st.badge(
                 formats.plain(span["request_model"]), icon=":material/model_training:", color="gray"

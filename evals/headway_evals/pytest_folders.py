@@ -1,11 +1,12 @@
 """What the processes of one pytest run share: runs, outcomes of cases, and who is still there.
 
     /tmp/headway-pytest-3f9c…/
-        prompts/KEY       what will be asked for that run, for xdist's controller to show
+        prompts/001       what will be asked, a line for each run, for xdist's controller to show
         runs/KEY/         a run as any other; whoever makes it holds KEY.lock
         runs/KEY.fault    why it could not be made, so that nobody tries, and pays, again
         cases/KEY.jsonl   the cases of one suite test that have finished, in any process
-        workers/gw0       locked by a worker while it lives, gone when it ends in good order
+        workers/gw0       its first byte is locked by a worker while it lives, its second while it
+                          runs an item; gone when the worker ends in good order
 
 Locks are ``lockf``'s: they end with their process, however that dies, and no child inherits them.
 """
@@ -13,7 +14,7 @@ Locks are ``lockf``'s: they end with their process, however that dies, and no ch
 import fcntl
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -24,7 +25,10 @@ from headway.errors import HeadwayError
 from headway_evals.errors import EvalError
 from headway_evals.runs import RUN_FILE, RunRecord, load_run
 
+_ALIVE, _AT_WORK = 0, 1
 _POLL_S = 0.05
+_PATIENCE_S = 10.0
+"""Far longer than xdist leaves a worker without an item that it has for it."""
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -51,15 +55,27 @@ class SharedFolder:
         self._worker = path / "workers" / worker
         self._life: IO[bytes] | None = None
 
-    def enter(self, prompts: Mapping[str, str]) -> None:
-        """Let the others see that this process is alive, and what it will ask for each run."""
+    def enter(self, prompts: Sequence[str]) -> None:
+        """Let the others see that this process is alive, and what it will ask."""
         self.path.mkdir(mode=0o700, exist_ok=True)
         for name in ("runs", "cases", "workers", "prompts"):
             (self.path / name).mkdir(exist_ok=True)
-        for key, line in prompts.items():
-            (self.path / "prompts" / key).write_text(line, encoding="utf-8")
+        for place, line in enumerate(prompts, start=1):
+            (self.path / "prompts" / f"{place:03d}").write_text(line, encoding="utf-8")
         self._life = self._worker.open("wb")
-        fcntl.lockf(self._life, fcntl.LOCK_EX)
+        fcntl.lockf(self._life, fcntl.LOCK_EX, 1, _ALIVE)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Let the others see that this process runs an item."""
+        if self._life is None:
+            yield
+            return
+        fcntl.lockf(self._life, fcntl.LOCK_EX, 1, _AT_WORK)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._life, fcntl.LOCK_UN, 1, _AT_WORK)
 
     def leave(self) -> None:
         """Let the others see that this process has done its part."""
@@ -112,25 +128,24 @@ class SharedFolder:
     ) -> set[str]:
         """Wait until items have run, in any process, and return those that never will.
 
-        The wait ends: every worker runs its items in the order of collection, and an item waits
-        only for items before it, so the first unfinished item of all waits for none. That
-        breaks where a worker crashes, for then xdist hands its items out again, behind whatever
-        waits for them: a crash ends the wait.
+        A worker runs its items in the order of collection, so what a gate waits for is done or
+        in other hands: unless a worker crashed and its items were handed out again, behind the
+        gate. So the wait lasts only while another worker is at work, and cannot last for ever.
         """
+        idle_s = 0.0
         while True:
             # Who is there is looked at first: a worker writes down its cases before it goes.
-            is_hopeless = not self._has_company() or bool(self.crashed())
+            company = [path for path in self._others() if _is_locked(path, _ALIVE)]
+            is_idle = not any(_is_locked(path, _AT_WORK) for path in company)
             missing = set(nodeids) - self.finished(key).keys()
-            if not missing or is_hopeless:
+            if not missing or not company or idle_s >= _PATIENCE_S:
                 return missing
             sleep(_POLL_S)
+            idle_s = idle_s + _POLL_S if is_idle else 0.0
 
     def crashed(self) -> list[str]:
         """Return the workers that ended without leaving."""
-        return [path.name for path in self._others() if not _is_locked(path)]
-
-    def _has_company(self) -> bool:
-        return any(_is_locked(path) for path in self._others())
+        return sorted(path.name for path in self._others() if not _is_locked(path, _ALIVE))
 
     def _others(self) -> list[Path]:
         return [path for path in self._worker.parent.glob("*") if path != self._worker]
@@ -146,11 +161,12 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _is_locked(path: Path) -> bool:
-    """Return whether its process is alive; one that is just leaving still counts as alive."""
+def _is_locked(path: Path, byte: int) -> bool:
     try:
         with path.open("rb+") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+    except FileNotFoundError:  # it left just now
+        return False
     except OSError:
         return True
     return False

@@ -2,7 +2,8 @@
 
 ``pytest_plugin`` registers this when it meets the first suite marker of a run. The models are
 asked when the first case needs its result, after its skip marks and the fixtures before it had
-their say: a run that skips its suites pays for none.
+their say: a run that skips its suites pays for none. That case waits for all answers, as the first
+user of a fixture does, so a time limit on tests must leave room for them.
 """
 
 import inspect
@@ -124,15 +125,17 @@ class SuiteItems:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what is selected; whatever put the items in order, gates come after their cases."""
         session.items[:] = _gates_last(session.items)
+        mine: dict[SuiteSession, list[pytest.Item]] = {}
+        for item in session.items:
+            if _SUITE in item.stash:
+                mine.setdefault(item.stash[_SUITE], []).append(item)
         prompts: dict[str, str] = {}
-        for suite in self._suites.values():
-            mine = [item for item in session.items if item.stash.get(_SUITE, None) is suite]
-            cases = {item.nodeid: _case_id(item) for item in mine if not _is_gate(item)}
-            suite.choose(cases, has_gate=len(cases) < len(mine))
-            if mine:
-                prompts.update(suite.prompts())
+        for suite, items in mine.items():
+            cases = {item.nodeid: _case_id(item) for item in items if not _is_gate(item)}
+            suite.choose(cases, has_gate=len(cases) < len(items))
+            prompts.update(suite.prompts())
         if prompts:
-            self._folder.enter(prompts)
+            self._folder.enter(list(prompts.values()))
 
     @pytest.fixture
     def result(self, request: pytest.FixtureRequest) -> Result:
@@ -141,10 +144,11 @@ class SuiteItems:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Let a gate wait for its cases before a time limit starts to run."""
+        """Let a gate wait for its cases, before a time limit of another plugin starts to run."""
         if isinstance(item, GateItem):
             item.suite.wait()
-        return (yield)
+        with self._folder.at_work():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
@@ -192,7 +196,8 @@ class SuiteItems:
         capture = plugins.get_plugin("capturemanager")
         if terminal is not None:
             with capture.global_and_fixture_disabled() if capture else nullcontext():
-                terminal.write_line(line)
+                # The reporter does not know of the dots that it writes under -q.
+                terminal.write_line(f"\n{line}" if self._config.get_verbosity() < 0 else line)
 
 
 def _result(item: pytest.Item) -> Result:

@@ -56,11 +56,13 @@ def pytest_pycollect_makeitem(
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
     """Remove the folder, once every worker is done with it."""
-    yield
-    if not _worker_input(session.config):
-        shutil.rmtree(session.config.stash[_FOLDER], ignore_errors=True)
+    try:
+        return (yield)
+    finally:
+        if not _worker_input(session.config):
+            shutil.rmtree(session.config.stash[_FOLDER], ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -74,7 +76,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if name == PROPERTY
     }
     if lines:
-        terminalreporter.section("headway suites")
+        terminalreporter.write_sep("=", "headway suites")
         for line in lines.values():
             terminalreporter.write_line(line)
 

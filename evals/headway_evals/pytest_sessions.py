@@ -71,9 +71,8 @@ class SuiteSession:
     def __init__(
         self, nodeid: str, plan: Plan, folder: SharedFolder, announce: Callable[[str], None]
     ) -> None:
-        self.nodeid = nodeid
-        self.plan = plan
         self.has_gate = False
+        self._plan = plan
         self._folder = folder
         self._announce = announce
         self._key = _digest(nodeid)
@@ -87,13 +86,15 @@ class SuiteSession:
     @property
     def is_whole(self) -> bool:
         """Return whether the gate can give a verdict: on all cases, or where it stands alone."""
-        return len(self._cases) == len(self.plan.cases)
+        return len(self._cases) == len(self._plan.cases)
 
     def prompts(self) -> dict[str, str]:
         """Return what is going to be asked, a line by the key of the run."""
+        count = len(self._cases)
+        asked = f"headway: {count} prompt{'' if count == 1 else 's'} to"
         return {
-            self._run_key(each): f"headway: {len(self._cases)} prompts to {each.name}"
-            for each in (self.plan.candidate, self.plan.baseline)
+            self._run_key(each): f"{asked} {each.name}"
+            for each in (self._plan.candidate, self._plan.baseline)
             if isinstance(each, Contestant)
         }
 
@@ -104,8 +105,8 @@ class SuiteSession:
         Raises:
             EvalError: a model cannot answer.
         """
-        candidate = self._run(self.plan.candidate)
-        given = self.plan.baseline
+        candidate = self._run(self._plan.candidate)
+        given = self._plan.baseline
         baseline = self._run(given) if isinstance(given, Contestant) else given
         return Answers(candidate, baseline, _by_case(candidate), _by_case(baseline))
 
@@ -123,18 +124,16 @@ class SuiteSession:
 
     def describe(self, result: Result, reason: str) -> str:
         """Return what a person needs to see of a failing case."""
-        lines = [reason, ""]
         before = self.answers.before.get(result.case_id)
         shown = {"input": result.input, "expected": result.expected, "output": result.output}
         if before is not None:
             shown["baseline"] = before.output
-        lines += [f"  {label:<10}{one_line(value)}" for label, value in shown.items()]
         for name, score in result.scores.items():
             if not score.passed:
-                lines.append(
-                    f"  {name:<10}{score.value:g}  {one_line(score.detail or '')}".rstrip()
-                )
-        return "\n".join(lines)
+                shown[name] = f"{score.value:g} {score.detail}"
+        return "\n".join(
+            [reason, "", *(f"  {name:<10}{one_line(value)}" for name, value in shown.items())]
+        )
 
     def note(self, finished: Finished) -> None:
         """Tell the gate, in whatever process it runs, that a case's item has run."""
@@ -148,21 +147,21 @@ class SuiteSession:
     def judge(self) -> GateAnswer:
         """Return the gate's answer; ``wait`` comes before it."""
         if not self.is_whole:
-            line = f"{len(self._cases)} of {len(self.plan.cases)} cases, no verdict"
+            line = f"{len(self._cases)} of {len(self._plan.cases)} cases, no verdict"
             return GateAnswer("skipped", line, line)
+        if self._missing:
+            return self._no_verdict(self._why_missing())
         finished = self._folder.finished(self._key).values()
         if finished and all(each.is_skipped for each in finished):
             line = "all cases were skipped, no verdict"
             return GateAnswer("skipped", line, line)
         try:
             answers = self.answers
-            if self._missing:
-                return self._no_verdict(self._why_missing())
             failed = {each.case_id for each in finished if each.is_failed}
-            candidate = _with_failed(answers.candidate, failed, self.plan.gate.scorer)
+            candidate = _with_failed(answers.candidate, failed, self._plan.gate.scorer)
             if answers.baseline is None:
-                return _rate(candidate, self.plan.gate.alpha)
-            comparison = compare(answers.baseline, candidate, self.plan.gate)
+                return _rate(candidate, self._plan.gate.alpha)
+            comparison = compare(answers.baseline, candidate, self._plan.gate)
         except EvalError as error:
             return self._no_verdict(str(error))
         return self._verdict(comparison, answers.baseline, candidate)
@@ -170,9 +169,9 @@ class SuiteSession:
     @property
     def _cases(self) -> Sequence[Case]:
         if not self._chosen and self.has_gate:
-            return self.plan.cases
+            return self._plan.cases
         chosen = set(self._chosen.values())
-        return [case for case in self.plan.cases if case.case_id in chosen]
+        return [case for case in self._plan.cases if case.case_id in chosen]
 
     @cached_property
     def _forecast(self) -> Comparison | None:
@@ -180,19 +179,19 @@ class SuiteSession:
         if self.answers.baseline is None or not self.is_whole:
             return None
         try:
-            return compare(self.answers.baseline, self.answers.candidate, self.plan.gate)
+            return compare(self.answers.baseline, self.answers.candidate, self._plan.gate)
         except ComparisonError:
             return None
 
     def _run(self, contestant: Contestant) -> RunRecord:
         def work(folder: Path) -> RunRecord:
             self._announce(f"{self.prompts()[folder.name]} …")
-            return execute(self.plan.suite, contestant.make(), folder, cases=self._cases)
+            return execute(self._plan.suite, contestant.make(), folder, cases=self._cases)
 
         return self._folder.run_once(self._run_key(contestant), work)
 
     def _run_key(self, contestant: Contestant) -> str:
-        suite = self.plan.suite
+        suite = self._plan.suite
         ids = [case.case_id for case in self._cases]
         return _digest([suite.name, suite.version, contestant.key, ids])
 
@@ -216,7 +215,7 @@ class SuiteSession:
             line += " (the test itself was not run: the gate was selected alone)"
         if comparison.verdict in ("passed", "improved"):
             return GateAnswer("passed", line, report.getvalue().strip())
-        if comparison.verdict == "inconclusive" and self.plan.inconclusive == "pass":
+        if comparison.verdict == "inconclusive" and self._plan.inconclusive == "pass":
             return GateAnswer("skipped", line, line)
         return GateAnswer("failed", line, report.getvalue().strip())
 

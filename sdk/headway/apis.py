@@ -19,7 +19,10 @@ Params = Mapping[str, str | int | float | bool | Sequence[str] | None]
 
 _PAGE_LIMIT = 500
 # Reads are idempotent, so a reset connection is simply tried again; POSTs carry their own ids.
-_RETRIES = Retry(total=2, backoff_factor=0.1, status=0, allowed_methods=None)
+# What the collector answers is for the caller to hear, a 429 with its Retry-After too.
+_RETRIES = Retry(
+    total=2, backoff_factor=0.1, status=0, allowed_methods=None, respect_retry_after_header=False
+)
 
 
 class ApiClient:

@@ -172,6 +172,22 @@ def test_a_skip_in_the_test_is_no_failure(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(skipped=10, passed=31)
 
 
+def test_a_case_that_never_ran_leaves_the_gate_without_a_verdict(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(
+        """
+        def pytest_runtest_protocol(item):
+            return True if "case-05" in item.name else None
+        """
+    )
+
+    result = Project(pytester).run()
+
+    result.assert_outcomes(passed=39, failed=1)
+    assert lines_with(result, "[gate]: no verdict: 1 of 40 cases did not run to their end")
+
+
 def test_over_a_selection_a_flip_fails_plainly(pytester: pytest.Pytester) -> None:
     project = Project(pytester, candidate_fails=CASES[:2], baseline_fails=CASES[1:2])
 

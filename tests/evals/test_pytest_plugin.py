@@ -287,6 +287,18 @@ def test_faults_of_a_suite_are_told_with_their_lines(pytester: pytest.Pytester) 
     result.stdout.no_fnmatch_line("E  *")
 
 
+def test_a_missing_extra_is_a_line_that_installs_it(pytester: pytest.Pytester) -> None:
+    project = Project(pytester)
+    pytester.makeconftest("import sys; sys.modules['yaml'] = None")
+
+    result = project.pytester.runpytest_subprocess()
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert lines_with(
+        result, 'suites need yaml, which is not installed: pip install "headway[evals]"'
+    )
+
+
 def test_a_case_cannot_have_the_name_of_the_gate(pytester: pytest.Pytester) -> None:
     suite = "suite: s\nscorers: [exact]\ncases: [{id: gate, input: a, expected: A}]\n"
 

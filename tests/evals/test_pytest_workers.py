@@ -33,9 +33,9 @@ def test_models_are_asked_once_for_all_workers(
 
     result.assert_outcomes(passed=COUNT + 1)
     assert project.asked() == ["baseline 40", "candidate 40"]
-    assert sorted(lines_with(result, "headway: ")) == [
-        "headway: 40 prompts to python:test_it:baseline",
+    assert lines_with(result, "headway: ") == [
         "headway: 40 prompts to python:test_it:candidate",
+        "headway: 40 prompts to python:test_it:baseline",
     ]
     assert lines_with(result, "[gate]: passed: +0.0 points")
     assert list(tmp_path.glob("headway-pytest-*")) == []
@@ -99,7 +99,7 @@ def test_work_stealing_is_refused_in_one_line(pytester: pytest.Pytester) -> None
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[SharedFolder]:
     folder = SharedFolder(tmp_path / "shared", "gw0")
-    folder.enter({})
+    folder.enter([])
     yield folder
     folder.leave()
 
@@ -111,7 +111,7 @@ def start_worker(folder: SharedFolder, code: str) -> subprocess.Popen[str]:
         "from pathlib import Path\n"
         "from headway_evals.pytest_folders import Finished, SharedFolder\n"
         f"folder = SharedFolder(Path({str(folder.path)!r}), 'gw1')\n"
-        "folder.enter({})\n"
+        "folder.enter([])\n"
         "sys.stdout.write('here\\n'); sys.stdout.flush()\n"
         f"{code}\n"
     )
@@ -128,38 +128,65 @@ def make_run(place: Path) -> RunRecord:
     return execute(Suite("s", "1", (case,)), Function(str.upper, folder=place), place)
 
 
-def test_a_gate_waits_for_a_case_on_another_worker(folder: SharedFolder) -> None:
-    code = (
-        "sys.stdin.read(); folder.note('suite', Finished('b', 'b', False, False)); folder.leave()"
-    )
+class Patience:
+    """A sleep that takes no time: it lets another worker go on, and counts."""
+
+    def __init__(self, worker: subprocess.Popen[str]) -> None:
+        self.worker = worker
+        self.slept_s = 0.0
+
+    def __call__(self, delay_s: float) -> None:
+        """Sleep; after a minute, the worker ends."""
+        self.slept_s += delay_s
+        if self.slept_s >= 60 and self.worker.poll() is None:
+            self.worker.communicate()
+
+
+def test_a_gate_waits_while_another_worker_is_at_work(folder: SharedFolder) -> None:
     folder.note("suite", Finished("a", "a", False, False))
-    waits: list[float] = []
-
+    code = """
+with folder.at_work():
+    sys.stdout.write('at work\\n'); sys.stdout.flush()
+    sys.stdin.read()
+    folder.note('suite', Finished('b', 'b', False, False))
+folder.leave()
+"""
     with start_worker(folder, code) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "at work\n"
+        patience = Patience(worker)
 
-        def let_it_run(delay_s: float) -> None:
-            waits.append(delay_s)
-            if len(waits) == 1:
-                worker.communicate()
-
-        missing = folder.wait("suite", ["a", "b"], sleep=let_it_run)
+        missing = folder.wait("suite", ["a", "b"], sleep=patience)
 
     assert missing == set()
-    assert len(waits) == 1
+    assert patience.slept_s == pytest.approx(60, abs=0.2)
+
+
+def test_a_gate_does_not_wait_for_workers_that_have_nothing_to_do(folder: SharedFolder) -> None:
+    with start_worker(folder, "sys.stdin.read()") as worker:
+        patience = Patience(worker)
+
+        missing = folder.wait("suite", ["a"], sleep=patience)
+
+        assert worker.poll() is None
+        worker.communicate()
+    assert missing == {"a"}
+    assert patience.slept_s == pytest.approx(10, abs=0.1)
 
 
 @pytest.mark.parametrize(
     ("end", "crashed"), [("folder.leave()", []), ("os._exit(1)", ["gw1"])], ids=["left", "crashed"]
 )
-def test_a_wait_for_what_nobody_will_run_ends(
+def test_a_gate_does_not_wait_for_workers_that_are_gone(
     folder: SharedFolder, end: str, crashed: list[str]
 ) -> None:
     with start_worker(folder, end) as worker:
         worker.communicate()
 
-    missing = folder.wait("suite", ["a"])
+    patience = Patience(worker)
 
-    assert missing == {"a"}
+    assert folder.wait("suite", ["a"], sleep=patience) == {"a"}
+    assert patience.slept_s == 0
     assert folder.crashed() == crashed
 
 

@@ -36,3 +36,13 @@ def test_an_answer_that_is_not_json_is_not_taken_for_a_collectors(collector: Sta
 def test_nobody_at_the_address_is_told_with_what_to_do() -> None:
     with pytest.raises(UnreachableError, match="start one with `headway up`"):
         ApiClient("http://127.0.0.1:9", timeout_s=1).get("/healthz")
+
+
+def test_a_busy_collector_is_heard_at_once_and_not_taken_for_none(collector: StandIn) -> None:
+    busy = Answer(429, b'{"code":"queue_full","message":"try again"}', {"Retry-After": "30"})
+    collector.answers.extend([busy] * 3)
+
+    with pytest.raises(ApiError, match="try again") as refusal:
+        ApiClient(collector.url).ingest([b"{}"], project="p", batch_id="b")
+
+    assert (refusal.value.status, refusal.value.code) == (429, "queue_full")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -266,6 +267,21 @@ def test_the_list_of_evals_holds_verdicts_in_words(
     assert re.search(r":red-badge\[:material/trending_down: regressed\]", words_of(page))
 
 
+def test_more_comparisons_are_a_click_away(
+    open_page: Open, traffic: SimpleNamespace, collector_url: str
+) -> None:
+    api = ApiClient(collector_url)
+    for number in range(25):
+        made = traffic.make_comparison(datetime(2026, 11, 1, tzinfo=UTC))
+        api.post("/v1/comparisons", made | {"comparison_id": f"old-{number}"}, project="many")
+    page = open_page("evals", project="many")
+    assert words_of(page).count("got worse on kind:refund") == 20
+
+    by_label(page, "More comparisons").click().run()
+
+    assert words_of(page).count("got worse on kind:refund") == 25
+
+
 def test_a_comparison_shows_slices_and_flips_side_by_side(
     open_page: Open, traffic: SimpleNamespace
 ) -> None:
@@ -306,6 +322,16 @@ def test_without_a_collector_the_page_says_where_it_looked_and_what_to_start(
     assert page.title[0].value == "No collector answers"
     assert "127.0.0.1:9" in words_of(page)
     assert "headway up" in page.code[0].value
+
+
+def test_a_refusal_of_the_collector_is_shown_in_its_words(
+    open_page: Open, traffic: SimpleNamespace
+) -> None:
+    page = open_page("traces", project=traffic.RICH, kind="nonsense")
+
+    assert not page.exception
+    assert page.subheader[-1].value == "The collector said no"
+    assert "nonsense" in words_of(page)
 
 
 def by_label(page: AppTest, label: str) -> Any:

@@ -18,6 +18,8 @@ from headway_ui import (
 from headway_ui.scopes import Scope
 from headway_ui.sidebars import current_scope
 
+STEP = 20
+
 
 def page() -> None:
     """Draw the list, or the comparison or the run that the URL names."""
@@ -34,7 +36,8 @@ def page() -> None:
 def _list(scope: Scope) -> None:
     st.title("Evals", anchor=False)
     st.caption("Candidate models against the one that is trusted; newest first, times in UTC")
-    judged, ran = queries.comparisons(scope.project), queries.runs(scope.project)
+    judged = queries.comparisons(scope.project, _shown("comparisons"))
+    ran = queries.runs(scope.project, _shown("runs"))
     if not judged.items and not ran.items:
         empty_states.no_evals(queries.address().url)
         return
@@ -43,9 +46,23 @@ def _list(scope: Scope) -> None:
         st.caption("There are runs, but none was compared with another yet.")
     for comparison in judged.items:
         _comparison(scope, comparison)
+    _more("comparisons", judged)
     st.space("small")
     st.subheader("Runs", anchor=False)
-    _runs(scope, ran.items)
+    _runs(ran.items)
+    _more("runs", ran)
+
+
+def _shown(name: str) -> int:
+    return int(st.session_state.get(f"{name}_shown", STEP))
+
+
+def _more(name: str, page: queries.Page) -> None:
+    def show_more() -> None:
+        st.session_state[f"{name}_shown"] = _shown(name) + STEP
+
+    if page.next_cursor is not None:
+        st.button(f"More {name}", icon=":material/expand_more:", on_click=show_more)
 
 
 def _comparison(scope: Scope, comparison: Mapping[str, Any]) -> None:
@@ -64,7 +81,7 @@ def _comparison(scope: Scope, comparison: Mapping[str, Any]) -> None:
         st.markdown(formats.plain(verdicts.sentence(comparison)))
 
 
-def _runs(scope: Scope, ran: Sequence[Mapping[str, Any]]) -> None:
+def _runs(ran: Sequence[Mapping[str, Any]]) -> None:
     def open_run(row: int) -> None:
         st.query_params["run"] = ran[row]["run_id"]
 

@@ -50,13 +50,15 @@ class Collector:
     decoders: anyio.CapacityLimiter
 
 
-def get_collector(request: Request) -> Collector:
+# Both are async only because FastAPI runs a plain dependency in another thread, at the cost of one
+# hop each for every request.
+async def get_collector(request: Request) -> Collector:
     """Return the collector that this application serves."""
     collector: Collector = request.app.state.collector
     return collector
 
 
-def get_project(
+async def get_project(
     project: Annotated[str, Header(alias=PROJECT_HEADER)] = DEFAULT_PROJECT,
 ) -> str:
     """Return the project of what is posted.

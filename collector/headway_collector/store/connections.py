@@ -91,15 +91,18 @@ class Store:
             UnstorableError: these rows will never work.
         """
         self.heal()
-        with _translated():
-            self._connection.execute("BEGIN TRANSACTION")
-            try:
+        try:
+            with _translated():
+                self._connection.execute("BEGIN TRANSACTION")
                 yield self._connection
                 self._connection.execute("COMMIT")
-            except BaseException:
-                with suppress(duckdb.Error):  # a failed COMMIT has already ended it
-                    self._connection.execute("ROLLBACK")
-                raise
+        except BaseException as error:
+            with suppress(duckdb.Error):  # a failed COMMIT has already ended it
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, duckdb.Error):
+                message = f"the database refuses this: {_first_line(error)}"
+                raise UnstorableError(message) from error
+            raise
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file. For the writer thread.
@@ -155,8 +158,6 @@ def _translated() -> Iterator[None]:
         if 'schema "store" does not exist' not in str(error):
             raise
         raise StoreUnavailableError("the database is being reopened: try again") from error
-    except duckdb.Error as error:
-        raise UnstorableError(f"the database refuses this: {_first_line(error)}") from error
 
 
 def _explain_opening(path: str, error: duckdb.Error) -> str:
