@@ -1,7 +1,7 @@
 """What the processes of one pytest run share: runs, outcomes of cases, and who is still there.
 
     /tmp/headway-pytest-3f9c…/
-        prompts/001       what will be asked, a line for each run, for xdist's controller to show
+        prompts           what will be asked, a line for each run, for xdist's controller to show
         runs/KEY/         a run as any other; whoever makes it holds KEY.lock
         runs/KEY.fault    why it could not be made, so that nobody tries, and pays, again
         cases/KEY.jsonl   the cases of one suite test that have finished, in any process
@@ -12,6 +12,7 @@ Locks are ``lockf``'s: they end with their process, however that dies, and no ch
 """
 
 import fcntl
+import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -58,10 +59,12 @@ class SharedFolder:
     def enter(self, prompts: Sequence[str]) -> None:
         """Let the others see that this process is alive, and what it will ask."""
         self.path.mkdir(mode=0o700, exist_ok=True)
-        for name in ("runs", "cases", "workers", "prompts"):
+        for name in ("runs", "cases", "workers"):
             (self.path / name).mkdir(exist_ok=True)
-        for place, line in enumerate(prompts, start=1):
-            (self.path / "prompts" / f"{place:03d}").write_text(line, encoding="utf-8")
+        # Each worker writes the same, while the controller may be reading it.
+        waiting = self.path / f"prompts.{self._worker.name}"
+        waiting.write_text("\n".join(prompts), encoding="utf-8")
+        os.replace(waiting, self.path / "prompts")
         self._life = self._worker.open("wb")
         fcntl.lockf(self._life, fcntl.LOCK_EX, 1, _ALIVE)
 
@@ -163,8 +166,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _is_locked(path: Path, byte: int) -> bool:
     try:
-        with path.open("rb+") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+        with path.open("rb") as file:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, byte)
     except FileNotFoundError:  # it left just now
         return False
     except OSError:

@@ -114,7 +114,7 @@ def _read_mark(given: pytest.Mark) -> SuiteMark:
     try:
         bound = inspect.signature(SuiteMark).bind(*given.args, **given.kwargs)
     except TypeError as error:
-        known = ", ".join(field.name for field in dataclasses.fields(SuiteMark) if field.init)
+        known = ", ".join(field.name for field in dataclasses.fields(SuiteMark))
         raise EvalError(f"suite(…): {error}; it takes {known}") from error
     mark = SuiteMark(*bound.args, **bound.kwargs)
     for name, is_good, wanted in (
@@ -159,8 +159,10 @@ class _Finder:
 
     def find_baseline(self) -> Contestant | RunRecord | None:
         given = self.mark.baseline
-        if given is None or callable(given):
-            return None if given is None else self.find(given)
+        if given is None:
+            return None
+        if callable(given):
+            return self.find(given)
         if ":" in str(given):
             return self.find(str(given))
         runs_dir = self.root / self.sources.get("evals.runs_dir", None, DEFAULT_FOLDER)

@@ -29,7 +29,7 @@ _MARKER = (
     'inconclusive="fail"): a test for each case of a Headway suite, and one for the verdict'
 )
 _FOLDER = pytest.StashKey[Path]()
-_SHOWN = pytest.StashKey[set[str]]()
+_IS_SHOWN = pytest.StashKey[bool]()
 _ITEMS = "headway-items"
 
 
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
     fresh = Path(tempfile.gettempdir(), f"headway-pytest-{secrets.token_hex(8)}")
     config.stash[_FOLDER] = Path(_worker_input(config).get("headway_folder", fresh))
-    config.stash[_SHOWN] = set()
+    config.stash[_IS_SHOWN] = False
 
 
 @pytest.hookimpl(wrapper=True)
@@ -92,11 +92,11 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_xdist_node_collection_finished(node: Any) -> None:
     """Show what the workers are going to ask, for they have no terminal."""
     terminal = node.config.pluginmanager.get_plugin("terminalreporter")
-    shown = node.config.stash[_SHOWN]
-    for path in sorted((node.config.stash[_FOLDER] / "prompts").glob("*")):
-        if terminal is not None and path.name not in shown:
-            terminal.write_line(path.read_text(encoding="utf-8"))
-        shown.add(path.name)
+    path = node.config.stash[_FOLDER] / "prompts"
+    if terminal is not None and not node.config.stash[_IS_SHOWN] and path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            terminal.write_line(line)
+        node.config.stash[_IS_SHOWN] = True
 
 
 def _is_suite(mark: Any) -> bool:
