@@ -88,6 +88,9 @@ def _configure_import(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="how times are written, for example '%%m/%%d/%%Y, %%H:%%M:%%S' (default ISO 8601)",
     )
+    parser.add_argument(
+        "--time", help="when the calls were, where no column says, for example 2026-11-22"
+    )
     parser.add_argument("--kind", choices=KINDS, default="llm", help="of the spans (default llm)")
     parser.add_argument("--name", help="of the spans (default the file's name)")
     parser.add_argument("--format", choices=("csv", "jsonl", "parquet"), help="of the file")
@@ -96,7 +99,7 @@ def _configure_import(parser: argparse.ArgumentParser) -> None:
 
 def _run_import(arguments: argparse.Namespace) -> int:
     # Here and not above, as for serving.
-    from headway_collector.importing.imports import Destination, import_file
+    from headway_collector.importing.imports import Destination, import_file, read_moment
     from headway_collector.importing.marks import find_folder
     from headway_collector.importing.plans import Plan, parse_columns
 
@@ -107,6 +110,7 @@ def _run_import(arguments: argparse.Namespace) -> int:
         kind=arguments.kind,
         time_format=arguments.time_format,
         parsed=tuple(arguments.json),
+        time_ns=read_moment(arguments.time, arguments.time_format),
     )
     destination = Destination(
         url=sources.get("url", arguments.url, DEFAULT_URL),

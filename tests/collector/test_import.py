@@ -422,3 +422,17 @@ def test_an_error_that_is_no_passing_one_ends_the_import(api: ApiClient, tmp_pat
 
     with pytest.raises(ApiError, match="did you mean"):
         make_transfer(path, client, MarkFile(tmp_path, "key")).run()
+
+
+def test_a_file_without_times_takes_the_one_time_it_is_given(
+    run: Run, api: ApiClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("q\nwhere?\nwhen?\n")
+
+    assert run(path, "input=q") == 2
+    assert run(path, "input=q", options=("--time", "yesterday")) == 2
+    assert run(path, "input=q", options=("--time", "2026-11-22T10:00:00Z")) == 0
+
+    starts = {span["start_time"] for span in read_spans(api)}
+    assert starts == {"2026-11-22T10:00:00.000000000Z"}

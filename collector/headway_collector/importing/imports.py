@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from headway.apis import ApiClient
 from headway.errors import ApiError, CommandError
+from headway_collector.importing.fields import CellFault, read_time
 from headway_collector.importing.mapping import Mapper
 from headway_collector.importing.marks import MarkFile, Totals
 from headway_collector.importing.plans import Plan, check_plan
@@ -63,6 +64,18 @@ def import_file(
             return transfer.run()
         except ApiError as error:
             raise CommandError(f"{error} (the same command goes on from here)") from error
+
+
+def read_moment(text: str | None, form: str | None) -> int | None:
+    """Return what ``--time`` says, in nanoseconds since the epoch.
+
+    Raises:
+        CommandError: it is no time.
+    """
+    try:
+        return None if text is None else read_time(text, form)
+    except CellFault as fault:
+        raise CommandError(f"--time {text}: {fault}") from fault
 
 
 def _digest_file(path: Path) -> str:

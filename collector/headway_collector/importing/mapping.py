@@ -157,6 +157,8 @@ class Mapper:
         if start_ns is None and end_ns is not None:
             start_ns = end_ns - latency_ns
         if start_ns is None:
+            start_ns = self._plan.time_ns
+        if start_ns is None:
             raise RowFault("the row has no time")
         return {"start_ns": start_ns, "end_ns": start_ns + latency_ns if end_ns is None else end_ns}
 

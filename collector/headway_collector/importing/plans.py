@@ -24,6 +24,7 @@ class Plan:
         kind: the spans' kind where no column gives it.
         time_format: how texts of time are read, as for ``strptime``; None means ISO 8601.
         parsed: the fields whose text is JSON.
+        time_ns: when the calls were, where no column says.
     """
 
     columns: dict[str, str]
@@ -31,13 +32,14 @@ class Plan:
     kind: Kind = "llm"
     time_format: str | None = None
     parsed: tuple[str, ...] = ()
+    time_ns: int | None = None
 
 
 def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
     """Read ``field=column`` pairs.
 
     Raises:
-        CommandError: a field is unknown or given twice, or none of them says when.
+        CommandError: a field is unknown or given twice, or not of this form.
     """
     columns: dict[str, str] = {}
     for pair in pairs:
@@ -48,8 +50,6 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
         if name in columns:
             raise CommandError(f"--map gives {name} twice: {columns[name]!r} and {column!r}")
         columns[name] = column
-    if not columns.keys() & set(TIME_FIELDS):
-        raise CommandError("nothing says when the calls were: give --map timestamp=COLUMN")
     return columns
 
 
@@ -57,8 +57,13 @@ def check_plan(plan: Plan, columns: Sequence[str]) -> None:
     """Do nothing for a plan that fits the columns of a file.
 
     Raises:
-        CommandError: it names a column that is not there, or a field that cannot be JSON.
+        CommandError: it names a column that is not there, a field that cannot be JSON, or no time.
     """
+    if plan.time_ns is None and not plan.columns.keys() & set(TIME_FIELDS):
+        raise CommandError(
+            "nothing says when the calls were: give --map timestamp=COLUMN, or --time for a file "
+            "without times"
+        )
     for column in plan.columns.values():
         if column not in columns:
             raise CommandError(f"there is no column {column!r}; there are {', '.join(columns)}")
