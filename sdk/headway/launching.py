@@ -201,7 +201,7 @@ def _answers(host: str, port: int, path: str) -> bool:
 
 UP = Command(
     name="up",
-    summary="run the collector and the dashboard together",
+    summary="Run the collector and the dashboard together.",
     extra="all",
     configure=_configure,
     run=_run,
