@@ -47,9 +47,9 @@ from headway_evals.demo.messages import (
 )
 
 # One seed for each thing that is drawn, so that changing one leaves the others as they were.
-SUITE_SEED, TOKENIZER_SEED, BASE_SEED, V2_SEED, V3_SEED = 600, 1, 0, 3, 4
+SUITE_SEED, TOKENIZER_SEED, BASE_SEED, V2_SEED, V3_SEED = 604, 1, 0, 3, 4
 
-BASE_STEPS = 1200
+BASE_STEPS = 1000
 BATCH = 32
 IGNORE = -100  # the target of a position that is not learnt: the prompt and the padding
 
@@ -57,9 +57,9 @@ IGNORE = -100  # the target of a position that is not learnt: the prompt and the
 LAST_YEAR = replace(
     EVERYDAY,
     kinds={**EVERYDAY.kinds, "account": 4, "product": 4},
-    languages={"en": 80, "de": 16, "es": 4},
-    channels={"email": 60, "form": 35, "chat": 5},
-    tones={"polite": 40, "plain": 40, "angry": 10, "hasty": 10},
+    languages={"en": 80, "de": 15, "es": 5},
+    channels={"email": 60, "form": 32, "chat": 8},
+    tones={"polite": 39, "plain": 39, "angry": 10, "hasty": 12},
 )
 # Copying an order number is the hard part, and is learnt much sooner where there is little else.
 SHORT = replace(LAST_YEAR, channels={"chat": 1})
@@ -298,7 +298,7 @@ def train_adapter(
     """Train a LoRA adapter on everyday traffic, answered by ``answer``."""
     torch.manual_seed(seed)
     rng = random.Random(seed)
-    lora = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
+    lora = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(load_model(base_folder), lora)
     trained = [each for each in model.parameters() if each.requires_grad]
     examples = draw_examples(rng, EVERYDAY, held_out, answer)

@@ -141,6 +141,27 @@ def test_it_counts_for_a_gate_of_one_scorer_too(pytester: pytest.Pytester) -> No
     assert "40.0 points" in lines_with(result, "[gate]: regressed")[0]
 
 
+def test_what_fails_by_another_scorer_than_the_gates_does_not_count_for_it(
+    pytester: pytest.Pytester,
+) -> None:
+    suite = SUITE.replace("[exact]", "[exact: {ignore_case: true}, exact: {name: loud}]")
+    quiet = (
+        "def quiet(prompts: list[str]) -> list[str]:\n"
+        "    return ['wrong' if prompt < 'case-16' else prompt for prompt in prompts]\n"
+    )
+    project = Project(
+        pytester,
+        suite=suite.replace("gate: {", "gate: {scorer: exact, "),
+        test=quiet + TEST,
+        mark="model=quiet, baseline=baseline",
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(failed=COUNT + 1)
+    assert "−40.0 points" in lines_with(result, "[gate]: regressed")[0]
+
+
 def test_an_assertion_runs_and_fails_where_the_scorers_fail_expectedly(
     pytester: pytest.Pytester,
 ) -> None:

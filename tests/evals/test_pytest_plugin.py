@@ -102,7 +102,7 @@ def test_all_prompts_are_asked_at_once_and_before_the_first_case(
     body = 'assert len(Path(__file__).with_name("asked.txt").read_text().splitlines()) == 2'
     project = Project(pytester, body=body)
 
-    result = project.run("-v")
+    result = pytester.runpytest_subprocess("-v")
 
     result.assert_outcomes(passed=COUNT + 1)
     assert project.asked() == ["baseline 40", "candidate 40"]

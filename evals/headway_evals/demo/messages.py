@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from string import ascii_uppercase
 from typing import Any
 
 KINDS = (
@@ -35,7 +34,8 @@ URGENCIES = ("low", "normal", "high")
 LANGUAGES = ("en", "de", "es")
 CHANNELS = ("email", "form", "chat")
 TONES = ("polite", "plain", "angry", "hasty")
-ORDER_PATTERN = "^[A-Z][0-9]{5}$"
+ORDER_PATTERN = "^[A-H][0-9]{5}$"
+"""The letter is the warehouse."""
 
 PROMPT = "Message:\n{input}\n\nTriage:\n"
 """What the model sees: the template of the suite, ending where the model must go on."""
@@ -78,9 +78,9 @@ class Mix:
 
 EVERYDAY = Mix(
     kinds={
-        "delivery": 20,
+        "delivery": 21,
         "damage": 15,
-        "refund": 6,
+        "refund": 5,
         "cancellation": 12,
         "address": 11,
         "invoice": 12,
@@ -253,7 +253,7 @@ class _Writer:
 
 def make_order(rng: random.Random) -> str:
     """Draw an order number such as A48213."""
-    return rng.choice(ascii_uppercase) + "".join(str(rng.randrange(10)) for _ in range(5))
+    return rng.choice("ABCDEFGH") + "".join(str(rng.randrange(10)) for _ in range(5))
 
 
 def _spell_order(rng: random.Random, order: str, tone: str) -> str:
@@ -264,7 +264,7 @@ def _spell_order(rng: random.Random, order: str, tone: str) -> str:
         f"#{order}": 8,
         f"{letter}-{digits}": 6,
         f"{letter} {digits}": 4,
-        order.lower(): 60 if tone == "hasty" else 0,
+        order.lower(): 50 if tone == "hasty" else 0,
     }
     return _draw(rng, variants)
 

@@ -35,6 +35,7 @@ from headway.launching import Plan, Stack, termination_as_interrupt
 from headway_evals.demo.desk import SimulatedClock, SupportDesk
 from headway_evals.demo.messages import prompt_for
 from headway_evals.demo.traffic import (
+    AFTER_RELEASE,
     RELEASE_DAY,
     SHIFT_DAY,
     Arrival,
@@ -189,8 +190,9 @@ def _say_what_to_look_at(
         "",
         f"Overview      {url}/?{scope}",
         f"  From {shift:%d %B} on delivery mail takes over: the input shifted.",
-        f"  From {release:%d %B} on triage-v3 answers: valid JSON becomes rarer.",
-        f"Broken calls  {url}/traces?{scope}&tag=kind:refund&model=triage-v3",
+        f"  From {release:%d %B} on {AFTER_RELEASE} answers: valid JSON becomes rarer.",
+        f"Broken calls  {url}/traces?{scope}&show=All%20spans&request_model={AFTER_RELEASE}"
+        "&tag=kind:refund",
         *(
             f"{outcome.candidate}     {url}/evals?project={PROJECT}"
             f"&comparison={outcome.comparison['comparison_id']}"
