@@ -101,9 +101,10 @@ def _run_import(arguments: argparse.Namespace) -> int:
     # Here and not above, as for serving.
     from headway_collector.importing.imports import Destination, import_file, read_moment
     from headway_collector.importing.marks import find_folder
-    from headway_collector.importing.plans import Plan, parse_columns
+    from headway_collector.importing.plans import Plan, check_time_format, parse_columns
 
     sources = load_sources()
+    check_time_format(arguments.time_format)
     plan = Plan(
         columns=parse_columns(arguments.map),
         name=arguments.name or arguments.file.stem,

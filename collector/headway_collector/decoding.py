@@ -1,5 +1,6 @@
 """Bytes to records and rejects, line by line, so that one bad line costs nothing but itself."""
 
+import codecs
 import re
 from dataclasses import dataclass, field
 from typing import get_args
@@ -8,6 +9,15 @@ import msgspec
 
 from headway.records import KINDS, Record, Score, Source, Span, Status
 from headway_collector.errors import NotNdjsonError
+from headway_collector.limits import (
+    MAX_COST_USD,
+    MAX_COUNT,
+    MAX_INT,
+    MAX_LIST_TEXT_CHARS,
+    MAX_LIST_TEXTS,
+    MAX_MS,
+    MAX_TEXT_CHARS,
+)
 from headway_collector.times import MAX_NS
 
 
@@ -52,7 +62,29 @@ _COUNTS = (
     "reasoning_tokens",
     "chunk_count",
 )
-_AMOUNTS = ("cost_usd", "ttft_ms", "chunk_p50_ms", "chunk_p95_ms")
+_AMOUNTS = {
+    "cost_usd": MAX_COST_USD,
+    "ttft_ms": MAX_MS,
+    "chunk_p50_ms": MAX_MS,
+    "chunk_p95_ms": MAX_MS,
+}
+# What spans are grouped by, and what stands beside it; status messages and stacks are content.
+_TEXTS = (
+    "name",
+    "error_type",
+    "provider",
+    "request_model",
+    "response_model",
+    "response_id",
+    "user_id",
+    "session_id",
+    "environment",
+    "release",
+    "prompt_name",
+    "prompt_version",
+)
+_LISTS = ("tags", "finish_reasons")
+_SCORE_TEXTS = ("name", "score_id", "session_id", "author")
 _ALLOWED = {
     "`$.kind`": KINDS,
     "`$.status`": get_args(Status),
@@ -69,6 +101,7 @@ def decode_records(body: bytes) -> Decoded:
     """
     decoded = Decoded()
     is_ndjson = False
+    body = body.removeprefix(codecs.BOM_UTF8)
     is_ascii = body.isascii()
     for number, line in enumerate(body.split(b"\n"), start=1):
         if not line or line.isspace():
@@ -76,6 +109,8 @@ def decode_records(body: bytes) -> Decoded:
         try:
             record = _decode_line(line, is_ascii)
         except _NotJsonError as error:
+            # A record that is broken is a reject; only what never looked like one is foreign.
+            is_ndjson = is_ndjson or line.lstrip().startswith(b"{")
             decoded.rejects.append(Reject(number, str(error), line))
             continue
         except _NotRecordError as error:
@@ -101,18 +136,18 @@ def find_span_fault(span: Span) -> str | None:
     if span.parent_span_id is not None and not _SPAN_ID.fullmatch(span.parent_span_id):
         return f"parent_span_id is {span.parent_span_id[:80]!r}, not 16 lower-case hex digits"
     if not 0 <= span.start_ns <= MAX_NS or not 0 <= span.end_ns <= MAX_NS:
-        return f"start_ns {span.start_ns} or end_ns {span.end_ns} is outside 1970 to 2262"
+        return f"start_ns {span.start_ns} or end_ns {span.end_ns} is outside 1970 to 2200"
     if span.end_ns < span.start_ns:
         return f"end_ns {span.end_ns} is before start_ns {span.start_ns}"
     for name in _COUNTS:
         count = getattr(span, name)
-        if count is not None and not 0 <= count <= MAX_NS:
-            return f"{name} is {count}, not a count"
-    for name in _AMOUNTS:
+        if count is not None and not 0 <= count <= MAX_COUNT:
+            return f"{name} is {count}, not a count up to {MAX_COUNT}"
+    for name, limit in _AMOUNTS.items():
         amount = getattr(span, name)
-        if amount is not None and amount < 0:
-            return f"{name} is {amount}, which is negative"
-    return None
+        if amount is not None and not 0 <= amount <= limit:
+            return f"{name} is {amount}, not between 0 and {limit:g}"
+    return _find_long_text(span, _TEXTS) or _find_long_list(span)
 
 
 def find_score_fault(score: Score) -> str | None:
@@ -126,11 +161,33 @@ def find_score_fault(score: Score) -> str | None:
     if score.span_id is not None and not _SPAN_ID.fullmatch(score.span_id):
         return f"span_id is {score.span_id[:80]!r}, not 16 lower-case hex digits"
     if not 0 <= score.time_ns <= MAX_NS:
-        return f"time_ns {score.time_ns} is outside 1970 to 2262"
-    if isinstance(score.value, int) and abs(score.value) > MAX_NS:
+        return f"time_ns {score.time_ns} is outside 1970 to 2200"
+    if isinstance(score.value, int) and abs(score.value) > MAX_INT:
         return "value is too large a number"
     if score.is_text and not isinstance(score.value, str):
         return f"is_text is set, but value is {score.value!r}"
+    return _find_long_text(score, _SCORE_TEXTS)
+
+
+def _find_long_text(record: Record, names: tuple[str, ...]) -> str | None:
+    for name in names:
+        text = getattr(record, name)
+        if text is not None and len(text) > MAX_TEXT_CHARS:
+            return f"{name} has {len(text)} characters; {MAX_TEXT_CHARS} are allowed"
+    return None
+
+
+def _find_long_list(span: Span) -> str | None:
+    for name in _LISTS:
+        texts = getattr(span, name)
+        if len(texts) > MAX_LIST_TEXTS:
+            return f"{name} has {len(texts)} values; {MAX_LIST_TEXTS} are allowed"
+        for text in texts:
+            if len(text) > MAX_LIST_TEXT_CHARS:
+                return (
+                    f"a value of {name} has {len(text)} characters; "
+                    f"{MAX_LIST_TEXT_CHARS} are allowed"
+                )
     return None
 
 

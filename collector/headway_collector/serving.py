@@ -48,6 +48,7 @@ def serve(path: Path, address: Address, *, label: str = "", is_insecure: bool = 
         CommandError: the address cannot be listened on, or is open to others without leave.
         StoreError: the database cannot be opened.
     """
+    _check_known(address.host)
     if not is_insecure and not is_loopback(address.host):
         raise CommandError(
             f"{address.host} can be reached from other machines, and this collector asks nobody "
@@ -69,6 +70,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _check_known(host: str) -> None:
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError) as error:
+        raise CommandError(
+            f"there is no host {host!r}: use --host 127.0.0.1, or a name or address of this machine"
+        ) from error
 
 
 def _run(store: Store, listener: socket.socket, path: Path, label: str) -> None:

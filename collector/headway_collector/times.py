@@ -8,8 +8,9 @@ import re
 from datetime import UTC, datetime
 
 SECOND_NS = 1_000_000_000
-MAX_NS = 2**63 - 1
-"""The last instant that fits, in the year 2262."""
+MILLISECOND_NS = 1_000_000
+MAX_NS = 7_258_118_400 * SECOND_NS
+"""The last instant that is kept, 2200-01-01: sums with it stay within 64 bits."""
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _RELATIVE = re.compile(r"-(\d{1,9})([smhdw])")
@@ -30,13 +31,16 @@ def parse_absolute(text: str) -> int:
     """Read an ISO 8601 date or time; without an offset it is UTC.
 
     Raises:
-        ValueError: the text is no time, or lies outside 1970 to 2262.
+        ValueError: the text is no time, or lies outside 1970 to 2200.
     """
     match = _ABSOLUTE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a time such as 2026-11-22T10:00:00Z")
     date, clock, fraction, offset = match.groups()
-    whole = datetime.fromisoformat(f"{date}T{clock or '00:00:00'}{(offset or 'Z').upper()}")
+    try:
+        whole = datetime.fromisoformat(f"{date}T{clock or '00:00:00'}{(offset or 'Z').upper()}")
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a time: {error}") from error
     return check_range(
         int(whole.timestamp()) * SECOND_NS + int((fraction or "").ljust(9, "0")), text
     )
@@ -59,8 +63,8 @@ def check_range(time_ns: int, source: object) -> int:
     """Return ``time_ns`` if it can be stored.
 
     Raises:
-        ValueError: it lies outside 1970 to 2262.
+        ValueError: it lies outside 1970 to 2200.
     """
     if not 0 <= time_ns <= MAX_NS:
-        raise ValueError(f"{source} lies outside the years 1970 to 2262")
+        raise ValueError(f"{source} lies outside the years 1970 to 2200")
     return time_ns

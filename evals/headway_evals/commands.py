@@ -5,6 +5,7 @@ The work stands in ``evaluating`` and ``demo.runner``, which are imported when t
 """
 
 import argparse
+import math
 
 from headway.commands import Command
 
@@ -122,16 +123,21 @@ def _add_collector(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isdecimal() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a count: give 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count: give 1 or more, such as 100")
     return value
 
 
 def _fraction(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a fraction: 0.05 is 5 points")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a fraction between 0 and 1, such as 0.05, which is 5 points"
+        )
     return value
 
 

@@ -16,6 +16,8 @@ from headway_evals.errors import SuiteError
 
 _MOST_FAULTS = 50
 _MOST_NESTED = 100
+_MOST_REPEATED = 1_000_000
+"""How many values aliases may stand for: a few lines of them can mean thousands of millions."""
 
 
 class MarkedDict(dict[str, Any]):
@@ -73,9 +75,7 @@ class Faults:
 def parse_yaml(text: str, path: str, faults: Faults) -> Any:
     """Return a YAML document as marked data, None where it is not YAML at all."""
     try:
-        deep = _too_deep(text)
-        if deep is not None:
-            faults.add(path, deep, f"nested more than {_MOST_NESTED} deep")
+        if not _is_bounded(text, path, faults):
             return None
         node = yaml.compose(text, Loader=_Loader)
         return None if node is None else _Builder(path, faults).build(node)
@@ -130,17 +130,50 @@ for _kind, _pattern, _first in (
     _Loader.add_implicit_resolver(_tag(_kind), re.compile(f"^(?:{_pattern})$"), _first)
 
 
-def _too_deep(text: str) -> int | None:
-    """Return the line where nesting passes the limit: libyaml's composer would crash on it."""
-    depth = 0
+@dataclass(slots=True)
+class _Extent:
+    """How many values stand in one, itself included, and how deep, with its aliases written out."""
+
+    anchor: str | None
+    count: int = 1
+    depth: int = 1
+
+    def add(self, inner: "_Extent") -> None:
+        self.count += inner.count
+        self.depth = max(self.depth, inner.depth + 1)
+
+
+def _is_bounded(text: str, path: str, faults: Faults) -> bool:
+    """Note where nesting or aliases pass their limits, before libyaml's composer crashes on it."""
+    open_extents: list[_Extent] = []
+    named: dict[str | None, _Extent] = {}
+    repeated = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+            open_extents.append(_Extent(event.anchor))
+            depth = len(open_extents)
+        elif isinstance(event, yaml.CollectionEndEvent | yaml.ScalarEvent | yaml.AliasEvent):
+            if isinstance(event, yaml.CollectionEndEvent):
+                extent = open_extents.pop()
+            elif isinstance(event, yaml.ScalarEvent):
+                extent = _Extent(event.anchor)
+            else:
+                extent = named.get(event.anchor, _Extent(event.anchor))
+                repeated += extent.count
+            named[extent.anchor] = extent
+            if open_extents:
+                open_extents[-1].add(extent)
+            depth = len(open_extents) + extent.depth - 1
+        else:
+            continue
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if depth > _MOST_NESTED:
-            return event.start_mark.line + 1 if event.start_mark else 1
-    return None
+            faults.add(path, line, f"nested more than {_MOST_NESTED} deep")
+            return False
+        if repeated > _MOST_REPEATED:
+            faults.add(path, line, f"aliases stand for more than {_MOST_REPEATED:,} values")
+            return False
+    return True
 
 
 @dataclass(slots=True)

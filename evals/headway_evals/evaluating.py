@@ -94,8 +94,9 @@ def check_suite(arguments: argparse.Namespace) -> int:
     scorers = dict.fromkeys(name for case in suite.cases for name in case.scorers)
     found = minimum_detectable_effect(len(suite.cases), _USUAL_FLIPS, alpha=suite.gate.alpha)
     lines = [
-        f"{arguments.suite} is good: suite {suite.name}, version {suite.version}",
-        f"{len(suite.cases)} cases, {len(tags)} tags, scored by {', '.join(scorers)}",
+        f"{arguments.suite} is good: suite {one_line(suite.name)}, version {suite.version}",
+        f"{len(suite.cases)} cases, {len(tags)} tags, scored by "
+        f"{', '.join(map(one_line, scorers))}",
         f"Between models that differ on {percent(_USUAL_FLIPS, 0)} of the cases it finds a change "
         f"of {found * 100:.1f} points four times in five; the gate's margin is "
         f"{suite.gate.margin.value * 100:.1f} points.",
@@ -104,7 +105,12 @@ def check_suite(arguments: argparse.Namespace) -> int:
     if small:
         lines.append(
             f"Without a verdict of their own, for fewer than {suite.gate.min_n} cases: "
-            f"{', '.join(small)}"
+            f"{', '.join(map(one_line, small))}"
+        )
+    if len(suite.cases) > 1 and len({suite.prompt(case) for case in suite.cases}) == 1:
+        lines.append(
+            f"But all {len(suite.cases)} cases ask the same: write {{input}}, or a field of the "
+            "input, where it belongs in the prompt"
         )
     _console().print(Text("\n".join(lines)))
     return EXIT_PASSED

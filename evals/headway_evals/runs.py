@@ -9,7 +9,8 @@ The shapes are those that ``docs/architecture.md`` calls a run and a result.
 """
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,14 +137,17 @@ def load_run(reference: str, runs_dir: Path) -> RunRecord:
         RunError: it is not there, was broken off, or is damaged.
     """
     folder = Path(reference) if Path(reference).is_dir() else runs_dir / reference
-    if not folder.is_dir():
+    # No reference at all would be the working folder.
+    if not reference or not folder.is_dir():
         known = [run.run_id for run in list_runs(runs_dir)][:5]
         hint = f"the latest are {', '.join(known)}" if known else "there are none yet"
         raise RunError(f"there is no run {reference!r} in {runs_dir}: {hint}")
     if not (folder / RUN_FILE).is_file():
         raise RunError(f"{folder} holds no {RUN_FILE}: the run was broken off, so run it again")
     run = _decode(folder / RUN_FILE, (folder / RUN_FILE).read_bytes(), Run)
-    return RunRecord(run, tuple(_results(folder / RESULTS_FILE)), folder)
+    results = tuple(_results(folder / RESULTS_FILE))
+    _check_whole(run, results, folder / RESULTS_FILE)
+    return RunRecord(run, results, folder)
 
 
 def list_runs(runs_dir: Path) -> list[Run]:
@@ -164,6 +168,20 @@ def _results(path: Path) -> Iterator[Result]:
         raise RunError(f"{path} cannot be read: {error.strerror}") from error
     for number, line in enumerate(lines, start=1):
         yield _decode(f"{path}:{number}", line, Result)
+
+
+def _check_whole(run: Run, results: Sequence[Result], path: Path) -> None:
+    for case_id, count in Counter(result.case_id for result in results).items():
+        if count > 1:
+            raise RunError(f"{path} is damaged: it holds case {case_id!r} {count} times")
+    missing = sum(result.is_missing for result in results)
+    answered = len(results) - missing
+    told = run.settings.get("missing_count", missing)
+    if (answered, missing) != (run.case_count, told):
+        raise RunError(
+            f"{path} is damaged: it holds {answered} results and {missing} missing ones, "
+            f"{RUN_FILE} says {run.case_count} and {told}: run it again"
+        )
 
 
 def _decode(place: object, content: bytes, kind: type[T]) -> T:

@@ -34,7 +34,10 @@ def failed(detail: str) -> ScoreValue:
 
 def shown(value: object) -> str:
     """Return a value as it stands in a detail: quoted, and short enough to read."""
-    return shortened(repr(value))
+    try:
+        return shortened(repr(value))
+    except Exception as error:  # the value may be the user's own, and its repr too
+        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
 
 
 def shortened(text: str, limit: int = 120) -> str:

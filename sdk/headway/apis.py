@@ -14,6 +14,7 @@ from urllib3.util import Retry, Timeout
 from headway._version import __version__
 from headway.errors import ApiError, UnreachableError
 from headway.records import BATCH_HEADER, PROJECT_HEADER, IngestAnswer
+from headway.transports import bearer
 
 Params = Mapping[str, str | int | float | bool | Sequence[str] | None]
 
@@ -32,13 +33,16 @@ class ApiClient:
         url: the collector's address, for example ``http://127.0.0.1:4318``.
         api_key: sent as a bearer token where given.
         timeout_s: the longest wait for an answer.
+
+    Raises:
+        SettingsError: the key cannot stand in a header.
     """
 
     def __init__(self, url: str, *, api_key: str | None = None, timeout_s: float = 30.0) -> None:
         self.url = url.rstrip("/")
         headers = {"User-Agent": f"headway/{__version__}"}
         if api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
+            headers["Authorization"] = bearer(api_key)
         self._pool = urllib3.PoolManager(
             maxsize=4,
             headers=headers,
@@ -110,6 +114,9 @@ class ApiClient:
                 f"no collector answers at {self.url} ({type(error).__name__}): "
                 "start one with `headway up`, or set HEADWAY_URL"
             ) from error
+        except ValueError as error:
+            # What http.client cannot put into a header: a line break, or another script.
+            raise ApiError(f"{method} {path} cannot be sent: {error}") from error
         if response.status >= 400:
             raise _refusal(method, path, response.status, response.data)
         try:

@@ -4,6 +4,7 @@ Every field is an argument of ``init``, a ``HEADWAY_*`` variable and a key of ``
 """
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from headway.errors import SettingsError
 from headway.places import DEFAULT_LIMIT_BYTES, Place
 from headway.records import DEFAULT_PROJECT, DEFAULT_URL
 from headway.settings import Sources, parse_bool
-from headway.values import LIMITS
+from headway.values import LIMITS, clip
 
 _EXIT_TIMEOUT_S = 2.0
 _LONGEST_PROJECT = 128
+_LONGEST_LABEL = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def read_settings(
     project: str | None = None,
     url: str | None = None,
     api_key: str | None = None,
-    journal_dir: str | None = None,
+    journal_dir: str | os.PathLike[str] | None = None,
     journal_limit_bytes: int | None = None,
     capture_limit_bytes: int | None = None,
     environment: str | None = None,
@@ -58,26 +60,38 @@ def read_settings(
     Raises:
         SettingsError: a value cannot be used; the message says which and why.
     """
-    folder = sources.get("journal_dir", journal_dir, "")
     return ClientSettings(
         project=_checked_project(sources.get("project", project, DEFAULT_PROJECT)),
         url=sources.get("url", url, DEFAULT_URL),
         api_key=sources.get("api_key", api_key, "") or None,
-        journal_dir=Path(folder).expanduser().absolute() if folder else _state_folder(sources),
+        journal_dir=_journal_folder(sources, journal_dir),
         journal_limit_bytes=sources.get(
             "journal_limit_bytes", journal_limit_bytes, DEFAULT_LIMIT_BYTES, _parse_bytes
         ),
         capture_limit_bytes=sources.get(
             "capture_limit_bytes", capture_limit_bytes, LIMITS.max_bytes, _parse_bytes
         ),
-        environment=sources.get("environment", environment, "") or None,
-        release=sources.get("release", release, "") or None,
+        environment=clip(sources.get("environment", environment, ""), _LONGEST_LABEL) or None,
+        release=clip(sources.get("release", release, ""), _LONGEST_LABEL) or None,
         exit_timeout_s=sources.get(
             "exit_timeout_s", exit_timeout_s, _EXIT_TIMEOUT_S, _parse_seconds
         ),
         is_disabled=sources.get("disabled", is_disabled, False, parse_bool),
         is_raising=sources.get("raise", None, False, parse_bool),
     )
+
+
+def _journal_folder(sources: Sources, given: str | os.PathLike[str] | None) -> Path | None:
+    try:
+        folder = sources.get("journal_dir", None if given is None else os.fsdecode(given), "")
+        if "\0" in folder:
+            raise ValueError("it has a null character")
+        return Path(folder).expanduser().absolute() if folder else _state_folder(sources)
+    except (TypeError, ValueError, RuntimeError, OSError) as error:
+        # OSError: a relative one, and the working folder is gone. RuntimeError: ~nobody.
+        raise SettingsError(
+            f"the journal_dir cannot be used ({error}): give the absolute path of a folder"
+        ) from error
 
 
 def _state_folder(sources: Sources) -> Path | None:

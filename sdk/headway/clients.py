@@ -210,7 +210,7 @@ def init(
         project=project,
         url=url,
         api_key=api_key,
-        journal_dir=None if journal_dir is None else os.fspath(journal_dir),
+        journal_dir=journal_dir,
         journal_limit_bytes=journal_limit_bytes,
         capture_limit_bytes=capture_limit_bytes,
         environment=environment,
@@ -257,9 +257,8 @@ def _start() -> Client:
         if _current is None:
             try:
                 _current = Client(read_settings(load_sources()))
-            except (SettingsError, OSError) as error:
-                # Nobody called init, so there is nobody to raise to. OSError: a working folder
-                # that is gone or may not be read.
+            except SettingsError as error:
+                # Nobody called init, so there is nobody to raise to.
                 _current = Client(ClientSettings(is_disabled=True))
                 _current.guard.fault("settings", f"nothing is recorded: {error}")
         return _current

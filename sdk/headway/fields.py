@@ -5,22 +5,40 @@ text is valid Unicode of bounded length. What cannot be used is refused here, wh
 the field is known, and not by the collector, where it would cost the whole record.
 """
 
-import math
 import operator
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from headway.records import KINDS, Kind, Span, Status
-from headway.values import clip
+from headway.values import clip, name_of
 
 T = TypeVar("T")
 
 _LONGEST_WORD = 256
-_LONGEST_COUNT = (1 << 63) - 1
+_LARGEST_COUNT = 10**12
+_LARGEST_AMOUNT = 1e9
+_LAST_NS = 7_258_118_400 * 10**9
+"""The year 2200, as far as a collector keeps times."""
+_MOST_WORDS = 64
+_HEX_DIGITS = frozenset("0123456789abcdef")
 _STATUSES: tuple[Status, ...] = ("unset", "ok", "error")
+
+
+class CutError(ValueError):
+    """A value was taken in part.
+
+    Args:
+        message: what was left out.
+        kept: the part that is good.
+    """
+
+    def __init__(self, message: str, kept: Any) -> None:
+        super().__init__(message)
+        self.kept = kept
 
 
 class Fielded(Protocol):
@@ -93,29 +111,54 @@ def as_name(value: Any) -> str:
 
 
 def as_words(value: Any) -> list[str]:
-    """Take some short texts; a single one counts as a list of one."""
-    words: Iterable[Any] = (value,) if isinstance(value, str) else value
-    return [as_name(word) for word in words]
+    """Take some short texts; a single one counts as a list of one.
+
+    Raises:
+        CutError: there are more than are kept.
+    """
+    given: Iterable[Any] = (value,) if isinstance(value, str) else value
+    words = [as_name(word)[:_LONGEST_WORD] for word in islice(given, _MOST_WORDS + 1)]
+    if len(words) > _MOST_WORDS:
+        message = f"there are more than {_MOST_WORDS} values, the rest was left out"
+        raise CutError(message, words[:_MOST_WORDS])
+    return words
+
+
+def as_trace_id(value: Any) -> str | None:
+    """Take the id of a trace or None."""
+    return _as_hex(value, 32)
+
+
+def as_span_id(value: Any) -> str | None:
+    """Take the id of a span or None."""
+    return _as_hex(value, 16)
 
 
 def as_count(value: Any) -> int | None:
     """Take a whole number from zero up, from numpy and torch too, or None."""
-    if value is None:
-        return None
-    count = operator.index(value)
-    if not 0 <= count <= _LONGEST_COUNT:
-        raise ValueError(f"{count} is not a count")
-    return count
+    return None if value is None else _as_whole(value, _LARGEST_COUNT)
+
+
+def as_instant(value: Any) -> int | None:
+    """Take nanoseconds since the Unix epoch, or None."""
+    return None if value is None else _as_whole(value, _LAST_NS)
 
 
 def as_amount(value: Any) -> float | None:
-    """Take a finite number from zero up, or None."""
+    """Take a number from zero up, or None."""
     if value is None:
         return None
-    amount = float(value)
-    if not 0 <= amount < math.inf:
-        raise ValueError(f"{amount} is not an amount")
+    amount = as_real(value)
+    if not 0 <= amount <= _LARGEST_AMOUNT:
+        raise ValueError(f"{amount} is not an amount from 0 to {_LARGEST_AMOUNT:,.0f}")
     return amount
+
+
+def as_real(value: Any) -> float:
+    """Take a number that is not complex: numpy would drop the other part with a warning."""
+    if "complex" in str(getattr(value, "dtype", "")):
+        raise TypeError("a complex number has no order")
+    return float(value)
 
 
 def as_flag(value: Any) -> bool | None:
@@ -141,4 +184,20 @@ def as_status(value: Any) -> Status:
 
 def shown(value: object) -> str:
     """Return a text in quotes, or the type of anything else, for messages."""
-    return repr(clip(value, _LONGEST_WORD)) if isinstance(value, str) else type(value).__name__
+    if issubclass(type(value), str):
+        return repr(clip(str.__str__(value), _LONGEST_WORD))
+    return name_of(type(value))
+
+
+def _as_whole(value: Any, largest: int) -> int:
+    whole = operator.index(value)
+    if not 0 <= whole <= largest:
+        raise ValueError(f"{clip(str(whole), 40)} is not a whole number from 0 to {largest:,}")
+    return whole
+
+
+def _as_hex(value: Any, digits: int) -> str | None:
+    word = as_word(value)
+    if word is not None and not (len(word) == digits and _HEX_DIGITS.issuperset(word)):
+        raise ValueError(f"{shown(word)} is not {digits} lower-case hex digits")
+    return word

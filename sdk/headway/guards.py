@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from headway.values import message_of
+from headway.values import message_of, name_of
 
 LOGGER = logging.getLogger("headway")
 _QUIET_S = 60.0
@@ -44,7 +44,7 @@ class Guard:
         """
         if self.is_raising:
             raise error
-        self.fault(cause, f"{cause}: {type(error).__name__}: {message_of(error)}")
+        self.fault(cause, f"{cause}: {name_of(type(error))}: {message_of(error)}")
 
     def fault(self, cause: str, message: str) -> None:
         """Count something that went wrong without a record being lost."""

@@ -99,14 +99,16 @@ class Journal:
         checksum = crc32(payload)
         refusal: Refusal | None = None
         with self._lock:
-            self.recorded += 1
             if self._is_busy:
+                self.recorded += 1
                 self._deferred.append(payload)
                 return
             self._is_busy = True
             try:
                 if self._active is None or not self._active.append(payload, checksum):
                     refusal = self._append_to_next(payload, checksum)
+                # Not before: whoever gets an error from here counts the record as refused.
+                self.recorded += 1
             finally:
                 self._is_busy = False
             if self._deferred:

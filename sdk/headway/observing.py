@@ -62,14 +62,13 @@ def observe(
         provider: who runs the model, for example ``openai``.
         prompt: its name, or an object with a ``name`` and a ``version``.
     """
-    fields = {"kind": kind, "request_model": model, "provider": provider}
+    fields = {"name": name, "kind": kind, "request_model": model, "provider": provider}
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(function, (classmethod, staticmethod)):
             bound: Any = type(function)(decorate(function.__func__))
             return cast(Callable[..., Any], bound)
-        named = name or getattr(function, "__name__", None) or type(function).__name__
-        site = _Site(function, {"name": named, **fields}, prompt)
+        site = _Site(function, fields, prompt)
         return site.async_call() if inspect.iscoroutinefunction(function) else site.call()
 
     return decorate if function is None else decorate(function)
@@ -138,13 +137,19 @@ class _Site:
     def _check(self, client: Client) -> dict[str, Any]:
         # Once, at the first call, when it is known how faults are to be treated.
         sample = ActiveSpan(client, is_recorded=False)
+        function = self._function
+        sample.name = getattr(function, "__name__", None) or type(function).__name__
         fields = {**self._fields, **prompt_fields(client, self._prompt)}
         sample.set_all(fields)
         return {field: getattr(sample.record, field) for field in fields}
 
 
 def _settle(span: ActiveSpan, result: Any) -> Any:
-    follow = _FOLLOWERS.get(type(result))
+    try:
+        follow = _FOLLOWERS.get(type(result))
+    except Exception:
+        # A class whose own class cannot be hashed.
+        follow = None
     if follow is not None:
         return follow(span, result)
     if not span.has_output:

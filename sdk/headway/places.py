@@ -39,14 +39,14 @@ class Place:
         return min(SEGMENT_BYTES, wanted) & _PAGE_MASK
 
     def files(self) -> list[Path]:
-        """Return the segments of all processes, the oldest first."""
+        """Return the segments of all processes, the oldest first; none where nobody may look."""
         if self.folder is None:
             return []
         try:
-            names = sorted(os.listdir(self.folder))
-        except FileNotFoundError:
+            return _segments_in(self.folder)
+        except OSError:
+            # What is wrong with the folder is said by ``make``; here it only holds nothing to ship.
             return []
-        return [self.folder / name for name in names if name.endswith(SUFFIX)]
 
     def make(self, header: Header) -> Segment | Refusal:
         """Make a segment file, and the folder where it is missing."""
@@ -54,7 +54,7 @@ class Place:
             return MEMORY_ONLY
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            used = sum(_size(path) for path in self.files())
+            used = sum(_size(path) for path in _segments_in(self.folder))
             if used + self.segment_bytes <= self.limit_bytes:
                 return create(self.folder, header, self.segment_bytes)
         except OSError as error:
@@ -68,6 +68,10 @@ class Place:
             f"the journal {self.folder} holds {used:,} of {self.limit_bytes:,} bytes: "
             "bring the collector back, or raise HEADWAY_JOURNAL_LIMIT_BYTES",
         )
+
+
+def _segments_in(folder: Path) -> list[Path]:
+    return [folder / name for name in sorted(os.listdir(folder)) if name.endswith(SUFFIX)]
 
 
 def _size(path: Path) -> int:

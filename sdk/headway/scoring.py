@@ -6,12 +6,22 @@ from typing import Any
 
 from headway.clients import current_client
 from headway.contexts import CURRENT
-from headway.fields import as_count, as_name, as_text, as_word, shown
+from headway.fields import (
+    as_instant,
+    as_name,
+    as_real,
+    as_span_id,
+    as_text,
+    as_trace_id,
+    as_word,
+    shown,
+)
 from headway.records import Score, Source
 from headway.values import clip
 
 ScoreValue = bool | int | float | str
 
+_LARGEST_INT = (1 << 63) - 1
 _SOURCES: tuple[Source, ...] = ("human", "code", "judge", "eval")
 
 
@@ -45,7 +55,8 @@ def score(
         score_id: makes a repetition harmless; a new one where it is not given.
 
     Returns:
-        The score's id, or None where nothing was recorded.
+        The score's id, or None where nothing was recorded: Headway is disabled, or the score is
+        one that no collector would take, which is counted as a fault.
     """
     client = current_client()
     if not client.is_recording:
@@ -62,32 +73,38 @@ def score(
         record = Score(
             score_id=as_word(score_id) or client.identities.score_id(),
             name=as_name(name),
-            value=_as_value(value),
-            time_ns=as_count(time_ns) or client.clock_ns(),
+            value=_as_value(value, bool(is_text)),
+            time_ns=as_instant(time_ns) or client.clock_ns(),
             source=_as_source(source),
-            trace_id=as_word(trace_id),
-            span_id=as_word(span_id),
-            session_id=as_word(session_id),
+            trace_id=as_trace_id(trace_id),
+            span_id=as_span_id(span_id),
+            session_id=None if session_id is None else as_name(session_id),
             comment=as_text(comment),
             author=as_word(author),
             is_text=bool(is_text),
         )
-    except (TypeError, ValueError) as error:
+    except Exception as error:
         client.guard.catch(f"score {shown(name)}", error)
         return None
     client.record(record)
     return record.score_id
 
 
-def _as_value(value: Any) -> ScoreValue:
+def _as_value(value: Any, is_text: bool) -> ScoreValue:
     if isinstance(value, str):
         return clip(str.__str__(value))
+    if is_text:
+        raise TypeError(f"{shown(value)} is not a text, and is_text is set")
     if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool":
         return bool(value)
     try:
-        return operator.index(value)
+        whole = operator.index(value)
     except TypeError:
-        number = float(value)
+        number = as_real(value)
+    else:
+        if abs(whole) > _LARGEST_INT:
+            raise ValueError("a whole number beyond 64 bits is no score")
+        return whole
     if not math.isfinite(number):
         raise ValueError(f"{number} is not a finite number")
     return number

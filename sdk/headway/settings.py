@@ -44,10 +44,10 @@ class Sources:
             parse: text to value; without it the text is the value.
 
         Raises:
-            SettingsError: the text cannot be parsed; the message names its source and value.
+            SettingsError: the value cannot be used; the message names its source and value.
         """
         if argument is not None:
-            return argument
+            return _parse_argument(key, argument, parse)
         variable = "HEADWAY_" + key.replace(".", "_").upper()
         if variable in self.environment:
             return _parse(variable, self.environment[variable], parse)
@@ -65,13 +65,17 @@ def load_sources(
     """Read the nearest ``headway.toml`` at or above ``folder`` beside the environment.
 
     Raises:
-        SettingsError: the file is there but is not TOML.
+        SettingsError: the file is there but cannot be read, or is not TOML.
     """
     environment = os.environ if environment is None else environment
-    start = Path.cwd() if folder is None else folder
+    try:
+        start = Path.cwd() if folder is None else folder
+    except OSError:
+        # The working folder is gone, and no file with it.
+        return Sources(environment, {})
     for place in (start, *start.parents):
         path = place / FILE_NAME
-        if path.is_file():
+        if os.path.isfile(path):
             return Sources(environment, _read_toml(path), str(path))
     return Sources(environment, {})
 
@@ -94,6 +98,14 @@ def parse_port(text: str) -> int:
     return port
 
 
+def _parse_argument(key: str, argument: T, parse: Callable[[str], T] | None) -> T:
+    # By the rules of a variable, so that "no" for a truth value is no, and "1GB" is told.
+    source = f"the argument for {key}"
+    if parse is None and not isinstance(argument, str):
+        raise SettingsError(f"{source} is of type {type(argument).__name__}: give a text")
+    return _parse(source, _as_text(argument), parse)
+
+
 def _parse(source: str, text: str, parse: Callable[[str], T] | None) -> T:
     if parse is None:
         return text  # type: ignore[return-value]  # without a parser T is str
@@ -110,5 +122,7 @@ def _as_text(node: Any) -> str:
 def _read_toml(path: Path) -> Mapping[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error

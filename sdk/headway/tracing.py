@@ -23,10 +23,12 @@ from headway.clients import Client, current_client
 from headway.contexts import CURRENT, LABELS, NO_LABELS, Ancestor, Labels, restore
 from headway.fields import (
     CapturedField,
+    CutError,
     Field,
     as_amount,
     as_count,
     as_flag,
+    as_instant,
     as_kind,
     as_name,
     as_status,
@@ -178,6 +180,9 @@ class ActiveSpan:
         self._is_open = False
         record = self.record
         try:
+            if not self.__dict__.keys() <= _OWN:
+                for field in self.__dict__.keys() - _OWN:
+                    self._miss(field)
             end_ns = self.now_ns if self.end_ns is None else self.end_ns
             if end_ns > record.start_ns:
                 record.end_ns = end_ns
@@ -204,20 +209,32 @@ class ActiveSpan:
             if field in _SETTABLE:
                 setattr(self, field, value)
             else:
-                self._client.guard.fault("span", f"a span has no field {field!r}, it was left out")
+                self._miss(field)
 
     def assign(self, field: str, convert: Callable[[Any], object], value: object) -> None:
         """Set a field of the record, or count a fault."""
         try:
-            setattr(self.record, field, convert(value))
-        except (TypeError, ValueError, OverflowError) as error:
+            value = convert(value)
+        except Exception as error:
             self._client.guard.catch(f"setting {field} of the span {self.record.name}", error)
+            if not isinstance(error, CutError):
+                return
+            value = error.kept
+        setattr(self.record, field, value)
 
     def capture(self, value: object) -> msgspec.Raw:
         """Encode any object, within the client's limits."""
         return capture(value, self.limits)
 
+    def _miss(self, field: str) -> None:
+        self._client.guard.fault("span", f"a span has no field {field!r}, it was left out")
 
+
+# A __setattr__ would cost every span; what is misspelled is found when the span ends.
+_OWN = frozenset(
+    {"_client", "_is_open", "_shift_ns", "_token", "trace_id", "span_id", "record", "end_ns"}
+    | {"attributes", "scores"}
+)
 _SETTABLE = {"attributes", "scores"} | {
     name for name, each in vars(ActiveSpan).items() if isinstance(each, (Field, CapturedField))
 }
@@ -245,8 +262,8 @@ def span(
         fields: anything else that can be set on a span, for example ``input``.
     """
     client = current_client()
-    opened = ActiveSpan(client, start_ns=_checked(client, "start_ns", as_count, start_ns))
-    opened.end_ns = _checked(client, "end_ns", as_count, end_ns)
+    opened = ActiveSpan(client, start_ns=_checked(client, "start_ns", as_instant, start_ns))
+    opened.end_ns = _checked(client, "end_ns", as_instant, end_ns)
     known = {"name": name, "kind": kind, "request_model": model}
     opened.set_all({**known, **prompt_fields(client, prompt), **fields})
     return opened
@@ -272,10 +289,11 @@ def context(
     """Give all spans inside a user, a session, more tags, an environment, a release."""
     client, outer = current_client(), LABELS.get()
     added = _checked(client, "tags", as_words, tags) or ()
+    joined = dict.fromkeys((*outer.tags, *added))
     labels = Labels(
         user=_checked(client, "user", as_word, user) or outer.user,
         session=_checked(client, "session", as_word, session) or outer.session,
-        tags=tuple(dict.fromkeys((*outer.tags, *added))),
+        tags=tuple(_checked(client, "tags", as_words, joined) or ()),
         environment=_checked(client, "environment", as_word, environment) or outer.environment,
         release=_checked(client, "release", as_word, release) or outer.release,
     )
@@ -290,17 +308,26 @@ def prompt_fields(client: Client, prompt: object) -> dict[str, str | None]:
     """Return the fields of a span that name its prompt."""
     if prompt is None or isinstance(prompt, str):
         return {"prompt_name": prompt}
-    version = getattr(prompt, "version", None)
-    name = _checked(client, "prompt", as_name, getattr(prompt, "name", None))
-    return {"prompt_name": name, "prompt_version": _checked(client, "prompt", as_word, version)}
+    return {
+        "prompt_name": _checked(client, "prompt", _name_in, prompt),
+        "prompt_version": _checked(client, "prompt", _version_in, prompt),
+    }
+
+
+def _name_in(prompt: Any) -> str:
+    return as_name(getattr(prompt, "name", None))
+
+
+def _version_in(prompt: Any) -> str | None:
+    return as_word(getattr(prompt, "version", None))
 
 
 def _checked(client: Client, what: str, convert: Callable[[Any], T], value: object) -> T | None:
     try:
         return convert(value)
-    except (TypeError, ValueError, OverflowError) as error:
+    except Exception as error:
         client.guard.catch(f"reading {what}", error)
-        return None
+        return error.kept if isinstance(error, CutError) else None
 
 
 def _describe(error: BaseException, record: Span) -> None:

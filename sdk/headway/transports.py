@@ -23,6 +23,7 @@ _REFUSED = frozenset({400, 422})
 _FORBIDDEN = frozenset({401, 403})
 _TOO_LARGE = 413
 _OK = 200
+_LAST_LATIN_1 = 0xFF
 _ADVICE = {
     401: "set HEADWAY_API_KEY",
     403: "the key in HEADWAY_API_KEY is not good for this project",
@@ -88,7 +89,7 @@ class HttpTransport:
         api_key: sent as a bearer token where given.
 
     Raises:
-        SettingsError: the address is not an HTTP one.
+        SettingsError: the address is not an HTTP one, or the key cannot stand in a header.
     """
 
     def __init__(self, url: str, api_key: str | None = None) -> None:
@@ -100,7 +101,7 @@ class HttpTransport:
             "User-Agent": f"headway/{__version__}",
         }
         if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+            self._headers["Authorization"] = bearer(api_key)
         self._pool: Any = None
 
     def send(self, batch: Batch) -> Reply:
@@ -148,6 +149,21 @@ class HttpTransport:
             code=refusal.code,
             retry_after_s=_seconds(retry_after),
         )
+
+
+def bearer(api_key: str) -> str:
+    """Return the value of the ``Authorization`` header.
+
+    Raises:
+        SettingsError: the key cannot stand in a header; the message does not repeat it.
+    """
+    for place, character in enumerate(api_key, start=1):
+        if not character.isprintable() or ord(character) > _LAST_LATIN_1:
+            raise SettingsError(
+                f"the API key has {character!a} as character {place}, which cannot stand in "
+                "an HTTP header: check for line breaks and other scripts (HEADWAY_API_KEY)"
+            )
+    return f"Bearer {api_key}"
 
 
 class _Refusal(msgspec.Struct):

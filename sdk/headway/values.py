@@ -27,6 +27,9 @@ import msgspec
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _ARRAY_LIBRARIES = frozenset({"numpy", "torch", "jax", "jaxlib", "tensorflow", "cupy", "mlx"})
 _TABLE_LIBRARIES = frozenset({"pandas", "polars", "pyarrow"})
+_PLAIN_SCALARS = {"b": bool, "i": int, "u": int, "f": float}
+"""What a single value of numpy becomes, by the kind of its dtype."""
+
 _NAMED = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType)
 
 _MESSAGE_CHARACTERS = 2000
@@ -61,17 +64,13 @@ def capture(value: object, limits: Limits = LIMITS) -> msgspec.Raw:
             encoded = _encode(value)
             if len(encoded) <= limits.max_bytes:
                 return msgspec.Raw(encoded)
-    except (ValueError, TypeError, RuntimeError):
+    except Exception:
         # A lone surrogate, a number of thousands of digits, a dict that another thread changes.
         pass
-    for tightening in _TIGHTENINGS:
-        walk = _Walk(limits, tightening)
-        encoded = _encode(walk.plain(value, 0))
-        if not walk.is_full and len(encoded) <= limits.max_bytes:
-            break
-    if len(encoded) > limits.max_bytes:
-        encoded = _encode(f"[cut {name_of(type(value))}: too large to keep]")
-    return msgspec.Raw(encoded)
+    try:
+        return msgspec.Raw(_walk(value, limits))
+    except Exception as error:
+        return msgspec.Raw(_encode(_unreadable(value, error)))
 
 
 def clip(text: str, max_characters: int = _MESSAGE_CHARACTERS) -> str:
@@ -87,15 +86,35 @@ def clip(text: str, max_characters: int = _MESSAGE_CHARACTERS) -> str:
 def message_of(error: BaseException) -> str:
     """Return what ``error`` says, bounded, even where its ``__str__`` fails."""
     try:
-        return clip(str(error))
+        return clip(str.__str__(str(error)))
     except Exception as failure:
-        return f"[{name_of(type(error))}.__str__ raised {type(failure).__name__}]"
+        return f"[{name_of(type(error))}.__str__ raised {name_of(type(failure))}]"
 
 
 def name_of(kind: type) -> str:
-    """Return the full name of a class, without ``builtins``."""
-    module, name = kind.__module__, kind.__qualname__
-    return name if module == "builtins" else f"{module}.{name}"
+    """Return the full name of a class, without ``builtins``; never raises."""
+    try:
+        module, name = kind.__module__, kind.__qualname__
+        return clip(f"{name}" if module == "builtins" else f"{module}.{name}")
+    except Exception:
+        # A class of a class may answer as it likes; this asks the class itself.
+        bare: str = type.__dict__["__name__"].__get__(kind)
+        return bare
+
+
+def _walk(value: object, limits: Limits) -> bytes:
+    for tightening in _TIGHTENINGS:
+        walk = _Walk(limits, tightening)
+        encoded = _encode(walk.plain(value, 0))
+        if not walk.is_full and len(encoded) <= limits.max_bytes:
+            return encoded
+    if len(encoded) > limits.max_bytes:
+        return _encode(f"[cut {name_of(type(value))}: too large to keep]")
+    return encoded
+
+
+def _unreadable(value: object, error: Exception) -> str:
+    return f"[unreadable {name_of(type(value))}: {name_of(type(error))}]"
 
 
 def _is_plain(value: Any, limits: Limits) -> bool:
@@ -152,19 +171,19 @@ class _Walk:
         """Return ``value`` as data that msgspec can encode."""
         self._items -= 1
         self._room -= _NODE_COST
-        if type(value) in _NUMBERS and not (type(value) is int and abs(value) >= _LARGEST_INT):
-            return value
         try:
+            if type(value) in _NUMBERS and not (type(value) is int and abs(value) >= _LARGEST_INT):
+                return value
             return self._plain(value, depth)
         except Exception as error:
             # Whatever a stranger's object does when it is looked at is its own affair.
-            return f"[unreadable {name_of(type(value))}: {type(error).__name__}]"
+            return _unreadable(value, error)
 
     def _plain(self, value: Any, depth: int) -> Any:
         if isinstance(value, Enum):
             return self.plain(value.value, depth)
         if isinstance(value, str):
-            return self._text(str.__str__(value))
+            return self._text(value)
         if isinstance(value, int):
             return int(value) if abs(value) < _LARGEST_INT else f"[{value.bit_length()} bit int]"
         if isinstance(value, float):
@@ -172,16 +191,17 @@ class _Walk:
         if isinstance(value, (bytes, bytearray, memoryview)):
             return _blob(value)
         if isinstance(value, (datetime, date, time)):
-            return value.isoformat()
+            return self._text(value.isoformat())
         if isinstance(value, (UUID, Decimal)):
-            return str(value)
+            return self._text(str(value))
         if isinstance(value, os.PathLike):
             return self._text(str(os.fspath(value)))
         if isinstance(value, BaseException):
             return {"type": name_of(type(value)), "message": message_of(value)}
         if isinstance(value, _NAMED):
             return f"<{type(value).__name__} {_qualified(value)}>"
-        return _described(value) or self._container(value, depth)
+        described = _described(value)
+        return self._container(value, depth) if described is None else described
 
     def _container(self, value: Any, depth: int) -> Any:
         fields = _fields(value)
@@ -226,7 +246,7 @@ class _Walk:
         return plain if isinstance(plain, str) else _encode(plain).decode()
 
     def _text(self, text: str) -> str:
-        kept = clip(text, self._max_characters)
+        kept = clip(str.__str__(text), self._max_characters)
         self._room -= len(kept)
         return kept
 
@@ -251,8 +271,8 @@ def _described(value: Any) -> Any:
     kind = type(value)
     library = kind.__module__.partition(".")[0]
     if library in _ARRAY_LIBRARIES and hasattr(value, "shape") and hasattr(value, "dtype"):
-        if library == "numpy" and value.ndim == 0 and value.dtype.kind in "biuf":
-            return value.item()
+        if library == "numpy" and value.ndim == 0 and value.dtype.kind in _PLAIN_SCALARS:
+            return _PLAIN_SCALARS[value.dtype.kind](value)
         shape = [int(size) for size in value.shape]
         return {"type": name_of(kind), "shape": shape, "dtype": str(value.dtype)}
     if library in _TABLE_LIBRARIES and hasattr(value, "shape"):

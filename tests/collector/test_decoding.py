@@ -21,14 +21,22 @@ Lines = Callable[..., bytes]
         ({"span_id": "0" * 16}, "not 16 lower-case hex digits"),
         ({"parent_span_id": ""}, "parent_span_id is ''"),
         ({"end_ns": 5}, "end_ns 5 is before start_ns"),
-        ({"start_ns": -1}, "outside 1970 to 2262"),
-        ({"end_ns": 2**63}, "outside 1970 to 2262"),
+        ({"start_ns": -1}, "outside 1970 to 2200"),
+        ({"start_ns": 2**63 - 1, "end_ns": 2**63 - 1}, "outside 1970 to 2200"),
+        ({"end_ns": 2**63}, "outside 1970 to 2200"),
         ({"start_ns": 1.5}, "Expected `int`, got `float` - at `$.start_ns`"),
         ({"kind": "model"}, "allowed are llm, embedding, retriever"),
         ({"status": "fine"}, "allowed are unset, ok, error"),
         ({"input_tokens": -1}, "input_tokens is -1, not a count"),
         ({"output_tokens": 2**63}, "not a count"),
-        ({"cost_usd": -0.5}, "cost_usd is -0.5, which is negative"),
+        ({"input_tokens": 10**12 + 1}, "not a count up to 1000000000000"),
+        ({"cost_usd": -0.5}, "cost_usd is -0.5, not between 0 and 1e+09"),
+        ({"cost_usd": 1e308}, "cost_usd is 1e+308, not between 0 and 1e+09"),
+        ({"ttft_ms": 1e308}, "ttft_ms is 1e+308, not between 0 and 1e+12"),
+        ({"name": "n" * 1025}, "name has 1025 characters; 1024 are allowed"),
+        ({"user_id": "u" * 1025}, "user_id has 1025 characters"),
+        ({"tags": ["t"] * 65}, "tags has 65 values; 64 are allowed"),
+        ({"finish_reasons": ["r" * 257]}, "a value of finish_reasons has 257 characters"),
         ({"ttft_ms": float("nan")}, "not JSON"),
         ({"tags": "beta"}, "Expected `array`, got `str` - at `$.tags`"),
         ({"type": "event"}, "allowed are span, score"),
@@ -54,7 +62,8 @@ def test_a_span_that_cannot_be_kept_says_why(
         ({"value": None}, "at `$.value`"),
         ({"value": [1]}, "at `$.value`"),
         ({"value": 10**30}, "too large a number"),
-        ({"time_ns": -5}, "outside 1970 to 2262"),
+        ({"time_ns": -5}, "outside 1970 to 2200"),
+        ({"author": "a" * 1025}, "author has 1025 characters; 1024 are allowed"),
         ({"source": "robot"}, "allowed are human, code, judge, eval"),
         ({"span_id": "xyz"}, "span_id is 'xyz'"),
         ({"is_text": True}, "is_text is set"),
@@ -104,6 +113,26 @@ def test_a_field_of_a_newer_client_is_passed_over(span_line: Lines) -> None:
 def test_a_body_in_another_language_is_refused_whole() -> None:
     with pytest.raises(NotNdjsonError, match="one record a line"):
         decode_records(b"\x0a\x9b\x01\x0a\x20 protobuf, for example")
+
+
+def test_one_broken_record_is_a_reject_and_not_another_language() -> None:
+    line = b'{"type":"span","input":"\\ud800"}'
+
+    decoded = decode_records(line)
+
+    assert [reject.raw for reject in decoded.rejects] == [line]
+
+
+def test_a_byte_order_mark_is_passed_over(span_line: Lines) -> None:
+    decoded = decode_records(b"\xef\xbb\xbf" + span_line())
+
+    assert (len(decoded.spans), decoded.rejects) == (1, [])
+
+
+def test_content_has_no_limit_of_its_own(span_line: Lines) -> None:
+    decoded = decode_records(span_line(input="x" * 10**6, status_message="y" * 10**6))
+
+    assert len(decoded.spans) == 1
 
 
 def test_json_without_a_single_record_is_answered_line_by_line() -> None:

@@ -52,7 +52,9 @@ def test_a_wrong_method_is_answered_with_the_right_ones(client: TestClient) -> N
         ("/v1/spans?min_duration_ms=nan", "finite"),
         ("/v1/spans?attribute=plain", "attribute='plain' is not of the form key=value"),
         ("/v1/spans?start=soon", "start: 'soon' is not a time such as 2026-11-22T10:00:00Z"),
-        ("/v1/spans?end=9999-01-01", "outside the years 1970 to 2262"),
+        ("/v1/spans?end=9999-01-01", "outside the years 1970 to 2200"),
+        ("/v1/spans?start=2026-13-01", "start: '2026-13-01' is not a time: month must be"),
+        ("/v1/metrics?" + "measure=count&" * 33, "at most 32 items"),
         ("/v1/spans?cursor=%00", "leave it out to begin anew"),
         ("/v1/spans?cursor=WzFd", "leave it out to begin anew"),
         ("/v1/facets", "field is missing"),
@@ -91,6 +93,7 @@ def test_a_fault_of_ours_is_no_traceback(
 
 
 def test_health_tells_the_version_and_the_label(client: TestClient) -> None:
+    assert [client.head(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
     answer = client.get("/healthz").json()
 
     assert answer.keys() == {"status", "version", "label", "uptime_s"}

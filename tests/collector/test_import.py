@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +224,107 @@ def test_parquet_keeps_its_types(run: Run, api: ApiClient, tmp_path: Path) -> No
     assert sorted(score["value"] for score in api.get("/v1/scores")["scores"]) == [False, True]
 
 
+def test_times_beyond_python_cost_their_rows_alone(
+    run: Run, api: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "far.parquet"
+    table = pa.table(
+        {
+            "when": pa.array([1_700_000_000, 10**15, 1_700_000_000], pa.timestamp("s")),
+            "day": pa.array([1, 1, 10**9], pa.int32()).cast(pa.date32()),
+        }
+    )
+    pq.write_table(table, path)
+
+    code = run(path, "timestamp=when")
+
+    told = capsys.readouterr()
+    assert code == 1
+    assert [line.split(": ")[0] for line in told.err.splitlines()] == [f"{path}:2", f"{path}:3"]
+    assert [span["attributes"] for span in read_spans(api)] == [{"day": "1970-01-02"}]
+
+
+def test_times_of_any_unit_zone_and_depth_are_read(
+    run: Run, api: ApiClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "deep.parquet"
+    inner = pa.struct(
+        [
+            ("at", pa.timestamp("ns")),
+            ("took", pa.duration("ns")),
+            ("clock", pa.time64("ns")),
+            ("often", pa.list_(pa.timestamp("ns", "Mars/Olympus"))),
+        ]
+    )
+    deep = {"at": 1_001, "took": 1_500_000_001, "clock": 1_001, "often": [0]}
+    table = pa.table(
+        {
+            "when": pa.array([1_700_000_000], pa.timestamp("s", "Mars/Olympus")),
+            "deep": pa.array([deep], inner),
+        }
+    )
+    pq.write_table(table, path)
+
+    assert run(path, "timestamp=when") == 0
+
+    (span,) = read_spans(api)
+    assert span["start_time"] == "2023-11-14T22:13:20.000000000Z"
+    assert span["attributes"]["deep"] == {
+        "at": "1970-01-01T00:00:00.000001",
+        "took": "PT1.5S",
+        "clock": "00:00:00.000001",
+        "often": ["1970-01-01T00:00:00Z"],
+    }
+
+
+def test_a_parquet_file_is_read_up_to_its_damage(
+    run: Run, api: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "damaged.parquet"
+    table = pa.table({"when": range(1_700_000_000, 1_700_002_000)})
+    pq.write_table(table, path, row_group_size=1000, use_dictionary=False)
+    chunk = pq.ParquetFile(path).metadata.row_group(1).column(0)
+    content = bytearray(path.read_bytes())
+    first = chunk.data_page_offset
+    content[first : first + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
+    path.write_bytes(content)
+
+    code = run(path, "timestamp=when")
+
+    told = capsys.readouterr()
+    assert code == 1
+    assert told.err.startswith(f"{path}:1001: from row 1001 to the end (row 2000): the file is")
+    assert len(told.err.splitlines()) == 1
+    assert len(read_spans(api)) == 1000
+
+
+def test_a_column_that_only_late_rows_have_can_be_mapped(
+    run: Run, api: ApiClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "late.jsonl"
+    rows: list[dict[str, Any]] = [{"t": 1_700_000_000 + n} for n in range(200)]
+    rows[-1]["answer"] = "late"
+    path.write_text("\n".join(map(json.dumps, rows)))
+
+    assert run(path, "timestamp=t", "output=answer") == 0
+
+    assert [span["output"] for span in read_spans(api)][-2:] == [None, "late"]
+
+
+def test_a_quote_that_is_never_closed_says_how_much_it_takes(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "open.csv"
+    path.write_text('when,q\n2025-01-01,"where?\n' + "2025-01-01,x\n" * 29)
+
+    code = run(path, "timestamp=when")
+
+    assert code == 1
+    assert capsys.readouterr().err == (
+        f"{path}:2: from line 2 to the end (line 31): a quote is never closed\n"
+    )
+
+
 def test_a_file_imported_with_another_plan_doubles_nothing(
     run: Run, api: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,6 +353,19 @@ def test_a_file_imported_with_another_plan_doubles_nothing(
         ("wide.csv", ["timestamp=a"], [], "is not UTF-8"),
         ("", ["timestamp=a"], ["--format", "csv"], "there is no file"),
         ("calls.csv", ["timestamp=when"], ["--url", "http://127.0.0.1:1"], "no collector answers"),
+        (
+            "calls.csv",
+            ["timestamp=when"],
+            ["--url", "nonsense"],
+            "URL is 'nonsense': give one such",
+        ),
+        ("calls.csv", ["timestamp=when"], ["--project", "a\nb"], r"the project is 'a\nb': give"),
+        ("calls.csv", ["timestamp=when"], ["--time-format", "%q"], "'q' is a bad directive"),
+        ("calls.csv", ["timestamp=when"], ["--time-format", "%Y %Y"], "cannot be used"),
+        ("twice.parquet", ["timestamp=a"], [], "more than one column 'a'"),
+        ("empty.jsonl", ["timestamp=a"], [], "no JSON object with a column: it is empty"),
+        ("broken.jsonl", ["timestamp=a"], [], "line 2 is not JSON"),
+        ("calls.jsonl", ["timestamp=b"], [], "there is no column 'b'; there are a"),
     ],
 )
 def test_what_cannot_be_imported_is_one_line_and_exit_2(
@@ -265,6 +381,10 @@ def test_what_cannot_be_imported_is_one_line_and_exit_2(
     write_calls(tmp_path / "calls.csv", 3)
     (tmp_path / "calls.txt").write_text("when\n1\n")
     (tmp_path / "empty.csv").touch()
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "broken.jsonl").write_text("\n{broken\n")
+    (tmp_path / "calls.jsonl").write_text('{"a": 1}\n')
+    pq.write_table(pa.table([[1], [2]], names=["a", "a"]), tmp_path / "twice.parquet")
     (tmp_path / "twice.csv").write_text("a,a\n1,2\n")
     (tmp_path / "wide.csv").write_text("a,b\n1,2\n", encoding="utf-16")
 
@@ -361,17 +481,14 @@ def test_a_mark_that_is_damaged_is_as_good_as_none(api: ApiClient, tmp_path: Pat
     assert (first.accepted, second.duplicates) == (3, 3)
 
 
-@pytest.fixture
-def busy_server() -> Iterator[ThreadingHTTPServer]:
-    """A server that is busy twice, and then takes what it gets."""
-    answers = iter([(429, b'{"code":"queue_full","message":"later"}')] * 2)
+@contextmanager
+def answering(answers: Iterator[tuple[int, bytes]]) -> Iterator[str]:
+    """Answer POSTs with these, and give the server's address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            status, body = next(
-                answers, (200, b'{"accepted":3,"duplicates":0,"rejected":0,"errors":[]}')
-            )
+            status, body = next(answers)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -383,15 +500,31 @@ def busy_server() -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield server
+    yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
     thread.join()
 
 
-def test_a_busy_collector_is_asked_again(busy_server: ThreadingHTTPServer, tmp_path: Path) -> None:
+@pytest.fixture
+def busy_url() -> Iterator[str]:
+    """A server that is busy twice, and then takes what it gets."""
+    busy = (429, b'{"code":"queue_full","message":"later"}')
+    taken = (200, b'{"accepted":3,"duplicates":0,"rejected":0,"errors":[]}')
+    with answering(iter([busy, busy, taken])) as url:
+        yield url
+
+
+@pytest.fixture
+def answer_always() -> Iterator[Callable[[int, bytes], str]]:
+    """Start a server that has one answer to everything, and return its address."""
+    with ExitStack() as stack:
+        yield lambda status, body: stack.enter_context(answering(repeat((status, body))))
+
+
+def test_a_busy_collector_is_asked_again(busy_url: str, tmp_path: Path) -> None:
     path = write_calls(tmp_path / "calls.csv", 3)
-    client = ApiClient(f"http://127.0.0.1:{busy_server.server_address[1]}")
+    client = ApiClient(busy_url)
     delays: list[float] = []
 
     transfer = make_transfer(path, client, MarkFile(tmp_path, "key"), sleep=delays.append)
@@ -414,6 +547,27 @@ def test_a_collector_that_goes_away_is_told_with_what_to_do(tmp_path: Path) -> N
     assert "no collector answers at http://127.0.0.1:1" in done.stderr
     assert "the same command goes on from here" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("status", "body"), [(501, b"<h1>no</h1>"), (200, b'{"hello":"world"}')])
+def test_another_server_is_told_from_a_collector(
+    answer_always: Callable[[int, bytes], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+    body: bytes,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    path = write_calls(tmp_path / "calls.csv", 3)
+
+    url = answer_always(status, body)
+    code = main(["import", str(path), "--map", "timestamp=when", "--url", url])
+
+    told = capsys.readouterr().err
+    assert code == 2
+    assert f"{url} does not look like a Headway collector, see --url" in told
+    assert len(told.splitlines()) == 1
 
 
 def test_an_error_that_is_no_passing_one_ends_the_import(api: ApiClient, tmp_path: Path) -> None:

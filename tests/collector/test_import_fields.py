@@ -10,6 +10,7 @@ from headway_collector.importing.fields import (
     is_empty,
     read_choice,
     read_count,
+    read_duration,
     read_flag,
     read_json,
     read_number,
@@ -85,6 +86,12 @@ def test_numbers_are_read_from_text() -> None:
 def test_what_is_no_number_is_refused(value: object) -> None:
     with pytest.raises(CellFault, match="is not a number"):
         read_number(value)
+
+
+def test_a_duration_is_read_to_the_nanosecond_and_has_an_end() -> None:
+    assert (read_duration(10**9, "1.5"), read_duration(10**6, 0.25)) == (1_500_000_000, 250_000)
+    with pytest.raises(CellFault, match=r"1e\+300 is too long"):
+        read_duration(10**6, 1e300)
 
 
 def test_a_fraction_is_no_count() -> None:

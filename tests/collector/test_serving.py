@@ -80,9 +80,10 @@ def test_a_port_in_use_is_one_line_and_exit_2(tmp_path: Path) -> None:
     [
         (["--host", "0.0.0.0"], "0.0.0.0 can be reached from other machines"),
         (["--host", "::"], ":: can be reached from other machines"),
-        (["--host", "collector.example"], "collector.example can be reached"),
+        (["--host", "nosuchhost.invalid"], "there is no host 'nosuchhost.invalid': use --host"),
         (["--port", "70000"], "'70000' is not a port"),
         (["--port", "0", "--db", "notes.txt"], "notes.txt is not a DuckDB database"),
+        (["--port", "0", "--db", ""], ". is a folder: name a file with --db"),
         (["--port", "0", "--db", "gone/a.duckdb"], "No such file or directory"),
     ],
 )

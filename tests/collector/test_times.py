@@ -43,7 +43,7 @@ def test_counting_back_stops_at_the_epoch() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "now", "24h", "-24", "2025-13-01", "2025-11-22T25:00", "1969-12-31", "2263-01-01"]
+    "text", ["", "now", "24h", "-24", "2025-13-01", "2025-11-22T25:00", "1969-12-31", "2201-01-01"]
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a time|must be in|outside the years"):

@@ -29,6 +29,7 @@ MODULE = """
     def better(prompts: list[str]): return [each.upper() for each in prompts]
     def worse(prompt): return prompt.upper() if prompt[-1] in "01234567" else "?"
     def mute(prompt): raise TimeoutError("nobody home")
+    def leave(prompt): raise SystemExit(0)
 """
 
 
@@ -53,8 +54,8 @@ def run(*words: str) -> int:
     return invoke(EVAL, "run", "suite.yaml", *words)
 
 
-GOOD, BETTER, WORSE, MUTE = (
-    f"python:letter_models:{name}" for name in ("good", "better", "worse", "mute")
+GOOD, BETTER, WORSE, MUTE, LEAVE = (
+    f"python:letter_models:{name}" for name in ("good", "better", "worse", "mute", "leave")
 )
 
 
@@ -201,6 +202,7 @@ def test_a_refusal_is_a_warning_where_publishing_was_not_asked_for(
     [
         (["--model", "letter_models:good"], "its scheme must be one of hf:PATH"),
         (["--model", MUTE], "answered none of 100 cases; the first: .*nobody home"),
+        (["--model", LEAVE], "answered none of 100 cases; the first: .*SystemExit: 0"),
         (["--model", GOOD, "--baseline", "gone"], "there is no run 'gone'"),
         (["--model", GOOD, "--baseline", "hf:gone"], "no model folder 'gone'"),
         (["--model", "log:kind=llm"], "no collector answers at http://127.0.0.1:1"),
@@ -218,15 +220,25 @@ def test_nothing_is_run_where_the_candidate_is_not_there(place: Path) -> None:
     assert not (place / ".headway").exists()
 
 
-@pytest.mark.parametrize("words", [["--margin", "5"], ["--limit", "0"], ["--batch-tokens", "x"]])
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("--margin", "5", "a fraction between 0 and 1, such as 0.05"),
+        ("--margin", "5%", "a fraction between 0 and 1, such as 0.05"),
+        ("--margin", "nan", "a fraction between 0 and 1, such as 0.05"),
+        ("--limit", "0", "a count: give 1 or more"),
+        ("--limit", "abc", "a count: give 1 or more"),
+        ("--batch-tokens", "²", "a count: give 1 or more"),
+    ],
+)
 def test_arguments_out_of_range_are_refused(
-    place: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+    place: Path, option: str, value: str, wanted: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        run("--model", GOOD, *words)
+        run("--model", GOOD, option, value)
 
     assert caught.value.code == 2
-    assert words[1] in capsys.readouterr().err
+    assert f"argument {option}: {value!r} is not {wanted}" in capsys.readouterr().err
 
 
 def test_a_good_suite_is_said_to_be_good_with_what_it_can_tell(
@@ -239,6 +251,38 @@ def test_a_good_suite_is_said_to_be_good_with_what_it_can_tell(
     assert output.startswith("suite.yaml is good: suite letters, version ")
     assert "100 cases, 0 tags, scored by exact" in output
     assert "it finds a change of 8.9 points four times in five" in output
+
+
+def test_cases_that_all_ask_the_same_are_told(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "suite.yaml").write_text(dedent(SUITE_FILE) + 'prompt: "Upper: {input"\n')
+
+    code = invoke(SUITE, "check", "suite.yaml")
+
+    assert code == 0
+    assert "But all 100 cases ask the same: write {input}" in capsys.readouterr().out
+
+
+def test_a_tag_cannot_break_a_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = {"id": "c", "input": "q", "expected": "Q", "tags": ["a\nb"]}
+    (place / "cases.jsonl").write_text(json.dumps(case))
+
+    invoke(SUITE, "check", "suite.yaml")
+
+    assert "for fewer than 10 cases: a\\nb\n" in capsys.readouterr().out
+
+
+def test_a_working_folder_that_is_gone_is_one_message(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "gone").mkdir()
+    monkeypatch.chdir(place / "gone")
+    (place / "gone").rmdir()
+
+    with pytest.raises(HeadwayError, match="the working folder is gone"):
+        run("--model", GOOD)
+    assert invoke(EVAL, "runs") == 0
 
 
 def test_a_bad_suite_is_told_with_its_lines(place: Path) -> None:

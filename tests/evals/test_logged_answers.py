@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
+from headway_collector.schemas.queries import SpanQuery
 from headway_evals.errors import ModelError
-from headway_evals.models.logs import Log
+from headway_evals.models.logs import FILTERS, Log
 from headway_evals.models.requests import Completion, Request
 from headway_evals.models.specs import ModelOptions, make_model
 
@@ -30,6 +31,10 @@ def find(spans: list[dict[str, Any]], asked: Any, spec: str = "name=f") -> Compl
     requests = [Request("c", asked, f"Prompt: {asked}", 8)]
     (completion,) = model.generate(requests, lambda index, completion: None)
     return completion
+
+
+def test_the_keys_are_the_collectors_span_filters() -> None:
+    assert set(FILTERS) == set(SpanQuery.model_fields)
 
 
 def test_a_logged_answer_comes_with_its_tokens_its_latency_and_its_span() -> None:

@@ -259,6 +259,24 @@ MODULE = """
     class Bot:
         def __call__(self, prompt): return "bot"
     bot = Bot()
+
+    class Mumbler(Exception):
+        def __str__(self): raise RuntimeError("no words")
+        __repr__ = __str__
+
+    def hostile(prompt):
+        if prompt == "exit":
+            raise SystemExit(0)
+        if prompt == "mumble":
+            raise Mumbler
+        return Mumbler() if prompt == "unshown" else prompt
+
+    class Closed:
+        def __getattr__(self, name): raise RuntimeError("hands off")
+        def __call__(self, prompt): return "closed"
+    closed = Closed()
+
+    def odd(prompt: "list[") -> str: return "odd"
 """
 
 
@@ -295,6 +313,46 @@ def test_what_a_function_raises_or_misreturns_marks_its_case_alone(
     assert bad.error == f"python:{module}:fussy returned 7, which is not text"
     assert zero.error == f"python:{module}:fussy raised ZeroDivisionError: division by zero"
     assert torn.text is None
+
+
+def test_no_fault_of_a_function_ends_the_run(tmp_path: Path, module: str) -> None:
+    prompts = [request(each) for each in ("exit", "mumble", "unshown", "ok")]
+
+    left, mumbled, unshown, good = ask(make(f"python:{module}:hostile", tmp_path), prompts)
+
+    assert left.error == f"python:{module}:hostile raised SystemExit: 0"
+    assert str(mumbled.error).endswith(f"[{module}.Mumbler.__str__ raised RuntimeError]")
+    assert "<Mumbler whose repr raised RuntimeError>, which is not text" in str(unshown.error)
+    assert good.text == "ok"
+
+
+@pytest.mark.parametrize("name", ["closed", "odd"])
+def test_a_function_that_cannot_be_looked_into_is_called_with_one_prompt(
+    tmp_path: Path, module: str, name: str
+) -> None:
+    model = make(f"python:{module}:{name}", tmp_path)
+
+    assert model.digest
+    assert [each.text for each in ask(model, [request("a"), request("b")])] == [name, name]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("raise SystemExit(0)", "raised SystemExit: 0"),
+        (
+            "raise type('E', (ImportError,), {'__str__': lambda self: 1 / 0})",
+            r"E.__str__ raised ZeroDivisionError\]",
+        ),
+    ],
+)
+def test_no_fault_of_a_module_ends_the_run(
+    tmp_path: Path, module: str, line: str, told: str
+) -> None:
+    (tmp_path / f"{module}.py").write_text(line)
+
+    with pytest.raises(ModelError, match=f"python:{module}:one cannot be imported.*{told}"):
+        make(f"python:{module}:one", tmp_path)
 
 
 def test_a_function_for_all_must_answer_all(tmp_path: Path, module: str) -> None:

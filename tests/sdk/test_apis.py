@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from headway.apis import ApiClient
-from headway.errors import ApiError, UnreachableError
+from headway.errors import ApiError, SettingsError, UnreachableError
 from tests.sdk.conftest import Answer, StandIn
 
 LINE = b'{"type":"score","score_id":"1","name":"n","value":true,"time_ns":1,"session_id":"s"}'
@@ -46,3 +46,10 @@ def test_a_busy_collector_is_heard_at_once_and_not_taken_for_none(collector: Sta
         ApiClient(collector.url).ingest([b"{}"], project="p", batch_id="b")
 
     assert (refusal.value.status, refusal.value.code) == (429, "queue_full")
+
+
+def test_what_cannot_stand_in_a_header_is_told_in_one_line(collector: StandIn) -> None:
+    with pytest.raises(SettingsError, match=r"API key has .* as character 1"):
+        ApiClient(collector.url, api_key="ключ")
+    with pytest.raises(ApiError, match="POST /v1/ingest cannot be sent"):
+        ApiClient(collector.url).ingest([LINE], project="лавка", batch_id="b")

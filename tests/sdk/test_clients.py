@@ -331,3 +331,48 @@ def test_records_come_whole_from_many_threads(collector: StandIn, make_client: M
     assert headway.flush(30)
     assert len({span.name for span in collector.spans}) == 2400
     assert headway.stats().shipped == 2400
+
+
+def test_a_journal_below_a_file_ships_from_memory(collector: StandIn, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run(
+        """
+        import headway
+        with headway.span("call"): pass
+        print(headway.flush(), headway.stats().mode, headway.stats().faults)
+        """,
+        tmp_path,
+        HEADWAY_URL=collector.url,
+        HEADWAY_JOURNAL_DIR=str(tmp_path / "file" / "journal"),
+    )
+
+    assert done.stdout.strip() == "True memory {}"
+    assert [span.name for span in collector.spans] == ["call"]
+
+
+def test_a_working_folder_that_is_gone_holds_no_file(collector: StandIn, tmp_path: Path) -> None:
+    done = run(
+        """
+        import os
+        import headway
+        os.mkdir("gone"); os.chdir("gone"); os.rmdir(os.getcwd())
+        headway.init()
+        with headway.span("call"): pass
+        print(headway.flush())
+        """,
+        tmp_path,
+        HEADWAY_URL=collector.url,
+    )
+
+    assert (done.stdout.strip(), done.stderr) == ("True", "")
+
+
+@pytest.mark.parametrize("key", ["ключ", "key\n", "a\x00b"])
+def test_a_key_that_cannot_travel_is_refused_and_not_repeated(
+    key: str, make_client: MakeClient
+) -> None:
+    make_client()
+    with pytest.raises(SettingsError, match=r"API key has .* as character") as refusal:
+        headway.init(api_key=key)
+
+    assert key not in str(refusal.value)

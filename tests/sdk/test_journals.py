@@ -2,6 +2,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -269,3 +270,26 @@ def test_a_forked_child_neither_holds_nor_touches_its_parents_segment(
     assert adopted is not None
     assert adopted.read(9, LIMIT).payloads == [b"the parent's", b"after the fork"]
     adopted.close()
+
+
+def test_a_record_that_could_not_be_written_is_left_to_the_caller_to_count(
+    make_journal: Callable[..., Journal],
+) -> None:
+    wrong: Any = "1GB"
+    journal = make_journal(limit=wrong)
+    with pytest.raises(TypeError):
+        journal.append(KILOBYTE)
+
+    assert (journal.recorded, journal.pending) == (0, 0)
+
+
+def test_a_folder_that_cannot_be_listed_takes_and_holds_nothing(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    journal = make_journal(tmp_path / "file" / "journal")
+    journal.append(KILOBYTE)
+
+    assert journal.adopt() is None
+    assert journal.is_in_memory
+    assert ship_all(journal) == [KILOBYTE]

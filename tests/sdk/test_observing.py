@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, assert_type
 
 import msgspec
+import numpy as np
 import pytest
 
 import headway
@@ -490,3 +491,36 @@ def test_many_threads_record_everything(captured: Captured) -> None:
 
     assert len({span.span_id for span in spans}) == 1600
     assert {span.parent_span_id for span in spans} == {None}
+
+
+def test_a_name_that_is_none_leaves_the_functions_name() -> None:
+    name: Any = np.zeros((3, 3))
+    with capture(is_raising=False) as captured:
+
+        @headway.observe(name=name)
+        def work() -> int:
+            return 1
+
+        assert work() == 1
+        spans, faults = captured.spans, headway.stats().faults
+
+    assert [span.name for span in spans] == ["work"]
+    assert sum(faults.values()) == 1
+
+
+def test_a_result_whose_class_hides_is_handed_through(captured: Captured) -> None:
+    class Hiding(type):
+        @property
+        def __module__(cls) -> str:  # type: ignore[override]
+            raise RuntimeError
+
+        def __hash__(cls) -> int:
+            raise RuntimeError
+
+    class Odd(metaclass=Hiding):
+        pass
+
+    odd = Odd()
+
+    assert headway.observe(lambda: odd)() is odd
+    assert b"Odd" in bytes(captured.spans[0].output)

@@ -66,6 +66,12 @@ def test_values_keep_their_type(captured: Captured, given: Any, kept: object) ->
         {"value": 1, "source": "cat"},
         {"value": 1, "name": ""},
         {"value": 1, "session_id": object()},
+        {"value": 1, "session_id": ""},
+        {"value": 1, "trace_id": "abc"},
+        {"value": 1, "span_id": "A" * 16},
+        {"value": 1, "time_ns": 2**63},
+        {"value": 10**30},
+        {"value": 1, "is_text": True},
     ],
 )
 def test_a_score_that_makes_no_sense_is_a_fault_and_not_an_error(
@@ -89,3 +95,21 @@ def test_a_score_of_nothing_is_dropped_and_says_what_to_give(
 
     assert given is None
     assert "give span_id, trace_id or session_id" in caplog.text
+
+
+def test_a_score_whose_number_fails_is_a_fault_and_not_an_error() -> None:
+    class Hostile:
+        def __float__(self) -> float:
+            raise RuntimeError
+
+    class Guarded:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(name)
+
+    with capture(is_raising=False):
+        given: list[Any] = [Hostile(), Guarded(), np.complex128(1j), np.complex64(1)]
+        ids = [headway.score("s", value, session_id="s") for value in given]
+        faults = headway.stats().faults
+
+    assert ids == [None] * 4
+    assert sum(faults.values()) == 4

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,3 +92,50 @@ def test_a_setting_of_the_client_that_cannot_be_used_is_told(variable: str, valu
 )
 def test_the_journal_is_where_the_xdg_specification_wants_it(state: str, expected: Path) -> None:
     assert read_settings(Sources({"XDG_STATE_HOME": state}, {})).journal_dir == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("journal_limit_bytes", "1GB", "journal_limit_bytes is '1GB'"),
+        ("capture_limit_bytes", "big", "capture_limit_bytes is 'big'"),
+        ("is_disabled", "maybe", "disabled is 'maybe'"),
+        ("release", object(), "release is of type object"),
+        ("exit_timeout_s", "x", "exit_timeout_s is 'x'"),
+        ("url", 5, "url is of type int"),
+        ("project", 5, "project is of type int"),
+        ("journal_dir", 5, "journal_dir cannot be used .*int"),
+        ("journal_dir", "a\x00b", "journal_dir cannot be used .*null"),
+        ("journal_dir", "~nobody-of-that-name/x", "journal_dir cannot be used"),
+    ],
+)
+def test_an_argument_that_cannot_be_used_is_told(name: str, value: object, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        read_settings(Sources({}, {}), **{name: value})  # type: ignore[arg-type]
+
+
+def test_an_argument_given_as_text_is_read_like_a_variable() -> None:
+    given: Any = {"journal_limit_bytes": "1000", "is_disabled": "no", "exit_timeout_s": "0.5"}
+    settings = read_settings(Sources({}, {}), **given)
+
+    assert (settings.journal_limit_bytes, settings.exit_timeout_s) == (1000, 0.5)
+    assert settings.is_disabled is False
+
+
+def test_a_label_of_the_environment_that_is_not_unicode_is_spelled_out() -> None:
+    settings = read_settings(Sources({"HEADWAY_RELEASE": "v\udcff"}, {}))
+
+    assert settings.release == "v\\udcff"
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "headway.toml").write_text("")
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(SettingsError, match=r"headway\.toml cannot be read: Permission denied"):
+        load_sources(tmp_path, {})

@@ -237,3 +237,58 @@ def test_an_ended_span_lets_go_of_its_content(captured: Captured) -> None:
 
     assert bytes(span.record.input) == b""
     assert len(data(captured.span("call").input)) == 1000
+
+
+class Guarded:
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+class Hostile:
+    def __float__(self) -> float:
+        raise RuntimeError
+
+    def keys(self) -> Any:
+        raise KeyError("keys")
+
+    def __iter__(self) -> Iterator[str]:
+        raise KeyError("iter")
+
+
+def test_objects_that_raise_when_they_are_looked_at_never_reach_the_program() -> None:
+    garbage: Any = Hostile()
+    with capture(is_raising=False) as captured:
+        with headway.context(tags=garbage), headway.span("call", prompt=Guarded()) as span:
+            span.tags = garbage
+            span.cost_usd = garbage
+            span.attributes = garbage
+            span.scores = garbage
+        spans, faults = captured.spans, headway.stats().faults
+
+    assert [span.status for span in spans] == ["ok"]
+    assert sum(faults.values()) == 7
+
+
+def test_of_many_tags_the_first_are_kept_and_no_more_are_read() -> None:
+    numbers: Any = iter(range(10**9))
+    with capture(is_raising=False) as captured:
+        with headway.context(tags=numbers), headway.span("call") as span:
+            span.finish_reasons = ["x" * 1000] * 65
+        recorded, faults = captured.span("call"), headway.stats().faults
+
+    assert recorded.tags == [str(number) for number in range(64)]
+    assert next(numbers) == 65
+    assert [len(reason) for reason in recorded.finish_reasons] == [256] * 64
+    assert sum(faults.values()) == 2
+
+
+def test_a_field_that_there_is_not_is_counted_when_the_span_ends() -> None:
+    with capture(is_raising=False) as captured:
+        with headway.span("call") as span:
+            span.outputs = "x"  # type: ignore[attr-defined]
+            span.end_ns = None
+        spans, stats = captured.spans, headway.stats()
+
+    assert len(spans) == 1
+    assert stats.faults == {"span": 1}
+    assert "no field 'outputs'" in str(stats.last_error)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import PurePosixPath
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID
 
 import msgspec
@@ -234,3 +235,51 @@ def test_an_exception_that_cannot_say_what_it_is_is_still_named() -> None:
 def test_clipping_keeps_head_and_tail() -> None:
     assert clip("abcdefghij", 6) == "abcd…[cut 4 of 10 characters]…ij"
     assert clip("short", 6) == "short"
+
+
+class HostileClass(type):
+    @property
+    def __module__(cls) -> str:  # type: ignore[override]
+        raise RuntimeError
+
+    def __hash__(cls) -> int:
+        raise RuntimeError
+
+
+class OfHostileClass(metaclass=HostileClass):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (np.longdouble(1.5), 1.5),
+        (np.float16(1.5), 1.5),
+        (np.int64(0), 0),
+        (np.bool_(False), False),
+        (np.array(2), 2),
+    ],
+)
+def test_single_values_of_numpy_are_plain_numbers(value: object, kept: object) -> None:
+    assert captured([value]) == [kept]
+    assert type(captured(value)) is type(kept)
+
+
+def test_a_text_that_is_none_is_said_to_be_unreadable() -> None:
+    class Odd(datetime):
+        def isoformat(self, *_: object) -> Any:
+            return Mock()
+
+    assert captured(Odd(2025, 1, 1)).startswith("[unreadable ")
+    assert captured(Mock(spec=datetime)).startswith("[unreadable unittest.mock.")
+
+
+def test_a_class_that_does_not_tell_its_name_is_still_named() -> None:
+    assert "OfHostileClass" in captured(OfHostileClass())
+    assert "OfHostileClass" in captured({"a": [OfHostileClass()]})["a"][0]
+
+
+def test_what_the_encoder_refuses_in_the_end_is_named() -> None:
+    wrong: Any = Limits(max_bytes="big")  # type: ignore[arg-type]
+
+    assert json.loads(bytes(capture({"a": 1}, wrong))) == "[unreadable dict: TypeError]"

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from headway_collector.times import SECOND_NS, check_range, parse_absolute
+from headway_collector.times import MAX_NS, SECOND_NS, check_range, parse_absolute
 
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
@@ -61,6 +61,18 @@ def read_number(value: Any) -> float:
     return number
 
 
+def read_duration(unit_ns: int, value: Any) -> int:
+    """Return the cell, a number of units, as nanoseconds.
+
+    Raises:
+        CellFault: it is no number, or longer than there are times.
+    """
+    duration_ns = read_number(value) * unit_ns
+    if abs(duration_ns) > MAX_NS:
+        raise CellFault(f"{value!r} is too long for a duration")
+    return round(duration_ns)
+
+
 def read_flag(value: Any) -> bool:
     """Return the cell as true or false.
 
@@ -106,7 +118,7 @@ def read_time(value: Any, form: str | None = None) -> int:
         form: how the text is to be read instead, as for ``strptime``.
 
     Raises:
-        CellFault: it is no time, or lies outside 1970 to 2262.
+        CellFault: it is no time, or lies outside 1970 to 2200.
     """
     try:
         if form is not None and isinstance(value, str | int):

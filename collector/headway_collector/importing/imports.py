@@ -11,12 +11,14 @@ from rich.progress import Progress
 
 from headway.apis import ApiClient
 from headway.errors import ApiError, CommandError
+from headway.records import DEFAULT_URL
 from headway_collector.importing.fields import CellFault, read_time
 from headway_collector.importing.mapping import Mapper
 from headway_collector.importing.marks import MarkFile, Totals
 from headway_collector.importing.plans import Plan, check_plan
 from headway_collector.importing.tables import Format, open_table
 from headway_collector.importing.transfers import Transfer
+from headway_collector.limits import MAX_NAME_CHARS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ def import_file(
     Raises:
         CommandError: the file or the plan cannot be used, or the import had to stop.
     """
+    _check_destination(destination)
     table = open_table(path, form)
     check_plan(plan, table.columns)
     digest = _digest_file(path)
@@ -63,7 +66,16 @@ def import_file(
         try:
             return transfer.run()
         except ApiError as error:
-            raise CommandError(f"{error} (the same command goes on from here)") from error
+            # A collector gives every refusal a code.
+            is_foreign = error.status >= 400 and not error.code
+            doubt = f": {destination.url} does not look like a Headway collector, see --url"
+            message = f"{error}{doubt if is_foreign else ''}"
+            raise CommandError(f"{message} (the same command goes on from here)") from error
+        except msgspec.ValidationError as error:
+            raise CommandError(
+                f"{destination.url} does not look like a Headway collector, see --url: "
+                f"its answer is another one ({error})"
+            ) from error
 
 
 def read_moment(text: str | None, form: str | None) -> int | None:
@@ -76,6 +88,16 @@ def read_moment(text: str | None, form: str | None) -> int | None:
         return None if text is None else read_time(text, form)
     except CellFault as fault:
         raise CommandError(f"--time {text}: {fault}") from fault
+
+
+def _check_destination(destination: Destination) -> None:
+    project, url = destination.project, destination.url
+    if not 0 < len(project) <= MAX_NAME_CHARS or not (project.isascii() and project.isprintable()):
+        raise CommandError(
+            f"the project is {project!r}: give 1 to {MAX_NAME_CHARS} printable ASCII characters"
+        )
+    if not url.startswith(("http://", "https://")):
+        raise CommandError(f"the collector's URL is {url!r}: give one such as {DEFAULT_URL}")
 
 
 def _digest_file(path: Path) -> str:

@@ -18,6 +18,7 @@ from headway_collector.importing.fields import (
     parse_json,
     read_choice,
     read_count,
+    read_duration,
     read_flag,
     read_json,
     read_number,
@@ -27,7 +28,7 @@ from headway_collector.importing.fields import (
     read_time,
 )
 from headway_collector.importing.plans import JSON_FIELDS, SCORE_PREFIX, Plan
-from headway_collector.times import SECOND_NS
+from headway_collector.times import MILLISECOND_NS, SECOND_NS
 
 T = TypeVar("T")
 
@@ -163,11 +164,10 @@ class Mapper:
         return {"start_ns": start_ns, "end_ns": start_ns + latency_ns if end_ns is None else end_ns}
 
     def _read_latency(self, values: dict[str, Any]) -> int:
-        latency_s = self._read(values, "latency_s", read_number)
-        if latency_s is not None:
-            return round(latency_s * SECOND_NS)
-        latency_ms = self._read(values, "latency_ms", read_number)
-        return 0 if latency_ms is None else round(latency_ms * SECOND_NS / 1000)
+        latency_ns = self._read(values, "latency_s", partial(read_duration, SECOND_NS))
+        if latency_ns is None:
+            latency_ns = self._read(values, "latency_ms", partial(read_duration, MILLISECOND_NS))
+        return latency_ns or 0
 
     def _read_id(self, values: dict[str, Any], name: str, digits: int) -> str | None:
         text = self._read(values, name, read_text)

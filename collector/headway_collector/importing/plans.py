@@ -1,8 +1,10 @@
 """Which column becomes which field: what ``--map`` says, checked against the file."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from headway.errors import CommandError
 from headway.records import Kind, Span
@@ -72,6 +74,19 @@ def check_plan(plan: Plan, columns: Sequence[str]) -> None:
             raise CommandError(
                 f"--json {name} needs a --map of that field; it can be {', '.join(JSON_FIELDS)}"
             )
+
+
+def check_time_format(form: str | None) -> None:
+    """Do nothing for a format that ``strptime`` can read times with.
+
+    Raises:
+        CommandError: it has a directive that there is not, or one twice.
+    """
+    try:
+        datetime.strptime("", form or "")
+    except (ValueError, re.error) as error:
+        if "does not match format" not in str(error):
+            raise CommandError(f"--time-format {form!r} cannot be used: {error}") from error
 
 
 def _check_field(name: str) -> None:

@@ -7,6 +7,7 @@ the row), and a row that cannot be read is a row with a fault, not the end of th
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +27,6 @@ _SUFFIXES: dict[str, Format] = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
-# JSONL has no header; the columns are those of its first rows.
-_ROWS_LOOKED_AT = 100
 _PARQUET_SLICE_ROWS = 500
 
 
@@ -85,9 +84,7 @@ class CsvTable:
             raise CommandError(f"{path} is empty: a CSV file begins with the names of its columns")
         # A column without a name is usually the index that a data frame was written with.
         self.columns = [name or f"column_{index}" for index, name in enumerate(header, start=1)]
-        repeated = {name for name in self.columns if self.columns.count(name) > 1}
-        if repeated:
-            raise CommandError(f"{path} has more than one column {min(repeated)!r}")
+        _refuse_repeated(path, self.columns)
 
     def rows(self) -> Iterator[Row]:
         """Yield every row after the header; blank lines are none."""
@@ -101,7 +98,7 @@ class CsvTable:
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    yield Row(line, fault=f"not CSV: {error}")
+                    yield Row(line, fault=_explain_csv(error, line, reader.line_num))
                     continue
                 self.position = raw.tell()
                 if cells:
@@ -124,9 +121,15 @@ class JsonlTable:
         self._path = path
         self.size = path.stat().st_size
         self.position = 0
+        # There is no header, and a column may first appear in the last row.
         names: dict[str, None] = {}
-        for _, row in zip(range(_ROWS_LOOKED_AT), self.rows(), strict=False):
+        fault: Row | None = None
+        for row in self.rows():
             names.update(dict.fromkeys(row.values))
+            fault = fault or (row if row.fault else None)
+        if not names:
+            why = f"line {fault.line} is {fault.fault}" if fault else "it is empty"
+            raise CommandError(f"{path} holds no JSON object with a column: {why}")
         self.columns = list(names)
 
     def rows(self) -> Iterator[Row]:
@@ -146,18 +149,34 @@ class ParquetTable:
         try:
             self._file = pq.ParquetFile(path)
         except pa.ArrowException as error:
-            raise CommandError(f"{path} is not a Parquet file: {error}") from error
+            raise CommandError(f"{path} is not a Parquet file: {_first_line(error)}") from error
         self.columns = list(self._file.schema_arrow.names)
+        _refuse_repeated(path, self.columns)
         self.size = self._file.metadata.num_rows
         self.position = 0
 
     def rows(self) -> Iterator[Row]:
-        """Yield every row."""
+        """Yield every row; where the file is damaged, that row is the last."""
         self.position = 0
-        for batch in self._file.iter_batches(batch_size=_PARQUET_SLICE_ROWS):
-            for values in _plain_times(batch).to_pylist():
+        batches = self._file.iter_batches(batch_size=_PARQUET_SLICE_ROWS)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (OSError, pa.ArrowException) as error:
+                damage = f"from row {self.position + 1} to the end (row {self.size})"
+                yield Row(self.position + 1, fault=f"{damage}: the file is damaged: {_first_line(error)}")
+                return
+            if batch is None:
+                return
+            for row in _read_batch(batch, self.position + 1):
                 self.position += 1
-                yield Row(self.position, values)
+                yield row
+
+
+def _refuse_repeated(path: Path, columns: list[str]) -> None:
+    repeated = {name for name, count in Counter(columns).items() if count > 1}
+    if repeated:
+        raise CommandError(f"{path} has more than one column {min(repeated)!r}")
 
 
 def _read_header(path: Path) -> list[str]:
@@ -172,6 +191,13 @@ def _read_header(path: Path) -> list[str]:
     except csv.Error as error:
         raise CommandError(f"{path} is not CSV: {error}") from error
     return header
+
+
+def _explain_csv(error: csv.Error, line: int, last_line: int) -> str:
+    # Only a quote can make the reader go on to the end of the file; csv tells it by text alone.
+    if str(error) == "unexpected end of data":
+        return f"from line {line} to the end (line {last_line}): a quote is never closed"
+    return f"not CSV: {error}"
 
 
 def _as_csv_text(raw: BinaryIO) -> io.TextIOWrapper:
@@ -193,12 +219,49 @@ def _read_json_line(line: int, text: bytes) -> Row:
     return Row(line, values)
 
 
-def _plain_times(batch: pa.RecordBatch) -> pa.RecordBatch:
-    # Python's datetime ends at microseconds, and Arrow refuses to round by itself.
-    columns = [
-        column.cast(pa.timestamp("us", column.type.tz), safe=False)
-        if pa.types.is_timestamp(column.type)
-        else column
-        for column in batch.columns
-    ]
-    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+def _read_batch(batch: pa.RecordBatch, first_line: int) -> list[Row]:
+    try:
+        plain = batch.cast(_plain_schema(batch.schema), safe=False)
+        return [Row(line, row) for line, row in enumerate(plain.to_pylist(), start=first_line)]
+    except (ValueError, OverflowError, pa.ArrowException) as error:
+        # Python has no year 10000, for example; row by row only those at fault are lost.
+        if batch.num_rows == 1:
+            return [Row(first_line, fault=f"cannot be read: {_first_line(error)}")]
+    rows = range(batch.num_rows)
+    return [row for n in rows for row in _read_batch(batch.slice(n, 1), first_line + n)]
+
+
+def _first_line(error: Exception) -> str:
+    # Arrow tells the inner causes on lines of their own, and a fault has one.
+    return str(error).partition("\n")[0]
+
+
+def _plain_schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([_plain_field(field) for field in schema])
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(_plain_type(field.type))
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type with times as Python has them, at any depth: microseconds, and UTC."""
+    types = pa.types
+    if types.is_timestamp(kind):
+        # An instant is the same in every zone, also in one that this machine does not know.
+        return pa.timestamp("us" if kind.unit == "ns" else kind.unit, kind.tz and "UTC")
+    if types.is_duration(kind) and kind.unit == "ns":
+        return pa.duration("us")
+    if types.is_time64(kind):
+        return pa.time64("us")
+    if types.is_struct(kind):
+        return pa.struct([_plain_field(field) for field in kind])
+    if types.is_map(kind):
+        return pa.map_(_plain_type(kind.key_type), _plain_type(kind.item_type))
+    if types.is_fixed_size_list(kind):
+        return pa.list_(_plain_field(kind.value_field), kind.list_size)
+    if types.is_large_list(kind):
+        return pa.large_list(_plain_field(kind.value_field))
+    if types.is_list(kind):
+        return pa.list_(_plain_field(kind.value_field))
+    return kind

@@ -11,11 +11,10 @@ from fastapi import Depends, Header, Request, Response
 from headway.records import DEFAULT_PROJECT, PROJECT_HEADER
 from headway_collector.budgets import ByteBudget
 from headway_collector.errors import InvalidRequestError
+from headway_collector.limits import MAX_NAME_CHARS
 from headway_collector.schemas.answers import Fault
 from headway_collector.store.connections import Store
 from headway_collector.writing import Writer
-
-MAX_NAME_CHARS = 200
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     422: {"model": Fault, "description": "a parameter or field cannot be used"},

@@ -12,6 +12,7 @@ from headway_collector.schemas.answers import Health, Ready
 router = APIRouter(tags=["health"])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", responses={200: {"model": Health}})
 async def read_health(collector: CollectorAccess) -> Response:
     """Say that the process lives, and what it is called."""
@@ -25,6 +26,7 @@ async def read_health(collector: CollectorAccess) -> Response:
     )
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={200: {"model": Ready}, 503: REFUSALS[503]})
 async def read_readiness(collector: CollectorAccess) -> Response:
     """Say whether a batch that came now would be written."""

@@ -178,6 +178,7 @@ class Metrics(BaseModel):
                 "bucket": "hour",
                 "by": ["request_model"],
                 "measures": ["count"],
+                "is_partial": False,
                 "rows": [
                     {
                         "time": "2026-11-22T10:00:00.000000000Z",
@@ -192,6 +193,7 @@ class Metrics(BaseModel):
     bucket: str
     by: list[str]
     measures: list[str]
+    is_partial: bool = Field(description="there are more groups; these are the largest")
     rows: list[dict[str, str | int | float | None]]
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
 from headway.records import Source
-from headway_collector.times import MAX_NS, format_time, parse_absolute
+from headway_collector.limits import MAX_INT
+from headway_collector.times import format_time, parse_absolute
 
 
 def _check_time(text: str) -> str:
@@ -19,8 +20,8 @@ Id = Annotated[str, Field(min_length=1, max_length=200)]
 Time = Annotated[
     str, AfterValidator(_check_time), Field(examples=["2026-11-22T10:00:00.123456789Z"])
 ]
-Count = Annotated[int, Field(ge=0, le=MAX_NS)]
-Number = Annotated[int, Field(ge=-MAX_NS, le=MAX_NS)] | FiniteFloat
+Count = Annotated[int, Field(ge=0, le=MAX_INT)]
+Number = Annotated[int, Field(ge=-MAX_INT, le=MAX_INT)] | FiniteFloat
 
 
 class Posted(BaseModel):

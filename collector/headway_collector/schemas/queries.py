@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from headway.records import Kind, Source, Status
 from headway_collector.errors import InvalidRequestError
 from headway_collector.store.filters import Conditions, SpanFilters
-from headway_collector.store.metrics import MAX_DIMENSIONS, Bucket
+from headway_collector.store.metrics import MAX_DIMENSIONS, MAX_MEASURES, Bucket
 from headway_collector.store.paging import Page
 from headway_collector.store.scores import ScoreFilters
 from headway_collector.store.spans import Content
@@ -102,7 +102,10 @@ class MetricsQuery(SpanQuery):
     """Measures by dimensions over time."""
 
     measure: list[str] = Field(
-        default_factory=lambda: ["count"], min_length=1, examples=[["count", "latency_p95_ms"]]
+        default_factory=lambda: ["count"],
+        min_length=1,
+        max_length=MAX_MEASURES,
+        examples=[["count", "latency_p95_ms"]],
     )
     by: list[str] = Field(
         default_factory=list, max_length=MAX_DIMENSIONS, examples=[["request_model"]]
@@ -170,7 +173,9 @@ def resolve_time(name: str, text: str | None, now_ns: int) -> int | None:
     try:
         return parse_time(text, now_ns)
     except ValueError as error:
-        raise InvalidRequestError(f"{name}: {error}, nor counted back such as -24h") from error
+        raise InvalidRequestError(
+            f"{name}: {error} (or count back from now, such as -24h)"
+        ) from error
 
 
 def _any_of(**fields: list[str]) -> Conditions:

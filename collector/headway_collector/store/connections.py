@@ -166,6 +166,8 @@ def _explain_opening(path: str, error: duckdb.Error) -> str:
     if holder or "already attached" in text:
         who = holder[1] if holder else "this process"
         return f"{path} is in use by {who}: stop that one, or choose another file with --db"
+    if os.path.isdir(path):
+        return f"{path} is a folder: name a file with --db, for example {path}/headway.duckdb"
     if "not a valid DuckDB database file" in text:
         return f"{path} is not a DuckDB database: choose another file with --db"
     if "Cannot open file" in text:

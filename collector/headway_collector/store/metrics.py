@@ -15,6 +15,7 @@ BUCKETS: tuple[Bucket, ...] = get_args(Bucket)
 
 MAX_ROWS = 10_000
 MAX_DIMENSIONS = 2
+MAX_MEASURES = 32
 FACET_VALUES = 100
 
 _WIDTHS_S: dict[Bucket, int] = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
@@ -33,7 +34,7 @@ _MEASURES = {
     "ttft_p95_ms": "quantile_cont(spans.ttft_ms, 0.95)",
     "input_tokens": "sum(spans.input_tokens)",
     "output_tokens": "sum(spans.output_tokens)",
-    "total_tokens": "sum(coalesce(spans.input_tokens + spans.output_tokens,"
+    "total_tokens": "sum(coalesce(spans.input_tokens::HUGEINT + spans.output_tokens,"
     " spans.input_tokens, spans.output_tokens))",
     "cost_usd": "sum(spans.cost_usd)",
     "traces": "count(DISTINCT spans.trace_id)",
@@ -67,8 +68,11 @@ def read_metrics(
 ) -> dict[str, Any]:
     """Return the measures of each group, by time and then by the first measure, largest first.
 
+    Of more than ``MAX_ROWS`` groups the largest are returned, and ``is_partial`` says so.
+
     Raises:
-        InvalidRequestError: a measure or dimension is unknown, or there are too many groups.
+        InvalidRequestError: a measure or dimension is unknown, or there are too many groups for
+            a course of time, which has no largest ones.
     """
     if len(by) > MAX_DIMENSIONS or len(set(by)) < len(by):
         raise InvalidRequestError(f"by takes at most {MAX_DIMENSIONS} different dimensions")
@@ -91,16 +95,23 @@ def read_metrics(
         sql += f" GROUP BY {positions} ORDER BY {order}, {positions} LIMIT {MAX_ROWS + 1}"
     bound = [value for dimension in dimensions for value in dimension.values]
     rows = store.read(sql, [*bound, *source.values, *chosen.score_names])
-    if len(rows) > MAX_ROWS:
+    is_partial = len(rows) > MAX_ROWS
+    if is_partial and bucket != "none":
         raise InvalidRequestError(
             f"that is more than {MAX_ROWS} groups: narrow the time, or take a larger bucket"
         )
     names = ["time"] * (bucket != "none") + [*by, *measures]
-    answers = [dict(zip(names, row.values(), strict=True)) for row in rows]
+    answers = [dict(zip(names, row.values(), strict=True)) for row in rows[:MAX_ROWS]]
     if bucket != "none":
         for answer in answers:
             answer["time"] = format_time(answer["time"])
-    return {"bucket": bucket, "by": list(by), "measures": list(measures), "rows": answers}
+    return {
+        "bucket": bucket,
+        "by": list(by),
+        "measures": list(measures),
+        "is_partial": is_partial,
+        "rows": answers,
+    }
 
 
 def read_facets(store: Store, filters: SpanFilters, names: Sequence[str]) -> dict[str, Any]:
@@ -144,4 +155,6 @@ def _choose_measures(measures: Sequence[str]) -> _Measures:
 
 def _bucket_sql(bucket: Bucket) -> str:
     width_ns = _WIDTHS_S[bucket] * SECOND_NS
-    return f"spans.start_ns - (spans.start_ns + {_OFFSET_NS}) % {width_ns}"
+    # The remainder is taken first, so that no start, however late, leaves 64 bits.
+    past_ns = f"(spans.start_ns % {width_ns} + {_OFFSET_NS % width_ns}) % {width_ns}"
+    return f"spans.start_ns - {past_ns}"

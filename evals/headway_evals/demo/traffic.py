@@ -2,8 +2,8 @@
 
 Two things happen in it, on different days, so that the dashboard has something to show:
 
-* on the seventh day parcels get stuck, and delivery complaints grow from a fifth of the mail to
-  more than half: the input shifts, and no model is to blame;
+* on the seventh day parcels get stuck: delivery complaints grow from a fifth of the mail to almost
+  half, and more customers want their money back. The input shifts, and no model is to blame;
 * on the eleventh day a worse model version goes live: the input stays, the answers get worse.
 """
 
@@ -21,7 +21,9 @@ RELEASE_DAY = 10
 BEFORE_RELEASE = "triage-base"
 AFTER_RELEASE = "triage-v3"
 
-STUCK_PARCELS: Mix = dataclasses.replace(EVERYDAY, kinds={**EVERYDAY.kinds, "delivery": 100})
+STUCK_PARCELS: Mix = dataclasses.replace(
+    EVERYDAY, kinds={**EVERYDAY.kinds, "delivery": 90, "refund": 30}
+)
 
 _USERS = 80
 _HOUR_WEIGHTS = (1, 1, 1, 1, 1, 2, 4, 8, 14, 18, 20, 19, 16, 17, 18, 17, 15, 13, 12, 11, 9, 6, 3, 2)

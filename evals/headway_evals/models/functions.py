@@ -17,9 +17,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from headway.values import message_of
 from headway_evals.errors import ModelError
 from headway_evals.models.requests import Completion, OnProgress, Request
 from headway_measures.scores import shown
+
+# What the user's code may raise. An exit is a fault too: as one it would end the gate with code 0.
+_FAULTS = (Exception, SystemExit)
 
 
 class Function:
@@ -56,7 +60,7 @@ class Function:
         """Return a digest of the file that the function stands in."""
         try:
             source = inspect.getsourcefile(inspect.unwrap(self._call))
-        except TypeError:
+        except _FAULTS:  # objects have no source, and a hostile one raises where it is looked at
             source = None
         content = Path(source).read_bytes() if source else b""
         return hashlib.sha256(f"{self._name}\n".encode() + content).hexdigest()
@@ -85,8 +89,8 @@ class Function:
         started = self._clock()
         try:
             answers = self._call(prompts) if self._takes_all else [self._call(prompts[0])]
-        except Exception as error:  # the function is the user's and may raise anything
-            fault = f"{self._name} raised {type(error).__name__}: {error}"
+        except _FAULTS as error:
+            fault = f"{self._name} raised {type(error).__name__}: {message_of(error)}"
             return [Completion(None, error=fault)] * len(prompts)
         latency_ms = round((self._clock() - started) * 1000, 3)
         if not isinstance(answers, Sequence) or len(answers) != len(prompts):
@@ -114,11 +118,13 @@ def _import(target: str, folder: Path) -> Callable[..., Any]:
         for part in path.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
-        raise ModelError(f"python:{target} cannot be imported from {folder}: {error}") from error
-    except Exception as error:  # importing runs the user's module
+        raise ModelError(
+            f"python:{target} cannot be imported from {folder}: {message_of(error)}"
+        ) from error
+    except _FAULTS as error:  # importing runs the user's module
         raise ModelError(
             f"python:{target} cannot be imported: {module_name} raised "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {message_of(error)}"
         ) from error
     if not callable(found):
         raise ModelError(f"python:{target} is {shown(found)}, which cannot be called")
@@ -136,7 +142,7 @@ def _takes_all(call: Callable[..., Any]) -> bool:
     """Return whether the first parameter is annotated as a list of prompts."""
     try:
         parameters = list(inspect.signature(call, eval_str=True).parameters.values())
-    except (ValueError, TypeError, NameError):
+    except _FAULTS:  # a builtin has no signature, and annotations are the user's code
         return False
     annotation = parameters[0].annotation if parameters else None
     if typing.get_origin(annotation) not in (list, Sequence):

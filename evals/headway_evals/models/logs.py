@@ -42,6 +42,8 @@ FILTERS = (
     "q",
     "attribute",
 )
+"""Those of the collector. It refuses others too, but only when a baseline may have run for hours."""
+
 INPUT_FIELD = "input_field"
 
 Query = Mapping[str, str | list[str]]

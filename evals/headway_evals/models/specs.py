@@ -20,6 +20,13 @@ from headway_evals.models.requests import Model
 _EXAMPLES = "hf:PATH, hf:PATH+ADAPTER, python:module:function, log:key=value"
 
 
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise ModelError("the working folder is gone: change to one that is there") from error
+
+
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """What a spec does not say.
@@ -37,7 +44,7 @@ class ModelOptions:
     device: str | None = None
     dtype: str | None = None
     batch_tokens: int | None = None
-    folder: Path = field(default_factory=Path.cwd)
+    folder: Path = field(default_factory=_working_folder)
     url: str = DEFAULT_URL
     api_key: str | None = None
     project: str | None = None
