@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 
@@ -26,13 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return commands[arguments.command].run(arguments)
     except HeadwayError as error:
         return _complain(str(error))
-    except ModuleNotFoundError as error:
-        hint = _missing_extra(commands[arguments.command], error)
-        if hint is None:
-            raise
-        return _complain(hint)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except Exception as error:
+        if hint := _missing_extra(commands[arguments.command], error):
+            return _complain(hint)
+        # Ours, not the user's. Python would exit with 1, which means "regressed".
+        traceback.print_exc()
+        return _complain("this is a fault in Headway; please report it with the lines above")
 
 
 def find_commands() -> dict[str, Command]:
@@ -55,9 +57,11 @@ def build_parser(commands: dict[str, Command]) -> argparse.ArgumentParser:
     return parser
 
 
-def _missing_extra(command: Command, error: ModuleNotFoundError) -> str | None:
+def _missing_extra(command: Command, error: Exception) -> str | None:
     # Our own modules are always there; a missing one of ours is a fault, and keeps its traceback.
-    if not command.extra or (error.name or "").startswith("headway"):
+    if not isinstance(error, ModuleNotFoundError) or not command.extra:
+        return None
+    if (error.name or "").startswith("headway"):
         return None
     return (
         f"`headway {command.name}` needs {error.name}, which is not installed: "

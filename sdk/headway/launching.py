@@ -4,21 +4,26 @@ Both run as child processes of their own commands, so what is started here is ex
 ``headway serve`` and ``headway ui`` start. The children stand outside the terminal's process
 group: Ctrl-C reaches this process alone, which then stops the dashboard first, so that it never
 shows an error about a collector that is gone, and the collector last, which empties its queue.
+A child whose parent dies without a word (``kill -9``, a closed terminal) notices that its standard
+input has ended, and stops as if told to.
 """
 
 import argparse
 import contextlib
 import http.client
+import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Self
 
+from headway import cli
 from headway.commands import Command
 from headway.errors import CommandError
 from headway.settings import load_sources, parse_port
@@ -26,6 +31,7 @@ from headway.settings import load_sources, parse_port
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 _POLL_S = 0.1
+_CHILD = "import sys; from headway.launching import run_child; sys.exit(run_child(sys.argv[1:]))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class Stack:
     def __init__(self, plan: Plan, write: Callable[[str], object] = sys.stdout.write) -> None:
         self._plan = plan
         self._write = write
+        if plan.collector_port and plan.collector_port == plan.ui_port:
+            raise CommandError(f"port {plan.ui_port} cannot serve both: change one with --ui-port")
         self._collector_port = _claim(plan.host, plan.collector_port, "--collector-port")
         self._ui_port = _claim(plan.host, plan.ui_port, "--ui-port")
         self._children: list[subprocess.Popen[bytes]] = []
@@ -93,6 +101,8 @@ class Stack:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+            if child.stdin is not None:
+                child.stdin.close()
         self._children.clear()
 
     def _start(self) -> None:
@@ -110,8 +120,8 @@ class Stack:
     def _spawn(self, arguments: Sequence[str]) -> None:
         self._children.append(
             subprocess.Popen(
-                [sys.executable, "-m", "headway", *arguments],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-c", _CHILD, *arguments],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
@@ -130,24 +140,31 @@ class Stack:
             time.sleep(_POLL_S)
 
 
+def run_child(arguments: Sequence[str]) -> int:
+    """Run a ``headway`` command that stops with its parent."""
+    threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+    return cli.main(arguments)
+
+
 @contextlib.contextmanager
 def termination_as_interrupt() -> Iterator[None]:
-    """Make SIGTERM end the block as Ctrl-C does, so that the children are stopped either way."""
+    """Make SIGTERM and a closed terminal end the block as Ctrl-C does: the children are stopped."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--db", help="database file (default: ./headway.duckdb)")
-    parser.add_argument("--collector-port", type=int, help="default: 4318")
-    parser.add_argument("--ui-port", type=int, help="default: 8501")
+    parser.add_argument("--collector-port", type=int, help="default: 4318; 0 takes a free one")
+    parser.add_argument("--ui-port", type=int, help="default: 8501; 0 takes a free one")
     parser.add_argument("--label", help="a word shown on every page, for example: staging")
 
 
@@ -179,6 +196,8 @@ def _claim(host: str, port: int, option: str) -> int:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+        except OverflowError as error:
+            raise CommandError(f"{option} is {port}, not a port between 0 and 65535") from error
         except OSError as error:
             who = "a Headway collector" if _answers(host, port, "/healthz") else "another program"
             raise CommandError(
@@ -186,6 +205,11 @@ def _claim(host: str, port: int, option: str) -> int:
                 f"with {option} (0 takes a free one)"
             ) from error
         return int(probe.getsockname()[1])
+
+
+def _stop_at_end_of_input() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _answers(host: str, port: int, path: str) -> bool:

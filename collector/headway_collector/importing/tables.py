@@ -163,8 +163,9 @@ class ParquetTable:
             try:
                 batch = next(batches, None)
             except (OSError, pa.ArrowException) as error:
-                damage = f"from row {self.position + 1} to the end (row {self.size})"
-                yield Row(self.position + 1, fault=f"{damage}: the file is damaged: {_first_line(error)}")
+                line = self.position + 1
+                damage = f"the file is damaged: {_first_line(error)}"
+                yield Row(line, fault=f"from row {line} to the end (row {self.size}): {damage}")
                 return
             if batch is None:
                 return

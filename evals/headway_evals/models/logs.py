@@ -42,7 +42,7 @@ FILTERS = (
     "q",
     "attribute",
 )
-"""Those of the collector. It refuses others too, but only when a baseline may have run for hours."""
+"""Those of the collector, which refuses others too, but only once the baseline has been run."""
 
 INPUT_FIELD = "input_field"
 
