@@ -208,7 +208,9 @@ def _claim(host: str, port: int, option: str) -> int:
 
 
 def _stop_at_end_of_input() -> None:
-    sys.stdin.buffer.read()
+    # Past Python's buffer, whose lock would be held when the interpreter ends.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -183,7 +183,7 @@ class ActiveSpan:
             if not self.__dict__.keys() <= _OWN:
                 for field in self.__dict__.keys() - _OWN:
                     self._miss(field)
-            end_ns = self.now_ns if self.end_ns is None else self.end_ns
+            end_ns = _checked(self._client, "end_ns", as_instant, self.end_ns) or self.now_ns
             if end_ns > record.start_ns:
                 record.end_ns = end_ns
             if error is not None:
@@ -306,7 +306,7 @@ def context(
 
 def prompt_fields(client: Client, prompt: object) -> dict[str, str | None]:
     """Return the fields of a span that name its prompt."""
-    if prompt is None or isinstance(prompt, str):
+    if prompt is None or type(prompt) is str:
         return {"prompt_name": prompt}
     return {
         "prompt_name": _checked(client, "prompt", _name_in, prompt),
@@ -315,11 +315,11 @@ def prompt_fields(client: Client, prompt: object) -> dict[str, str | None]:
 
 
 def _name_in(prompt: Any) -> str:
-    return as_name(getattr(prompt, "name", None))
+    return as_name(prompt if isinstance(prompt, str) else getattr(prompt, "name", None))
 
 
 def _version_in(prompt: Any) -> str | None:
-    return as_word(getattr(prompt, "version", None))
+    return None if isinstance(prompt, str) else as_word(getattr(prompt, "version", None))
 
 
 def _checked(client: Client, what: str, convert: Callable[[Any], T], value: object) -> T | None:
