@@ -131,6 +131,8 @@ def _log_fortnight(
 def _answer(arrivals: Sequence[Arrival], progress: Progress) -> dict[int, Completion]:
     """Let each model answer its share of the messages, in batches."""
     completions: dict[int, Completion] = {}
+    # Batches as small as a server's under light load, because a call's latency is its batch's.
+    options = ModelOptions(batch_tokens=2_048)
     for name in sorted({arrival.model for arrival in arrivals}):
         share = [arrival for arrival in arrivals if arrival.model == name]
         task = progress.add_task(f"{name} answers", total=len(share))
@@ -145,7 +147,7 @@ def _answer(arrivals: Sequence[Arrival], progress: Progress) -> dict[int, Comple
             for number, arrival in enumerate(share)
         ]
         tick = functools.partial(_advance, progress, task)
-        answered = make_model(_spec(name), ModelOptions()).generate(requests, tick)
+        answered = make_model(_spec(name), options).generate(requests, tick)
         completions |= {id(arrival): each for arrival, each in zip(share, answered, strict=True)}
     return completions
 
