@@ -48,20 +48,18 @@ def _configure_suite(parser: argparse.ArgumentParser) -> None:
 def _configure_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="stop when all is shown, do not serve")
     parser.add_argument(
-        "--url-port",
         "--collector-port",
-        dest="collector_port",
         type=int,
         default=4318,
         metavar="PORT",
-        help="the collector's port (default %(default)s)",
+        help="the collector's port; 0 takes a free one (default %(default)s)",
     )
     parser.add_argument(
         "--ui-port",
         type=int,
         default=8501,
         metavar="PORT",
-        help="the dashboard's port (default %(default)s)",
+        help="the dashboard's port; 0 takes a free one (default %(default)s)",
     )
     parser.add_argument(
         "--calls",
@@ -71,7 +69,6 @@ def _configure_demo(parser: argparse.ArgumentParser) -> None:
         help="how many calls to make (default %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=7, help="what chance starts from")
-    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
 
 def _run_eval(arguments: argparse.Namespace) -> int:
