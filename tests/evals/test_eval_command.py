@@ -323,5 +323,4 @@ def test_the_demos_arguments_have_their_defaults() -> None:
         "ui_port": 8501,
         "calls": 2400,
         "seed": 7,
-        "no_browser": False,
     }
