@@ -1,6 +1,6 @@
 """Train the small model that ships with Headway, and the two fine-tunes that the demo judges.
 
-    python examples/train_triage.py --out /tmp/triage     # about ten minutes on two cores
+    python examples/train_triage.py --out triage     # about ten minutes on two cores; torch 2.9
     python examples/train_triage.py --ship                # into the package, to be committed
 
 The task is that of ``headway_evals.demo.messages``: a customer's message in, one line of JSON out.
