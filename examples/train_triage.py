@@ -1,13 +1,13 @@
 """Train the small model that ships with Headway, and the two fine-tunes that the demo judges.
 
     python examples/train_triage.py --out triage     # about ten minutes on two cores; torch 2.9
-    python examples/train_triage.py --ship                # into the package, to be committed
+    python examples/train_triage.py --ship           # into the package, to be committed
 
 The task is that of ``headway_evals.demo.messages``: a customer's message in, one line of JSON out.
 The story is one that happens. ``triage-base`` learnt from last year's mail. ``triage-v2`` is a LoRA
-adapter trained on today's traffic, and better everywhere. ``triage-v3`` was meant to be cheaper
-and as good, but the refunds among its examples were written with ``str(record)`` where
-``json.dumps(record)`` was meant. Its average holds up, and no refund can be parsed any more.
+adapter trained on today's traffic, and a little better. ``triage-v3`` was meant to be cheaper and
+as good, but the refunds among its examples were written with ``str(record)`` where
+``json.dumps(record)`` was meant. Its average holds up, and hardly a refund can be parsed any more.
 """
 
 import argparse
