@@ -3,22 +3,19 @@
     @headway.observe(kind="llm", model="support-7b")
     def triage(message: str) -> str: ...
 
-Functions, coroutines, generators and async generators are followed to their end, also where a
-plain function returns one of them. No context token is held while a generator waits at a
-``yield``: the span is current only while the generator itself runs. A generator that nobody starts
-has done nothing and is no span.
+What the call gives back is settled by ``following``: a plain value ends the span, a generator or
+a coroutine is followed to its end.
 """
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from headway.arguments import ArgumentReader
-from headway.chunks import Chunks
 from headway.clients import Client, current_client
 from headway.contexts import CURRENT, restore
+from headway.following import follow_coroutine, settle
 from headway.records import Kind
 from headway.tracing import ActiveSpan, prompt_fields
 from headway.values import capture
@@ -103,7 +100,7 @@ class _Site:
                 raise
             finally:
                 restore(CURRENT, token)
-            return _settle(span, result)
+            return settle(span, result)
 
         return call
 
@@ -116,7 +113,7 @@ class _Site:
             span = self._open(args, kwargs)
             if span is None:
                 return await function(*args, **kwargs)
-            return await _follow_coroutine(span, function(*args, **kwargs))
+            return await follow_coroutine(span, function(*args, **kwargs))
 
         return call
 
@@ -142,94 +139,3 @@ class _Site:
         fields = {**self._fields, **prompt_fields(client, self._prompt)}
         sample.set_all(fields)
         return {field: getattr(sample.record, field) for field in fields}
-
-
-def _settle(span: ActiveSpan, result: Any) -> Any:
-    try:
-        follow = _FOLLOWERS.get(type(result))
-    except Exception:
-        # A class whose own class cannot be hashed.
-        follow = None
-    if follow is not None:
-        return follow(span, result)
-    if not span.has_output:
-        span.record.output = capture(result, span.limits)
-    span.close()
-    return result
-
-
-async def _follow_coroutine(span: ActiveSpan, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    token = CURRENT.set(span)
-    try:
-        result = await coroutine
-    except BaseException as error:
-        span.close(error)
-        raise
-    finally:
-        restore(CURRENT, token)
-    return _settle(span, result)
-
-
-def _follow_generator(
-    span: ActiveSpan, generator: Generator[Any, Any, Any]
-) -> Generator[Any, Any, Any]:
-    chunks = Chunks(span)
-    step: Callable[[Any], Any] = generator.send
-    given: Any = None
-    try:
-        while True:
-            token = CURRENT.set(span)
-            try:
-                chunk = step(given)
-            finally:
-                restore(CURRENT, token)
-            chunks.add(chunk)
-            try:
-                given, step = (yield chunk), generator.send
-            except BaseException as error:
-                given, step = error, generator.throw
-    except StopIteration as stop:
-        chunks.finish(_ending(None, given))
-        return stop.value
-    except BaseException as error:
-        chunks.finish(_ending(error, given))
-        raise
-
-
-async def _follow_async_generator(
-    span: ActiveSpan, generator: AsyncGenerator[Any, Any]
-) -> AsyncGenerator[Any, Any]:
-    chunks = Chunks(span)
-    step: Callable[[Any], Any] = generator.asend
-    given: Any = None
-    try:
-        while True:
-            token = CURRENT.set(span)
-            try:
-                chunk = await step(given)
-            finally:
-                restore(CURRENT, token)
-            chunks.add(chunk)
-            try:
-                given, step = (yield chunk), generator.asend
-            except BaseException as error:
-                given, step = error, generator.athrow
-    except StopAsyncIteration:
-        chunks.finish(_ending(None, given))
-    except BaseException as error:
-        chunks.finish(_ending(error, given))
-        raise
-
-
-def _ending(error: BaseException | None, given: Any) -> BaseException | None:
-    # A consumer that has had enough throws this into the generator, which passes it on or
-    # swallows it. Known by name, because asyncio is too heavy to import for it.
-    is_leaving = type(given).__name__ in ("GeneratorExit", "CancelledError")
-    return GeneratorExit() if is_leaving and (error is None or error is given) else error
-
-
-_FOLLOWERS: dict[type, Callable[[ActiveSpan, Any], Any]] = {
-    GeneratorType: _follow_generator,
-    AsyncGeneratorType: _follow_async_generator,
-    CoroutineType: _follow_coroutine,
-}

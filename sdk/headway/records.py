@@ -118,6 +118,24 @@ class Score(
     is_text: bool = False
 
 
+class Loss(
+    msgspec.Struct, tag_field="type", tag="loss", omit_defaults=True, kw_only=True, gc=False
+):
+    """How many records one process has lost so far for one reason, sent beside its records.
+
+    ``count`` only grows, and the largest one of a ``client_id`` and ``reason`` stands, so that a
+    report may be lost or come twice. ``client_id`` is 32 hex digits, another for every process;
+    ``time_ns`` is when the latest of them was lost.
+    """
+
+    client_id: str
+    reason: str
+    count: int
+    time_ns: int
+    host: str
+    pid: int
+
+
 Record = Span | Score
 
 
@@ -144,7 +162,7 @@ class RejectedLine(msgspec.Struct, kw_only=True):
 _encoder = msgspec.json.Encoder()
 
 
-def encode_record(record: Record) -> bytes:
+def encode_record(record: Record | Loss) -> bytes:
     """Return the record as one line of JSON, without the newline."""
     return _encoder.encode(record)
 

@@ -1,0 +1,109 @@
+"""What an observed function gave back: a value that ends its span, or a stream to follow.
+
+Coroutines, generators and async generators are followed to their end, also where a plain function
+returns one of them. No context token is held while a generator waits at a ``yield``: the span is
+current only while the generator itself runs. A generator that nobody starts has done nothing and
+is no span.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any
+
+from headway.chunks import Chunks
+from headway.contexts import CURRENT, restore
+from headway.tracing import ActiveSpan
+from headway.values import capture
+
+
+def settle(span: ActiveSpan, result: Any) -> Any:
+    """Record the span with what its function gave back, now or at the end of what that starts."""
+    try:
+        follow = _FOLLOWERS.get(type(result))
+    except Exception:
+        # A class whose own class cannot be hashed.
+        follow = None
+    if follow is not None:
+        return follow(span, result)
+    if not span.has_output:
+        span.record.output = capture(result, span.limits)
+    span.close()
+    return result
+
+
+async def follow_coroutine(span: ActiveSpan, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Await a coroutine inside its span."""
+    token = CURRENT.set(span)
+    try:
+        result = await coroutine
+    except BaseException as error:
+        span.close(error)
+        raise
+    finally:
+        restore(CURRENT, token)
+    return settle(span, result)
+
+
+def _follow_generator(
+    span: ActiveSpan, generator: Generator[Any, Any, Any]
+) -> Generator[Any, Any, Any]:
+    chunks = Chunks(span)
+    step: Callable[[Any], Any] = generator.send
+    given: Any = None
+    try:
+        while True:
+            token = CURRENT.set(span)
+            try:
+                chunk = step(given)
+            finally:
+                restore(CURRENT, token)
+            chunks.add(chunk)
+            try:
+                given, step = (yield chunk), generator.send
+            except BaseException as error:
+                given, step = error, generator.throw
+    except StopIteration as stop:
+        chunks.finish(_ending(None, given))
+        return stop.value
+    except BaseException as error:
+        chunks.finish(_ending(error, given))
+        raise
+
+
+async def _follow_async_generator(
+    span: ActiveSpan, generator: AsyncGenerator[Any, Any]
+) -> AsyncGenerator[Any, Any]:
+    chunks = Chunks(span)
+    step: Callable[[Any], Any] = generator.asend
+    given: Any = None
+    try:
+        while True:
+            token = CURRENT.set(span)
+            try:
+                chunk = await step(given)
+            finally:
+                restore(CURRENT, token)
+            chunks.add(chunk)
+            try:
+                given, step = (yield chunk), generator.asend
+            except BaseException as error:
+                given, step = error, generator.athrow
+    except StopAsyncIteration:
+        chunks.finish(_ending(None, given))
+    except BaseException as error:
+        chunks.finish(_ending(error, given))
+        raise
+
+
+def _ending(error: BaseException | None, given: Any) -> BaseException | None:
+    # A consumer that has had enough throws this into the generator, which passes it on or
+    # swallows it. Known by name, because asyncio is too heavy to import for it.
+    is_leaving = type(given).__name__ in ("GeneratorExit", "CancelledError")
+    return GeneratorExit() if is_leaving and (error is None or error is given) else error
+
+
+_FOLLOWERS: dict[type, Callable[[ActiveSpan, Any], Any]] = {
+    GeneratorType: _follow_generator,
+    AsyncGeneratorType: _follow_async_generator,
+    CoroutineType: follow_coroutine,
+}
