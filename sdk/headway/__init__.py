@@ -2,9 +2,10 @@
 
 from headway._version import __version__
 from headway.clients import Stats, flush, init, shutdown, stats
+from headway.labelling import context
 from headway.observing import observe
 from headway.scoring import score
-from headway.tracing import ActiveSpan, context, current_span, span
+from headway.tracing import ActiveSpan, current_span, span
 
 __all__ = [
     "ActiveSpan",

@@ -36,16 +36,18 @@ class ArgumentReader:
         self._rest = rest.get(Parameter.VAR_POSITIONAL, "args")
         self._rest_by_name = rest.get(Parameter.VAR_KEYWORD, "kwargs")
         self._owner = self._places[0] if self._places[:1] in [(each,) for each in _OWNERS] else None
-        self._is_by_place_alone = not self._given and all(
+        is_by_place_alone = not self._given and all(
             each.kind in _BY_PLACE or each.kind is Parameter.VAR_POSITIONAL for each in parameters
         )
+        self._first = 0 if self._owner is None else 1
+        self._shown = self._places[self._first :]
+        self._simple_count = len(self._places) if is_by_place_alone else -1
 
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of one call, defaults included, in the signature's order."""
-        if self._is_by_place_alone and not kwargs and len(args) == len(self._places):
-            named = dict(zip(self._places, args, strict=True))
-        else:
-            named = self._read_all(self._given + args, {**self._given_by_name, **kwargs})
+        if len(args) == self._simple_count and not kwargs:
+            return dict(zip(self._shown, args[self._first :], strict=True))
+        named = self._read_all(self._given + args, {**self._given_by_name, **kwargs})
         if self._owner is not None:
             named.pop(self._owner, None)
         return named

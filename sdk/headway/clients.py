@@ -18,6 +18,7 @@ from headway.errors import SettingsError
 from headway.guards import Guard
 from headway.identities import Identities
 from headway.journals import Journal
+from headway.lasting import encode_lasting
 from headway.records import Record, encode_record
 from headway.settings import load_sources
 from headway.shipping import Shipper
@@ -73,7 +74,13 @@ class Client:
     def record(self, record: Record) -> None:
         """Keep one record; never raises, unless told to for tests."""
         try:
-            payload = encode_record(record)
+            try:
+                payload = encode_record(record)
+            except Exception:
+                # A lone surrogate, a number of thousands of digits: encoded by itself, each is
+                # written in another way.
+                encode_lasting(record, self.limits)
+                payload = encode_record(record)
             if self.is_closed:
                 self._journal.refuse("shut_down", "a call came after headway.shutdown()")
                 return

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from headway.guards import Guard
 from headway.records import KINDS, Kind, Span, Status
 from headway.values import clip, name_of
 
@@ -82,6 +83,15 @@ class CapturedField:
 
     def __set__(self, span: Fielded, value: object) -> None:
         setattr(span.record, self._name, span.capture(value))
+
+
+def checked(guard: Guard, what: str, convert: Callable[[Any], T], value: object) -> T | None:
+    """Convert a value, or count a fault and keep what is good of it."""
+    try:
+        return convert(value)
+    except Exception as error:
+        guard.catch(f"reading {what}", error)
+        return error.kept if isinstance(error, CutError) else None
 
 
 def as_word(value: Any) -> str | None:

@@ -1,7 +1,8 @@
 """The host must not notice us: what goes wrong is counted, said once a minute, never raised.
 
 A client has one guard. A *fault* is an error of ours or of what we were given; a *drop* is a
-record that is lost, with the reason. Both are in ``headway.stats()``.
+record that is lost, with the reason. Both are in ``headway.stats()``, and drops reach the
+collector too.
 """
 
 import logging
@@ -10,6 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from headway.losses import Losses
+from headway.records import DEFAULT_PROJECT
 from headway.values import message_of, name_of
 
 LOGGER = logging.getLogger("headway")
@@ -22,19 +25,29 @@ class Guard:
     Args:
         is_raising: raise faults instead, for tests (``HEADWAY_RAISE=1``).
         clock_s: paces the log lines.
+        losses: where drops are counted; None starts a count of its own.
     """
 
     def __init__(
-        self, *, is_raising: bool = False, clock_s: Callable[[], float] = time.monotonic
+        self,
+        *,
+        is_raising: bool = False,
+        clock_s: Callable[[], float] = time.monotonic,
+        losses: Losses | None = None,
     ) -> None:
         self.is_raising = is_raising
         self.last_error: str | None = None
         self.faults: Counter[str] = Counter()
-        self.dropped: Counter[str] = Counter()
+        self.losses = losses or Losses()
         self._clock_s = clock_s
         self._said_s: dict[str, float] = {}
         # Reentrant: a garbage collection inside may run an observed generator's last lines.
         self._lock = threading.RLock()
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """How many records are lost, by reason."""
+        return self.losses.by_reason()
 
     def catch(self, cause: str, error: BaseException) -> None:
         """Swallow ``error``, which came up while we did ``cause``.
@@ -52,10 +65,11 @@ class Guard:
             self.faults[cause] += 1
         self.warn(cause, message)
 
-    def drop(self, reason: str, count: int, message: str) -> None:
+    def drop(
+        self, reason: str, count: int, message: str, *, project: str = DEFAULT_PROJECT
+    ) -> None:
         """Count ``count`` lost records; ``message`` says why and what to do."""
-        with self._lock:
-            self.dropped[reason] += count
+        self.losses.add(project, reason, count)
         self.warn(reason, message)
 
     def warn(self, cause: str, message: str) -> None:

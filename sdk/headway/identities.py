@@ -12,7 +12,8 @@ import random
 _MILLISECOND_NS = 1_000_000
 _TIME_MASK = (1 << 48) - 1
 _BATCH = 256
-_DIGITS = 18
+_TAIL_DIGITS = 20
+_SPAN_DIGITS = 16
 
 
 class Identities:
@@ -24,38 +25,40 @@ class Identities:
 
     def __init__(self, seed: int | None = None) -> None:
         self._random = random.Random(_fresh_seed() if seed is None else seed)
-        self._drawn: list[str] = []
+        self._tails: list[str] = []
+        self._span_ids: list[str] = []
 
     def trace_id(self, start_ns: int) -> str:
         """Return a new trace id whose first 48 bits are ``start_ns`` in milliseconds."""
-        milliseconds = (start_ns // _MILLISECOND_NS & _TIME_MASK).to_bytes(6, "big").hex()
-        drawn = self._draw()
-        return f"{milliseconds}7{drawn[:3]}8{drawn[3:]}"
+        # A pop is atomic, so threads need no lock; two that refill at once only draw more.
+        try:
+            tail = self._tails.pop()
+        except IndexError:
+            tail, *others = (f"7{each[:3]}8{each[3:-2]}" for each in self._draw(_TAIL_DIGITS))
+            self._tails.extend(others)
+        return f"{start_ns // _MILLISECOND_NS & _TIME_MASK:012x}{tail}"
 
     def span_id(self) -> str:
         """Return a new span id."""
-        return self._draw()[:16]
+        try:
+            return self._span_ids.pop()
+        except IndexError:
+            drawn, *others = self._draw(_SPAN_DIGITS)
+            self._span_ids.extend(others)
+            return drawn
 
     def score_id(self) -> str:
         """Return a new score id."""
-        return self._draw() + self._draw()[:14]
+        return self.span_id() + self.span_id()
 
     def reseed(self) -> None:
         """Draw a new seed: a forked child would otherwise repeat its parent's ids."""
         self._random.seed(_fresh_seed())
-        self._drawn = []
+        self._tails, self._span_ids = [], []
 
-    def _draw(self) -> str:
-        # A pop is atomic, so threads need no lock; two that refill at once only draw more.
-        try:
-            return self._drawn.pop()
-        except IndexError:
-            digits = self._random.randbytes(_BATCH * _DIGITS // 2).hex()
-            first, *others = (
-                digits[start : start + _DIGITS] for start in range(0, len(digits), _DIGITS)
-            )
-            self._drawn.extend(others)
-            return first
+    def _draw(self, digits: int) -> list[str]:
+        drawn = self._random.randbytes(_BATCH * digits // 2).hex()
+        return [drawn[start : start + digits] for start in range(0, len(drawn), digits)]
 
 
 def _fresh_seed() -> int:

@@ -13,11 +13,14 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from headway.arguments import ArgumentReader
+from headway.calls import Call, begin, template_of
+from headway.client_settings import ClientSettings
 from headway.clients import Client, current_client
 from headway.contexts import CURRENT, restore
-from headway.following import follow_coroutine, settle
-from headway.records import Kind
-from headway.tracing import ActiveSpan, prompt_fields
+from headway.following import settle
+from headway.lasting import are_lasting, is_lasting_text
+from headway.records import Kind, Span
+from headway.tracing import ActiveSpan, prompt_fields, span_of
 from headway.values import capture
 
 P = ParamSpec("P")
@@ -81,61 +84,90 @@ class _Site:
         self._fields = fields
         self._prompt = prompt
         self._arguments = ArgumentReader(function)
-        self._checked: dict[str, Any] | None = None
+        self._settings: ClientSettings | None = None
+        self._template: Span | None = None
 
     def call(self) -> Callable[..., Any]:
         """Return what stands in the place of a plain function."""
-        function = self._function
+        function, open_call = self._function, self._open
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            span = self._open(args, kwargs)
-            if span is None:
+            client = current_client()
+            opened = open_call(client, args, kwargs)
+            if opened is None:
                 return function(*args, **kwargs)
-            token = CURRENT.set(span)
+            token = CURRENT.set(opened)
             try:
                 result = function(*args, **kwargs)
             except BaseException as error:
-                span.close(error)
+                span_of(opened, client).close(error)
                 raise
             finally:
                 restore(CURRENT, token)
-            return settle(span, result)
+            return _end(opened, client, result)
 
         return call
 
     def async_call(self) -> Callable[..., Any]:
         """Return what stands in the place of a coroutine function."""
-        function = self._function
+        function, open_call = self._function, self._open
 
         @functools.wraps(function)
         async def call(*args: Any, **kwargs: Any) -> Any:
-            span = self._open(args, kwargs)
-            if span is None:
+            client = current_client()
+            opened = open_call(client, args, kwargs)
+            if opened is None:
                 return await function(*args, **kwargs)
-            return await follow_coroutine(span, function(*args, **kwargs))
+            token = CURRENT.set(opened)
+            try:
+                result = await function(*args, **kwargs)
+            except BaseException as error:
+                span_of(opened, client).close(error)
+                raise
+            finally:
+                restore(CURRENT, token)
+            return _end(opened, client, result)
 
         return call
 
-    def _open(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActiveSpan | None:
-        client = current_client()
+    def _open(self, client: Client, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         if not client.is_recording:
             return None
         try:
-            if self._checked is None:
-                self._checked = self._check(client)
-            span = ActiveSpan(client, self._checked)
-            span.record.input = capture(self._arguments.read(args, kwargs), client.limits)
+            if client.settings is not self._settings or self._template is None:
+                self._settings, self._template = client.settings, self._make_template(client)
+            record: Any = begin(client, self._template, client.clock_ns())
+            named = self._arguments.read(args, kwargs)
+            record.input = (
+                named if are_lasting(named, client.limits) else capture(named, client.limits)
+            )
         except Exception as error:
             client.guard.catch("opening a span", error)
             return None
-        return span
+        return Call(record.trace_id, record.span_id, record)
 
-    def _check(self, client: Client) -> dict[str, Any]:
+    def _make_template(self, client: Client) -> Span:
         # Once, at the first call, when it is known how faults are to be treated.
-        sample = ActiveSpan(client, is_recorded=False)
+        template = template_of(client)
+        sample = ActiveSpan(client, template, is_recorded=False)
         function = self._function
         sample.name = getattr(function, "__name__", None) or type(function).__name__
-        fields = {**self._fields, **prompt_fields(client, self._prompt)}
-        sample.set_all(fields)
-        return {field: getattr(sample.record, field) for field in fields}
+        sample.set_all({**self._fields, **prompt_fields(client, self._prompt)})
+        return template
+
+
+def _end(call: Call, client: Client, result: Any) -> Any:
+    # Most calls give back plain data, and nobody looked at their span.
+    kind = type(result)
+    is_plain = kind is str or kind is dict or kind is list or result is None
+    if call.span is not None or not is_plain:
+        return settle(span_of(call, client), result)
+    limits, record = client.limits, cast(Any, call.record)
+    record.output = result if is_lasting_text(result, limits) else capture(result, limits)
+    record.status = "ok"
+    end_ns = client.clock_ns()
+    if end_ns > record.start_ns:
+        record.end_ns = end_ns
+    client.record(record)
+    return result

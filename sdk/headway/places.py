@@ -1,13 +1,18 @@
-"""The place of a journal: a folder with a limit, what lies in it, and when it takes no more."""
+"""The place of a journal: a folder with a limit, what lies in it, and when it takes no more.
+
+Several applications may share one. Each segment says to which collector it goes, and a process
+adopts only those that go where its own do.
+"""
 
 import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from headway.segments import SEGMENT_BYTES, SUFFIX, Header, Segment, create
+from headway.segments import HEADER_BYTES, SEGMENT_BYTES, SUFFIX, Header, Segment, create
 
 DEFAULT_LIMIT_BYTES = 512 << 20
+_FIRST_SEGMENT_BYTES = 1 << 20
 _SMALLEST_SEGMENT_BYTES = 64 << 10
 _PAGE_MASK = ~4095
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -26,17 +31,31 @@ MEMORY_ONLY = Refusal("memory_full", "there is no journal, and its memory is ful
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a process keeps its journal, and for which project; no folder means memory alone."""
+    """Where a process keeps its journal, for which project and collector.
+
+    Args:
+        folder: None means memory alone.
+        url: the collector's address, without anything secret.
+    """
 
     folder: Path | None
     project: str
     limit_bytes: int = DEFAULT_LIMIT_BYTES
+    url: str = ""
 
     @property
     def segment_bytes(self) -> int:
         """Four segments fit under a small limit; none needs to be larger than 8 MB."""
         wanted = max(_SMALLEST_SEGMENT_BYTES, self.limit_bytes // 4)
         return min(SEGMENT_BYTES, wanted) & _PAGE_MASK
+
+    def bytes_of(self, number: int) -> int:
+        """Return the size of a process's ``number``-th segment, counted from zero.
+
+        They double, so that hundreds of quiet workers share a folder, and a busy one soon has
+        segments that last.
+        """
+        return min(self.segment_bytes, _FIRST_SEGMENT_BYTES << min(number, 8))
 
     def files(self) -> list[Path]:
         """Return the segments of all processes, the oldest first; none where nobody may look."""
@@ -48,15 +67,15 @@ class Place:
             # What is wrong with the folder is said by ``make``; here it only holds nothing to ship.
             return []
 
-    def make(self, header: Header) -> Segment | Refusal:
+    def make(self, header: Header, size: int) -> Segment | Refusal:
         """Make a segment file, and the folder where it is missing."""
         if self.folder is None:
             return MEMORY_ONLY
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             used = sum(_size(path) for path in _segments_in(self.folder))
-            if used + self.segment_bytes <= self.limit_bytes:
-                return create(self.folder, header, self.segment_bytes)
+            if used + size <= self.limit_bytes:
+                return create(self.folder, header, size)
         except OSError as error:
             return Refusal(
                 "disk_full" if error.errno in _DISK_FULL else "journal_unwritable",
@@ -68,6 +87,16 @@ class Place:
             f"the journal {self.folder} holds {used:,} of {self.limit_bytes:,} bytes: "
             "bring the collector back, or raise HEADWAY_JOURNAL_LIMIT_BYTES",
         )
+
+    def make_bare(self, header: Header) -> Segment | None:
+        """Make a segment for no record, only for losses: 4 KB, which the limit does not stop."""
+        if self.folder is None:
+            return None
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return create(self.folder, header, HEADER_BYTES)
+        except OSError:
+            return None
 
 
 def _segments_in(folder: Path) -> list[Path]:

@@ -17,10 +17,9 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from zlib import crc32
 
@@ -135,12 +134,8 @@ class Segment:
         block = self._block(start, min(self.end - start, max_bytes))
         if len(block) >= 8 and 8 + _FRAME.unpack_from(block)[0] > len(block):
             block = self._block(start, 8 + _FRAME.unpack_from(block)[0])
-        payloads: list[bytes] = []
-        stops: list[int] = []
-        for frame in islice(_frames(block), max_records):
-            payloads.append(block[frame])
-            stops.append(start + _aligned(frame.stop))
-        return Extract(start, payloads, stops)
+        payloads, stops = _split(block, max_records)
+        return Extract(start, payloads, [start + stop for stop in stops])
 
     def count_pending(self) -> int:
         """Return how many records are not acknowledged."""
@@ -284,11 +279,10 @@ def _inspect(path: Path, descriptor: int) -> Segment | None:
     header = _parse_header(path, content)
     acknowledged = _PREAMBLE.unpack_from(content)[3]
     end, boundaries = _FIRST, {_FIRST}
-    for frame in _frames(content[_FIRST:]):
-        body = content[_FIRST + frame.start : _FIRST + frame.stop]
-        if crc32(body) != _FRAME.unpack_from(content, end)[1]:
+    for payload, stop in zip(*_split(content[_FIRST:], len(content)), strict=True):
+        if crc32(payload) != _FRAME.unpack_from(content, end)[1]:
             break
-        end = _FIRST + _aligned(frame.stop)
+        end = _FIRST + stop
         boundaries.add(end)
     return Segment(
         header,
@@ -318,20 +312,21 @@ def _parse_header(path: Path, content: bytes) -> Header:
         raise SegmentError(f"{path} has a damaged header ({error}): its calls are lost") from error
 
 
-def _frames(block: bytes) -> Iterator[slice]:
-    # The payloads that stand completely in a block, which begins with a record.
-    offset = 0
-    while offset + 8 <= len(block):
-        length = _FRAME.unpack_from(block, offset)[0]
-        stop = offset + 8 + length
-        if length == 0 or stop > len(block):
-            return
-        yield slice(offset + 8, stop)
-        offset = _aligned(stop)
-
-
-def _aligned(offset: int) -> int:
-    return (offset + 3) & ~3
+def _split(block: bytes, most: int) -> tuple[list[bytes], list[int]]:
+    # The payloads that stand completely in a block, which begins with a record, and where each
+    # record ends. Tight, since the shipper's every step here holds up the program's threads.
+    payloads: list[bytes] = []
+    stops: list[int] = []
+    words = memoryview(block)[: len(block) & ~3].cast("I")
+    place = 0
+    while len(payloads) < most and place + 2 <= len(words) and (length := words[place]):
+        first = (place + 2) << 2
+        if first + length > len(block):
+            break
+        payloads.append(block[first : first + length])
+        place = (first + length + 3) >> 2
+        stops.append(place << 2)
+    return payloads, stops
 
 
 def _reserve(descriptor: int, size: int) -> None:

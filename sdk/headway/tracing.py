@@ -8,19 +8,17 @@ cannot be used is counted as a fault and left out, and a span that nobody record
 disabled, or there is none around) takes everything and keeps nothing.
 """
 
-import os
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import Token
-from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Any, Self, TypeVar
+from types import TracebackType
+from typing import Any, Self
 
 import msgspec
 
+from headway.calls import Call, begin, template_of
 from headway.clients import Client, current_client
-from headway.contexts import CURRENT, LABELS, NO_LABELS, Ancestor, Labels, restore
+from headway.contexts import CURRENT, Ancestor, restore
+from headway.failures import describe
 from headway.fields import (
     CapturedField,
     CutError,
@@ -35,19 +33,12 @@ from headway.fields import (
     as_text,
     as_word,
     as_words,
+    checked,
 )
+from headway.lasting import encode_lasting
 from headway.records import EMPTY, Kind, Span
 from headway.scoring import ScoreValue, score
-from headway.values import Limits, capture, clip, message_of, name_of
-
-T = TypeVar("T")
-
-_UNNAMED = MappingProxyType({"name": "span"})
-
-_LONGEST_NAME = 256
-_LONGEST_STACK = 8000
-_STACK_FRAMES = 20
-_OUR_FOLDER = f"{Path(__file__).parent}{os.sep}"
+from headway.values import Limits, capture
 
 
 class ActiveSpan:
@@ -97,41 +88,14 @@ class ActiveSpan:
     prompt_variables = CapturedField()
 
     def __init__(
-        self,
-        client: Client,
-        known: Mapping[str, Any] = _UNNAMED,
-        start_ns: int | None = None,
-        *,
-        is_recorded: bool = True,
+        self, client: Client, record: Span, *, shift_ns: int = 0, is_recorded: bool = True
     ) -> None:
         self._client = client
         self._is_open = is_recorded and client.is_recording
-        now_ns = client.clock_ns()
-        if start_ns is None:
-            start_ns = now_ns
-        else:
-            self._shift_ns = start_ns - now_ns
-        parent, labels = CURRENT.get(), LABELS.get()
-        if parent is None:
-            self.trace_id, parent_id = client.identities.trace_id(start_ns), None
-        else:
-            self.trace_id, parent_id = parent.trace_id, parent.span_id
-        self.span_id = client.identities.span_id()
-        self.record = record = Span(
-            trace_id=self.trace_id,
-            span_id=self.span_id,
-            parent_span_id=parent_id,
-            start_ns=start_ns,
-            end_ns=start_ns,
-            environment=client.settings.environment,
-            release=client.settings.release,
-            **known,
-        )
-        if labels is not NO_LABELS:
-            record.user_id, record.session_id = labels.user, labels.session
-            record.tags = list(labels.tags)
-            record.environment = labels.environment or record.environment
-            record.release = labels.release or record.release
+        self._shift_ns = shift_ns
+        self.trace_id = record.trace_id
+        self.span_id = record.span_id
+        self.record = record
 
     def __getattr__(self, name: str) -> Any:
         # Most spans need neither of the two.
@@ -183,11 +147,11 @@ class ActiveSpan:
             if not self.__dict__.keys() <= _OWN:
                 for field in self.__dict__.keys() - _OWN:
                     self._miss(field)
-            end_ns = _checked(self._client, "end_ns", as_instant, self.end_ns) or self.now_ns
+            end_ns = checked(self._client.guard, "end_ns", as_instant, self.end_ns) or self.now_ns
             if end_ns > record.start_ns:
                 record.end_ns = end_ns
             if error is not None:
-                _describe(error, record)
+                describe(error, record)
             elif record.status == "unset":
                 record.status = "ok"
             if "attributes" in self.__dict__:
@@ -196,7 +160,9 @@ class ActiveSpan:
             self._client.guard.catch(f"closing the span {record.name}", failure)
         self._client.record(record)
         if "scores" in self.__dict__:
-            for name, value in (_checked(self._client, "scores", dict, self.scores) or {}).items():
+            for name, value in (
+                checked(self._client.guard, "scores", dict, self.scores) or {}
+            ).items():
                 score(name, value, span_id=self.span_id, trace_id=self.trace_id)
         # A task that was started inside may keep this span alive for days.
         record.input = record.output = EMPTY
@@ -262,8 +228,11 @@ def span(
         fields: anything else that can be set on a span, for example ``input``.
     """
     client = current_client()
-    opened = ActiveSpan(client, start_ns=_checked(client, "start_ns", as_instant, start_ns))
-    opened.end_ns = _checked(client, "end_ns", as_instant, end_ns)
+    begun_ns = checked(client.guard, "start_ns", as_instant, start_ns)
+    now_ns = client.clock_ns()
+    record = begin(client, template_of(client), now_ns if begun_ns is None else begun_ns)
+    opened = ActiveSpan(client, record, shift_ns=record.start_ns - now_ns)
+    opened.end_ns = checked(client.guard, "end_ns", as_instant, end_ns)
     known = {"name": name, "kind": kind, "request_model": model}
     opened.set_all({**known, **prompt_fields(client, prompt), **fields})
     return opened
@@ -271,37 +240,22 @@ def span(
 
 def current_span() -> ActiveSpan:
     """Return the innermost span that is open here; outside of any, one that nobody records."""
-    current = CURRENT.get()
+    current, client = CURRENT.get(), current_client()
     if isinstance(current, ActiveSpan):
         return current
-    return ActiveSpan(current_client(), is_recorded=False)
+    if isinstance(current, Call):
+        return span_of(current, client)
+    record = begin(client, template_of(client), client.clock_ns())
+    return ActiveSpan(client, record, is_recorded=False)
 
 
-@contextmanager
-def context(
-    *,
-    user: str | None = None,
-    session: str | None = None,
-    tags: Iterable[str] = (),
-    environment: str | None = None,
-    release: str | None = None,
-) -> Iterator[None]:
-    """Give all spans inside a user, a session, more tags, an environment, a release."""
-    client, outer = current_client(), LABELS.get()
-    added = _checked(client, "tags", as_words, tags) or ()
-    joined = dict.fromkeys((*outer.tags, *added))
-    labels = Labels(
-        user=_checked(client, "user", as_word, user) or outer.user,
-        session=_checked(client, "session", as_word, session) or outer.session,
-        tags=tuple(_checked(client, "tags", as_words, joined) or ()),
-        environment=_checked(client, "environment", as_word, environment) or outer.environment,
-        release=_checked(client, "release", as_word, release) or outer.release,
-    )
-    token = LABELS.set(labels)
-    try:
-        yield
-    finally:
-        restore(LABELS, token)
+def span_of(call: Call, client: Client) -> ActiveSpan:
+    """Return the span of a call, the same one each time; what waits in its record is encoded."""
+    if call.span is None:
+        encode_lasting(call.record, client.limits)
+        call.span = ActiveSpan(client, call.record)
+    span: ActiveSpan = call.span
+    return span
 
 
 def prompt_fields(client: Client, prompt: object) -> dict[str, str | None]:
@@ -309,8 +263,8 @@ def prompt_fields(client: Client, prompt: object) -> dict[str, str | None]:
     if prompt is None or type(prompt) is str:
         return {"prompt_name": prompt}
     return {
-        "prompt_name": _checked(client, "prompt", _name_in, prompt),
-        "prompt_version": _checked(client, "prompt", _version_in, prompt),
+        "prompt_name": checked(client.guard, "prompt", _name_in, prompt),
+        "prompt_version": checked(client.guard, "prompt", _version_in, prompt),
     }
 
 
@@ -320,34 +274,3 @@ def _name_in(prompt: Any) -> str:
 
 def _version_in(prompt: Any) -> str | None:
     return None if isinstance(prompt, str) else as_word(getattr(prompt, "version", None))
-
-
-def _checked(client: Client, what: str, convert: Callable[[Any], T], value: object) -> T | None:
-    try:
-        return convert(value)
-    except Exception as error:
-        client.guard.catch(f"reading {what}", error)
-        return error.kept if isinstance(error, CutError) else None
-
-
-def _describe(error: BaseException, record: Span) -> None:
-    if isinstance(error, GeneratorExit):
-        # The consumer had enough; nothing went wrong.
-        record.is_abandoned = True
-        record.status = "ok" if record.status == "unset" else record.status
-        return
-    record.status = "error"
-    record.error_type = clip(name_of(type(error)), _LONGEST_NAME)
-    record.status_message = message_of(error)
-    record.error_stack = _stack_of(error)
-
-
-def _stack_of(error: BaseException) -> str:
-    # The innermost frames of the program, without ours and without the values in them.
-    frames = (
-        (frame, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if not frame.f_code.co_filename.startswith(_OUR_FOLDER)
-    )
-    stack = traceback.StackSummary.extract(frames, limit=-_STACK_FRAMES)
-    return clip("".join(stack.format()), _LONGEST_STACK)

@@ -1,0 +1,64 @@
+"""What runs, as little of it as a record needs: begun with its ids, its parent and its labels.
+
+A call of an observed function stays like this unless somebody asks for its span: then
+``tracing`` makes one around it.
+"""
+
+from typing import Any
+
+import msgspec
+
+from headway.clients import Client
+from headway.contexts import CURRENT, LABELS, NO_LABELS
+from headway.records import Span
+
+
+class Call(msgspec.Struct):
+    """A call that runs: the parent of all that it calls, and its record so far.
+
+    ``span`` is set as soon as somebody looks at it.
+    """
+
+    trace_id: str
+    span_id: str
+    record: Span
+    span: Any = None
+
+
+def begin(client: Client, template: Span, start_ns: int) -> Span:
+    """Return a record that starts now as a child of what runs here.
+
+    Args:
+        client: whose clock, ids and settings they are.
+        template: its other fields, with the environment and the release of the client.
+        start_ns: when it began.
+    """
+    record: Span = template.__copy__()  # type: ignore[attr-defined]  # msgspec does not declare it
+    parent, labels = CURRENT.get(), LABELS.get()
+    identities = client.identities
+    if parent is None:
+        record.trace_id = identities.trace_id(start_ns)
+    else:
+        record.trace_id, record.parent_span_id = parent.trace_id, parent.span_id
+    record.span_id = identities.span_id()
+    record.start_ns = record.end_ns = start_ns
+    if labels is not NO_LABELS:
+        record.user_id, record.session_id = labels.user, labels.session
+        record.tags = list(labels.tags)
+        record.environment = labels.environment or record.environment
+        record.release = labels.release or record.release
+    return record
+
+
+def template_of(client: Client, name: str = "span", **fields: Any) -> Span:
+    """Return a record to begin others with."""
+    return Span(
+        trace_id="",
+        span_id="",
+        name=name,
+        start_ns=0,
+        end_ns=0,
+        environment=client.settings.environment,
+        release=client.settings.release,
+        **fields,
+    )

@@ -1,0 +1,138 @@
+"""What was lost and whom it was told: one tally a project and reason, which only grows.
+
+A loss is told in cumulative counts, so that a report may get lost or come twice: the largest one
+of a client stands. Until the collector has confirmed it, it also stands in the journal, where
+whoever ships for a dead process finds it:
+
+    [{"project":"support-bot","reason":"journal_full","count":37,"time_ns":1763800000000000000}]
+"""
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from headway.records import Loss, encode_record
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """How many records of a project are lost for one reason, and when the latest of them was."""
+
+    project: str
+    reason: str
+    count: int
+    time_ns: int
+
+
+@dataclass(slots=True)
+class _Tally:
+    count: int = 0
+    told: int = 0
+    time_ns: int = 0
+
+
+class Losses:
+    """The losses of one process.
+
+    Args:
+        client_id: 32 hex digits, by which the collector tells processes apart.
+        clock_ns: the time since the Unix epoch.
+    """
+
+    def __init__(
+        self, client_id: str | None = None, *, clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self.client_id = client_id or os.urandom(16).hex()
+        self.changes = 0
+        """Grows whenever what is untold changes."""
+        self._clock_ns = clock_ns
+        self._tallies: dict[tuple[str, str], _Tally] = {}
+        # Reentrant: a garbage collection inside may run an observed generator's last lines.
+        self._lock = threading.RLock()
+
+    @property
+    def total(self) -> int:
+        """How many records are lost."""
+        with self._lock:
+            return sum(tally.count for tally in self._tallies.values())
+
+    @property
+    def told(self) -> int:
+        """How many of them the collector knows of."""
+        with self._lock:
+            return sum(tally.told for tally in self._tallies.values())
+
+    def add(self, project: str, reason: str, count: int) -> None:
+        """Count ``count`` more lost records."""
+        with self._lock:
+            tally = self._tallies.setdefault((project, reason), _Tally())
+            tally.count += count
+            tally.time_ns = self._clock_ns()
+            self.changes += 1
+
+    def by_reason(self) -> Counter[str]:
+        """Return the counts of all projects together."""
+        counts: Counter[str] = Counter()
+        with self._lock:
+            for (_, reason), tally in self._tallies.items():
+                counts[reason] += tally.count
+        return counts
+
+    def untold(self) -> list[Lost]:
+        """Return what the collector does not know, in counts from the beginning."""
+        with self._lock:
+            return [
+                Lost(project, reason, tally.count, tally.time_ns)
+                for (project, reason), tally in self._tallies.items()
+                if tally.count > tally.told
+            ]
+
+    def confirm(self, told: Iterable[Lost]) -> None:
+        """Note that the collector knows so much."""
+        with self._lock:
+            for lost in told:
+                tally = self._tallies[lost.project, lost.reason]
+                tally.told = max(tally.told, lost.count)
+            self.changes += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The losses of one process in one project, as they travel."""
+
+    project: str
+    batch_id: str
+    lines: Sequence[bytes]
+    losses: Sequence[Lost]
+
+
+def make_reports(losses: Iterable[Lost], *, client_id: str, host: str, pid: int) -> list[Report]:
+    """Return a report for each project among ``losses``."""
+    by_project: dict[str, list[Lost]] = {}
+    for lost in losses:
+        by_project.setdefault(lost.project, []).append(lost)
+    return [
+        Report(
+            project,
+            f"loss:{client_id}:{sum(lost.count for lost in group)}",
+            [
+                encode_record(
+                    Loss(
+                        client_id=client_id,
+                        reason=lost.reason,
+                        count=lost.count,
+                        time_ns=lost.time_ns,
+                        host=host,
+                        pid=pid,
+                    )
+                )
+                for lost in group
+            ],
+            group,
+        )
+        for project, group in by_project.items()
+    ]
