@@ -22,6 +22,7 @@ FRESH_S = 10
 SLOW_S = 60
 PAGE_SIZE = 50
 _SCORES_LOOKED_AT = 1000
+_LOSSES_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,11 @@ def score_names(filters: Filters) -> list[str]:
             if isinstance(score["value"], bool | int | float):
                 counts[score["name"]] = counts.get(score["name"], 0) + 1
     return sorted(counts, key=lambda name: (-counts[name], name))
+
+
+def losses(filters: Filters) -> dict[str, Any]:
+    """Return what clients lost in the window: the total, its reasons, the latest processes."""
+    return dict(_get("/v1/losses", {**filters, "limit": _LOSSES_SHOWN}))
 
 
 def comparisons(project: str | None, limit: int) -> Page:

@@ -12,7 +12,15 @@ from headway._version import __version__
 from headway_collector.bodies import BodyLimit
 from headway_collector.budgets import ByteBudget
 from headway_collector.faults import install_handlers
-from headway_collector.routes import documentation, evaluations, health, ingest, scores, spans
+from headway_collector.routes import (
+    documentation,
+    evaluations,
+    health,
+    ingest,
+    losses,
+    scores,
+    spans,
+)
 from headway_collector.routes.access import Collector
 from headway_collector.store.connections import Store
 from headway_collector.writing import Limits, Writer
@@ -72,6 +80,6 @@ def create_app(
     )
     app.add_middleware(BodyLimit)
     install_handlers(app)
-    for each in (health, ingest, spans, scores, evaluations, documentation):
+    for each in (health, ingest, spans, scores, losses, evaluations, documentation):
         app.include_router(each.router)
     return app

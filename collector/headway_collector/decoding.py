@@ -7,11 +7,12 @@ from typing import get_args
 
 import msgspec
 
-from headway.records import KINDS, Record, Score, Source, Span, Status
+from headway.records import KINDS, Loss, Record, Score, Source, Span, Status
 from headway_collector.errors import NotNdjsonError
 from headway_collector.limits import (
     MAX_COST_USD,
     MAX_COUNT,
+    MAX_HOST_CHARS,
     MAX_INT,
     MAX_LIST_TEXT_CHARS,
     MAX_LIST_TEXTS,
@@ -36,6 +37,7 @@ class Decoded:
 
     spans: list[Span] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
 
@@ -47,12 +49,14 @@ class _NotRecordError(Exception):
     """The line is JSON, but no record that can be kept."""
 
 
-_decoder = msgspec.json.Decoder(Record)
+_decoder = msgspec.json.Decoder(Record | Loss)
 _any_decoder = msgspec.json.Decoder()
 _any_encoder = msgspec.json.Encoder()
 
 _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _SPAN_ID = re.compile(r"(?!0{16})[0-9a-f]{16}")
+_CLIENT_ID = re.compile(r"[0-9a-f]{32}")
+_REASON = re.compile(r"[a-z0-9_ -]{1,64}")
 _RAW_FIELDS = ("input", "output", "params", "prompt_variables", "attributes")
 _COUNTS = (
     "input_tokens",
@@ -89,12 +93,12 @@ _ALLOWED = {
     "`$.kind`": KINDS,
     "`$.status`": get_args(Status),
     "`$.source`": get_args(Source),
-    "`$.type`": ("span", "score"),
+    "`$.type`": ("span", "score", "loss"),
 }
 
 
 def decode_records(body: bytes) -> Decoded:
-    """Return the records of an NDJSON body, and the lines that are none, with reasons.
+    """Return what an NDJSON body holds, and the lines that cannot be kept, with reasons.
 
     Raises:
         NotNdjsonError: not one line is JSON, so the sender speaks another language.
@@ -120,8 +124,10 @@ def decode_records(body: bytes) -> Decoded:
         is_ndjson = True
         if isinstance(record, Span):
             decoded.spans.append(record)
-        else:
+        elif isinstance(record, Score):
             decoded.scores.append(record)
+        else:
+            decoded.losses.append(record)
     if not is_ndjson:
         raise NotNdjsonError("no line of the body is JSON: send one record a line (NDJSON)")
     return decoded
@@ -169,6 +175,23 @@ def find_score_fault(score: Score) -> str | None:
     return _find_long_text(score, _SCORE_TEXTS)
 
 
+def find_loss_fault(loss: Loss) -> str | None:
+    """Return why the loss cannot be kept, or None."""
+    if not _CLIENT_ID.fullmatch(loss.client_id):
+        return f"client_id is {loss.client_id[:80]!r}, not 32 lower-case hex digits"
+    if not _REASON.fullmatch(loss.reason):
+        return f"reason is {loss.reason[:80]!r}, not 1 to 64 of a-z, 0-9, space, _ and -"
+    if not 1 <= loss.count <= MAX_COUNT:
+        return f"count is {loss.count}, not between 1 and {MAX_COUNT}"
+    if not 0 <= loss.time_ns <= MAX_NS:
+        return f"time_ns {loss.time_ns} is outside 1970 to 2200"
+    if len(loss.host) > MAX_HOST_CHARS:
+        return f"host has {len(loss.host)} characters; {MAX_HOST_CHARS} are allowed"
+    if not 0 <= loss.pid <= MAX_INT:
+        return f"pid is {loss.pid}, not the number of a process"
+    return None
+
+
 def _find_long_text(record: Record, names: tuple[str, ...]) -> str | None:
     for name in names:
         text = getattr(record, name)
@@ -191,11 +214,11 @@ def _find_long_list(span: Span) -> str | None:
     return None
 
 
-def _decode_line(line: bytes, is_ascii: bool) -> Record:
+def _decode_line(line: bytes, is_ascii: bool) -> Record | Loss:
     try:
         if not is_ascii:
             line.decode()
-        record: Record = _decoder.decode(line)
+        record: Record | Loss = _decoder.decode(line)
         if b"\\u" in line and isinstance(record, Span):
             _spell_out(record)
     except msgspec.ValidationError as error:
@@ -206,10 +229,16 @@ def _decode_line(line: bytes, is_ascii: bool) -> Record:
         raise _NotJsonError(f"not UTF-8 at byte {error.start + 1}") from error
     except msgspec.DecodeError as error:
         raise _NotJsonError(f"not JSON: {error}") from error
-    fault = find_span_fault(record) if isinstance(record, Span) else find_score_fault(record)
+    fault = _find_fault(record)
     if fault is not None:
         raise _NotRecordError(fault)
     return record
+
+
+def _find_fault(record: Record | Loss) -> str | None:
+    if isinstance(record, Span):
+        return find_span_fault(record)
+    return find_score_fault(record) if isinstance(record, Score) else find_loss_fault(record)
 
 
 def _spell_out(span: Span) -> None:

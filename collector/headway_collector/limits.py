@@ -14,6 +14,7 @@ MAX_MS = 1e12
 MAX_NAME_CHARS = 200
 """Of a project, as the client limits it too."""
 
+MAX_HOST_CHARS = 256
 MAX_TEXT_CHARS = 1024
 MAX_LIST_TEXTS = 64
 MAX_LIST_TEXT_CHARS = 256

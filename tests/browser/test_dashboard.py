@@ -221,6 +221,20 @@ def test_a_figure_leads_to_its_rows(open_page: Open) -> None:
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
 
 
+def test_what_clients_lost_is_one_line_that_opens(open_page: Open) -> None:
+    page = open_page("/?project=lossy")
+    line = page.get_by_text("Clients lost 1,234 calls in this period: journal_full 1,200, exit 30")
+    advice = page.get_by_text("raise HEADWAY_JOURNAL_LIMIT_BYTES")
+    expect(line).to_be_visible()
+    expect(advice).to_be_hidden()
+
+    line.click()
+
+    expect(advice).to_be_visible()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    shoot(page, "losses-light")
+
+
 def test_a_chart_can_be_read_as_a_table(open_page: Open) -> None:
     page = open_page("/?project=support-bot")
 

@@ -114,6 +114,25 @@ def score_line() -> Callable[..., bytes]:
 
 
 @pytest.fixture
+def loss_line() -> Callable[..., bytes]:
+    """Make the line of a valid loss."""
+
+    def make(**fields: Any) -> bytes:
+        loss = {
+            "type": "loss",
+            "client_id": "c" * 32,
+            "reason": "journal_full",
+            "count": 7,
+            "time_ns": NOW_NS,
+            "host": "web-1",
+            "pid": 4711,
+        }
+        return json.dumps(loss | fields).encode()
+
+    return make
+
+
+@pytest.fixture
 def ingest(client: TestClient) -> Callable[..., Any]:
     """Send lines as one batch, and return the answer to a batch that was taken."""
 

@@ -39,7 +39,7 @@ Lines = Callable[..., bytes]
         ({"finish_reasons": ["r" * 257]}, "a value of finish_reasons has 257 characters"),
         ({"ttft_ms": float("nan")}, "not JSON"),
         ({"tags": "beta"}, "Expected `array`, got `str` - at `$.tags`"),
-        ({"type": "event"}, "allowed are span, score"),
+        ({"type": "event"}, "allowed are span, score, loss"),
         ({"name": None}, "Expected `str`, got `null` - at `$.name`"),
     ],
 )
@@ -76,6 +76,45 @@ def test_a_score_that_cannot_be_kept_says_why(
 
     assert decoded.scores == []
     assert reason in decoded.rejects[0].reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"client_id": "c" * 31}, "client_id is 'ccc"),
+        ({"client_id": "C" * 32}, "not 32 lower-case hex digits"),
+        ({"reason": ""}, "reason is '', not 1 to 64 of a-z"),
+        ({"reason": "r" * 65}, "not 1 to 64 of a-z"),
+        ({"reason": "Journal_full"}, "reason is 'Journal_full'"),
+        ({"reason": "full\n"}, "reason is 'full\\n'"),
+        ({"count": 0}, "count is 0, not between 1 and 1000000000000"),
+        ({"count": 10**12 + 1}, "count is 1000000000001, not"),
+        ({"count": 2**63}, "count is 9223372036854775808, not"),
+        ({"count": 1.5}, "Expected `int`, got `float` - at `$.count`"),
+        ({"time_ns": -1}, "time_ns -1 is outside 1970 to 2200"),
+        ({"time_ns": 2**63 - 1}, "outside 1970 to 2200"),
+        ({"host": "h" * 257}, "host has 257 characters; 256 are allowed"),
+        ({"host": None}, "Expected `str`, got `null` - at `$.host`"),
+        ({"pid": -1}, "pid is -1, not the number of a process"),
+        ({"pid": 2**63}, "pid is 9223372036854775808, not"),
+    ],
+)
+def test_a_loss_that_cannot_be_kept_says_why(
+    loss_line: Lines, fields: dict[str, Any], reason: str
+) -> None:
+    decoded = decode_records(loss_line() + b"\n" + loss_line(**fields))
+
+    assert len(decoded.losses) == 1
+    assert [reject.line for reject in decoded.rejects] == [2]
+    assert reason in decoded.rejects[0].reason
+
+
+def test_a_loss_at_every_bound_is_kept(loss_line: Lines) -> None:
+    decoded = decode_records(
+        loss_line(reason="a-z_0 9" + "r" * 57, count=10**12, time_ns=0, host="h" * 256, pid=0)
+    )
+
+    assert (len(decoded.losses), decoded.rejects) == (1, [])
 
 
 @pytest.mark.parametrize(

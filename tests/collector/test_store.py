@@ -95,6 +95,27 @@ def test_each_migration_is_recorded(store: Store) -> None:
     assert versions == [{"version": n} for n in range(1, len(migrations.MIGRATIONS) + 1)]
 
 
+def test_a_database_of_the_first_schema_gets_the_later_tables_and_keeps_its_rows(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.duckdb"
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{path}' AS store (STORAGE_VERSION 'v1.5.0')")
+        migrations.MIGRATIONS[0](connection)
+        connection.execute("INSERT INTO store.schema_versions VALUES (1, now())")
+        connection.execute("INSERT INTO store.spans BY NAME SELECT 'p' AS project, 'old' AS name")
+
+    store = Store(path)
+    spans = store.read("SELECT project, name FROM store.spans")
+    losses = store.read("SELECT count(*) AS n FROM store.losses")
+    versions = store.read("SELECT version FROM store.schema_versions ORDER BY version")
+    store.close()
+
+    assert spans == [{"project": "p", "name": "old"}]
+    assert losses == [{"n": 0}]
+    assert versions == [{"version": n} for n in range(1, len(migrations.MIGRATIONS) + 1)]
+
+
 def test_a_database_of_a_newer_schema_is_refused_and_left_untouched(tmp_path: Path) -> None:
     path = tmp_path / "a.duckdb"
     store = Store(path)

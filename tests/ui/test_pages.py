@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from headway.apis import ApiClient
+from headway.records import encode_record
 from headway_ui.commands import APP
 
 Open = Callable[..., AppTest]
@@ -40,7 +42,7 @@ def words_of(page: AppTest) -> str:
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("project", ["RICH", "SINGLE", "EMPTY"])
+@pytest.mark.parametrize("project", ["RICH", "SINGLE", "LOSSY", "EMPTY"])
 def test_a_page_is_drawn_without_a_fault(
     open_page: Open, traffic: SimpleNamespace, name: str, project: str
 ) -> None:
@@ -84,6 +86,66 @@ def test_spans_that_are_no_model_calls_are_not_hidden(
     by_label(page, "Count all spans").click().run()
 
     assert {metric.label: metric.value for metric in page.metric}["Spans"] == "1"
+
+
+def test_the_overview_says_what_clients_lost_where_and_what_to_do(
+    open_page: Open, traffic: SimpleNamespace
+) -> None:
+    page = open_page("overview", project=traffic.LOSSY, range="7d")
+
+    (lost,) = page.expander
+    assert lost.label.replace("\\", "").endswith(
+        " Clients lost 1,204 calls in this period: journal_full 1,200, too_large 4"
+    )
+    words = [each.value.replace("\\", "") for each in lost.markdown]
+    assert "**journal_full**, 1,200 calls. The collector was away for longer" in words[0]
+    assert "HEADWAY_CAPTURE_LIMIT_BYTES" in words[1]
+    rows = lost.dataframe[0].value
+    assert list(rows["Host"]) == ["web-a", "web-b"]
+    assert list(rows["Calls"]) == [1200, 4]
+    assert "Project" not in rows
+
+
+def test_losses_of_all_projects_name_theirs(open_page: Open, traffic: SimpleNamespace) -> None:
+    page = open_page("overview")
+
+    (lost,) = page.expander
+    assert traffic.LOSSY in set(lost.dataframe[0].value["Project"])
+
+
+def test_losses_are_told_where_no_call_arrived(
+    open_page: Open, traffic: SimpleNamespace, collector_url: str
+) -> None:
+    lost = [encode_record(each) for each in traffic.make_losses(datetime.now(UTC))]
+    ApiClient(collector_url).ingest(lost[1:2], project="all-lost", batch_id="all-lost")
+    page = open_page("overview", project="all-lost")
+
+    assert "Nothing has been logged here yet." in words_of(page)
+    assert "Clients lost 4 calls" in page.expander[0].label
+
+
+def test_a_long_table_of_losses_says_where_it_ends(
+    open_page: Open, traffic: SimpleNamespace, collector_url: str
+) -> None:
+    (loss, *_) = traffic.make_losses(datetime.now(UTC))
+    lines = [
+        encode_record(msgspec.structs.replace(loss, client_id=f"{number:032x}", count=1))
+        for number in range(201)
+    ]
+    ApiClient(collector_url).ingest(lines, project="fleet", batch_id="fleet")
+    page = open_page("overview", project="fleet")
+
+    (lost,) = page.expander
+    assert "Clients lost 201 calls" in lost.label
+    assert len(lost.dataframe[0].value) == 200
+    assert "The table ends after 200 rows; the sums go on." in lost.caption[0].value
+
+
+def test_where_nothing_was_lost_nothing_is_said(open_page: Open, traffic: SimpleNamespace) -> None:
+    page = open_page("overview", project=traffic.RICH)
+
+    assert not page.expander
+    assert "lost" not in words_of(page)
 
 
 def test_the_empty_overview_holds_a_program_that_fills_it(

@@ -1,7 +1,8 @@
 """Made-up traffic for the dashboard's tests, sent through the collector's own API.
 
-Three projects: ``support-bot`` is rich (a fortnight, a shift in the mix, a worse model, errors,
-scores, evals), ``one-call`` has one span and nothing else, ``nobody`` does not exist.
+Four projects: ``support-bot`` is rich (a fortnight, a shift in the mix, a worse model, errors,
+scores, evals), ``one-call`` has one span and nothing else, ``lossy`` has one span and clients that
+lost calls, ``nobody`` does not exist.
 """
 
 import random
@@ -9,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from headway.apis import ApiClient
-from headway.records import Record, Score, Span, encode_record, encode_value
+from headway.records import Loss, Record, Score, Span, encode_record, encode_value
 
-RICH, SINGLE, EMPTY = "support-bot", "one-call", "nobody"
+RICH, SINGLE, LOSSY, EMPTY = "support-bot", "one-call", "lossy", "nobody"
 TRACE_ID = f"{1:032x}"
 LLM_SPAN_ID = f"{1:08x}{3:08x}"
 FAILED_TRACE_ID = f"{2:032x}"
@@ -27,7 +28,7 @@ _REQUESTS = 280
 
 
 def send_everything(api: ApiClient, now: datetime | None = None) -> None:
-    """Fill the collector with all three projects' worth."""
+    """Fill the collector with all the projects' worth."""
     now = now or datetime.now(UTC)
     rng = random.Random(20261122)
     records: list[Record] = []
@@ -36,8 +37,26 @@ def send_everything(api: ApiClient, now: datetime | None = None) -> None:
         records += _request(rng, number, now - age)
     api.ingest([encode_record(each) for each in records], project=RICH, batch_id="rich")
     api.ingest([encode_record(_lonely(now))], project=SINGLE, batch_id="single")
+    lossy: list[Record | Loss] = [_lonely(now), *make_losses(now)]
+    api.ingest([encode_record(each) for each in lossy], project=LOSSY, batch_id="lossy")
     api.post("/v1/runs", {"run": _run(now), "results": _results()}, project=RICH)
     api.post("/v1/comparisons", make_comparison(now), project=RICH)
+
+
+def make_losses(now: datetime) -> list[Loss]:
+    """Return what three processes lost, one of them 20 days ago."""
+    lost = (("a", "journal_full", 1200, 0), ("b", "too_large", 4, 1), ("c", "exit", 30, 20))
+    return [
+        Loss(
+            client_id=letter * 32,
+            reason=reason,
+            count=count,
+            time_ns=_ns(now - timedelta(days=days, minutes=5)),
+            host=f"web-{letter}",
+            pid=4711,
+        )
+        for letter, reason, count, days in lost
+    ]
 
 
 def make_comparison(now: datetime) -> dict[str, Any]:

@@ -6,7 +6,18 @@ from typing import Any
 
 import streamlit as st
 
-from headway_ui import buckets, cards, empty_states, formats, links, mixes, panels, queries, tables
+from headway_ui import (
+    buckets,
+    cards,
+    empty_states,
+    formats,
+    links,
+    losses,
+    mixes,
+    panels,
+    queries,
+    tables,
+)
 from headway_ui.scopes import Scope
 from headway_ui.sidebars import current_scope
 
@@ -51,9 +62,11 @@ def page() -> None:
     scope = current_scope()
     if not scope.has_data:
         st.title("Overview", anchor=False)
+        losses.draw(scope)
         empty_states.no_calls(queries.address().url, scope.project)
         return
     chosen = _head(scope, mixes.find_dimensions(queries.facets(scope.filters, mixes.FIELDS)))
+    losses.draw(scope)
     unit = chosen.unit
     filters = {**scope.filters, **unit.only}
     totals = queries.totals(filters, MEASURES)

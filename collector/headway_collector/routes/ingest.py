@@ -61,7 +61,7 @@ async def ingest(
     batch_id: Annotated[str | None, Header(alias=BATCH_HEADER)] = None,
     content_encoding: Annotated[str, Header()] = "",
 ) -> Response:
-    """Store a batch of spans and scores, and answer once it is on disk."""
+    """Store a batch of spans, scores and losses, and answer once it is on disk."""
     if batch_id is not None and len(batch_id) > MAX_BATCH_ID_CHARS:
         raise InvalidRequestError(
             f"{BATCH_HEADER} has {len(batch_id)} characters; {MAX_BATCH_ID_CHARS} are allowed"
@@ -101,4 +101,5 @@ def _make_batch(
         price_versions=price_spans(decoded.spans),
         scores=decoded.scores,
         rejects=decoded.rejects,
+        losses=decoded.losses,
     )

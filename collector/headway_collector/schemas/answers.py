@@ -160,6 +160,31 @@ class ScoreSaved(BaseModel):
     score_id: str
 
 
+class Loss(BaseModel):
+    """How many records one process has lost for one reason, as it says itself."""
+
+    project: str
+    client_id: str = Field(
+        description="another for every process", examples=["9c1185a5c5e9fc54612808977ee8f548"]
+    )
+    host: str
+    pid: int
+    reason: str = Field(examples=["journal_full"])
+    count: int
+    time: str = Field(description="when the latest of them was lost")
+
+
+class LossPage(BaseModel):
+    """A page of losses, the latest first, and the sums of all that match."""
+
+    total: int
+    reasons: dict[str, int] = Field(
+        description="the total by reason, the 100 largest", examples=[{"journal_full": 1200}]
+    )
+    losses: list[Loss]
+    next_cursor: str | None
+
+
 class Trace(BaseModel):
     """A trace whole."""
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from headway.records import Kind, Source, Status
 from headway_collector.errors import InvalidRequestError
 from headway_collector.store.filters import Conditions, SpanFilters
+from headway_collector.store.losses import LossFilters
 from headway_collector.store.metrics import MAX_DIMENSIONS, MAX_MEASURES, Bucket
 from headway_collector.store.paging import Page
 from headway_collector.store.scores import ScoreFilters
@@ -135,6 +136,23 @@ class ScoreListQuery(PageQuery):
         plain = {name: tuple(value) for name, value in self if name in ScoreFilters.__slots__}
         return ScoreFilters(
             **plain,
+            start_ns=resolve_time("start", self.start, now_ns),
+            end_ns=resolve_time("end", self.end, now_ns),
+        )
+
+
+class LossListQuery(PageQuery):
+    """A page of losses; the times are those of the latest loss of each."""
+
+    reason: Texts
+    start: Time = None
+    end: Time = None
+
+    def to_filters(self, now_ns: int) -> LossFilters:
+        """Return the filters with times resolved."""
+        return LossFilters(
+            project=tuple(self.project),
+            reason=tuple(self.reason),
             start_ns=resolve_time("start", self.start, now_ns),
             end_ns=resolve_time("end", self.end, now_ns),
         )

@@ -119,5 +119,16 @@ def _create_first_schema(connection: duckdb.DuckDBPyConnection) -> None:
         )""")
 
 
-MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [_create_first_schema]
+def _create_losses(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("""
+        CREATE TABLE store.losses (
+            project VARCHAR, client_id VARCHAR, reason VARCHAR,
+            count BIGINT, time_ns BIGINT, pid BIGINT, host VARCHAR
+        )""")
+
+
+MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
+    _create_first_schema,
+    _create_losses,
+]
 """The step of version n stands at n - 1."""

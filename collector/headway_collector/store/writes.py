@@ -13,9 +13,10 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from headway.records import IngestAnswer, RejectedLine, Score, Span
+from headway.records import IngestAnswer, Loss, RejectedLine, Score, Span
 from headway_collector.decoding import Reject
 from headway_collector.store.columns import build_scores, build_spans, make_key
+from headway_collector.store.losses import save_losses
 
 Identity = tuple[str, ...]
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -30,7 +31,7 @@ _MAX_WINDOWS = 8
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one request brings: records that were checked, and lines that were refused."""
+    """What one request brings: records and losses that were checked, and lines refused."""
 
     project: str
     batch_id: str | None = None
@@ -38,11 +39,12 @@ class Batch:
     price_versions: Sequence[str | None] = ()
     scores: Sequence[Score] = ()
     rejects: Sequence[Reject] = ()
+    losses: Sequence[Loss] = ()
 
     @property
     def row_count(self) -> int:
         """How many rows it asks to write."""
-        return len(self.spans) + len(self.scores) + len(self.rejects)
+        return len(self.spans) + len(self.scores) + len(self.rejects) + len(self.losses)
 
 
 @dataclass(slots=True)
@@ -86,6 +88,7 @@ def append_batches(
     _append_scores(connection, tallies)
     _append_rejects(connection, tallies, received_ns)
     _append_batch_ids(connection, tallies, received_ns)
+    _save_losses(connection, batches)
     answers = []
     for identity, batch in zip(identities, batches, strict=True):
         if identity in known:
@@ -208,6 +211,14 @@ def _append_batch_ids(
         }
     )
     _insert(connection, "batches", table)
+
+
+def _save_losses(connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch]) -> None:
+    # Those of replays too: a batch that is sent again may carry a later count than it did then.
+    losses = [loss for batch in batches for loss in batch.losses]
+    if losses:
+        projects = [batch.project for batch in batches for _ in batch.losses]
+        save_losses(connection, losses, projects)
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
