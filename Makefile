@@ -16,8 +16,8 @@ help:
 	@echo "make demo      two candidate models, a fortnight of traffic, and the dashboard"
 	@echo "make check     formatting, lint, types, import arrows"
 	@echo "make test      all tests, with a real browser where one can be had"
-	@echo "make soak      the crash rounds and simulations in full; hours"
-	@echo "make bench     figures beside the peers"
+	@echo "make soak      the kills, outages and full disks of make test at full size"
+	@echo "make bench     figures beside the peers (parts: make bench-sdk ARGS='--only loop,paced')"
 
 install: $(STAMP)
 
@@ -57,7 +57,7 @@ soak: install
 bench: bench-sdk
 
 bench-sdk: install
-	$(BIN)/python -m tests.benchmarks.bench_sdk
+	$(BIN)/python -m tests.benchmarks.bench_sdk $(ARGS)
 
 format: install
 	$(BIN)/ruff format .

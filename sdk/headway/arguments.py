@@ -1,19 +1,27 @@
 """A call's arguments by their names, as the function's author wrote them.
 
-The signature is read once, when the function is decorated, so that most calls cost one ``zip``.
+At a function's first call a reader with the same parameters is made for it, so that Python itself
+sorts out places, names and defaults, as fast as it does for the function:
+
+    def read(message, /, temperature=_default_1, *rest, **options):
+        named = {"message": message, "temperature": temperature}
+        if rest: named["rest"] = rest
+        if options: named["options"] = options
+        return named
+
 ``self`` and ``cls`` are left out; what a function without a signature is given is ``args`` and
 ``kwargs``.
 """
 
 import functools
-import inspect
-from collections.abc import Callable, Mapping
-from inspect import Parameter
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from keyword import iskeyword
+from typing import Any, NamedTuple
 
-_BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-_BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+_STARS = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
+_BY_PLACE = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
 _OWNERS = ("self", "cls")
+_NOTHING = object()
 
 
 class ArgumentReader:
@@ -26,49 +34,94 @@ class ArgumentReader:
             self._given = (*function.args, *self._given)
             self._given_by_name = {**function.keywords, **self._given_by_name}
             function = function.func
-        parameters = _parameters(function)
-        self._places = tuple(each.name for each in parameters if each.kind in _BY_PLACE)
-        self._names = tuple(each.name for each in parameters if each.kind in _BY_NAME)
-        self._defaults = {
-            each.name: each.default for each in parameters if each.default is not Parameter.empty
-        }
-        rest = {each.kind: each.name for each in parameters}
-        self._rest = rest.get(Parameter.VAR_POSITIONAL, "args")
-        self._rest_by_name = rest.get(Parameter.VAR_KEYWORD, "kwargs")
-        self._owner = self._places[0] if self._places[:1] in [(each,) for each in _OWNERS] else None
-        is_by_place_alone = not self._given and all(
-            each.kind in _BY_PLACE or each.kind is Parameter.VAR_POSITIONAL for each in parameters
-        )
-        self._first = 0 if self._owner is None else 1
-        self._shown = self._places[self._first :]
-        self._simple_count = len(self._places) if is_by_place_alone else -1
+        self._is_whole = not self._given and not self._given_by_name
+        self._function = function
+        self._read: Callable[..., dict[str, Any]] | None = None
 
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of one call, defaults included, in the signature's order."""
-        if len(args) == self._simple_count and not kwargs:
-            return dict(zip(self._shown, args[self._first :], strict=True))
-        named = self._read_all(self._given + args, {**self._given_by_name, **kwargs})
-        if self._owner is not None:
-            named.pop(self._owner, None)
-        return named
-
-    def _read_all(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        named = dict(zip(self._places, args, strict=False))
-        for name in (*self._places, *self._names):
-            if name not in named and name in self._names and name in kwargs:
-                named[name] = kwargs.pop(name)
-            elif name not in named and name in self._defaults:
-                named[name] = self._defaults[name]
-        if len(args) > len(self._places):
-            named[self._rest] = args[len(self._places) :]
-        if kwargs:
-            named[self._rest_by_name] = kwargs
-        return named
+        read = self._read
+        if read is None:
+            read = self._read = _make_reader(_parameters_of(self._function))
+        try:
+            if self._is_whole:
+                return read(*args, **kwargs)
+            return read(*self._given, *args, **{**self._given_by_name, **kwargs})
+        except TypeError:
+            # The function will say what is wrong with this call.
+            return _read_loosely(*args, **kwargs)
 
 
-def _parameters(function: Callable[..., Any]) -> list[Parameter]:
+class _Parameter(NamedTuple):
+    name: str
+    kind: str
+    default: Any = _NOTHING
+
+
+def _make_reader(parameters: Sequence[_Parameter]) -> Callable[..., dict[str, Any]]:
+    if not all(each.name.isidentifier() and not iskeyword(each.name) for each in parameters):
+        # Not written by a person, for example the parameter of a comprehension.
+        return _read_loosely
+    is_owned = parameters and parameters[0].kind in _BY_PLACE and parameters[0].name in _OWNERS
+    shown = parameters[1:] if is_owned else parameters
+    plain = ", ".join(f"{each.name!r}: {each.name}" for each in shown if each.kind not in _STARS)
+    named = _unused("named", parameters)
+    lines = [
+        f"def read({_declare(parameters)}):",
+        f"    {named} = {{{plain}}}",
+        *(
+            f"    if {each.name}: {named}[{each.name!r}] = {each.name}"
+            for each in shown
+            if each.kind in _STARS
+        ),
+        f"    return {named}",
+    ]
+    namespace = {f"_default_{place}": each.default for place, each in enumerate(parameters)}
+    # Nothing but names of parameters went into the source, and all of them are identifiers.
+    exec("\n".join(lines), namespace)
+    read: Callable[..., dict[str, Any]] = namespace["read"]
+    return read
+
+
+def _declare(parameters: Sequence[_Parameter]) -> str:
+    # As source, with the separators of the kinds and without annotations.
+    parts: list[str] = []
+    kinds = [each.kind for each in parameters]
+    for place, each in enumerate(parameters):
+        is_first_by_name = each.kind == "KEYWORD_ONLY" and kinds.index(each.kind) == place
+        if is_first_by_name and "VAR_POSITIONAL" not in kinds:
+            parts.append("*")
+        default = "" if each.default is _NOTHING else f"=_default_{place}"
+        parts.append(f"{_STARS.get(each.kind, '')}{each.name}{default}")
+        if each.kind == "POSITIONAL_ONLY" and kinds[place + 1 : place + 2] != [each.kind]:
+            parts.append("/")
+    return ", ".join(parts)
+
+
+def _unused(name: str, parameters: Sequence[_Parameter]) -> str:
+    taken = {each.name for each in parameters}
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _read_loosely(*args: Any, **kwargs: Any) -> dict[str, Any]:
+    return {**({"args": args} if args else {}), **({"kwargs": kwargs} if kwargs else {})}
+
+
+def _parameters_of(function: Callable[..., Any]) -> list[_Parameter]:
+    import inspect  # heavy, and a program that only imports us may never need it
+
     try:
-        return list(inspect.signature(function).parameters.values())
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        # Some built-in functions have none.
-        return []
+        # Some built-in functions have none: they take what they are given.
+        return [_Parameter("args", "VAR_POSITIONAL"), _Parameter("kwargs", "VAR_KEYWORD")]
+    return [
+        _Parameter(
+            each.name,
+            each.kind.name,
+            _NOTHING if each.default is inspect.Parameter.empty else each.default,
+        )
+        for each in parameters
+    ]

@@ -5,22 +5,24 @@ Every field is an argument of ``init``, a ``HEADWAY_*`` variable and a key of ``
 
 import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from headway.errors import SettingsError
+from headway.limits import LIMITS, Limits
 from headway.places import DEFAULT_LIMIT_BYTES, Place
 from headway.records import DEFAULT_PROJECT, DEFAULT_URL
 from headway.settings import Sources, parse_bool
-from headway.values import LIMITS, clip
+from headway.texts import clip
+from headway.transports import address_of
 
 _EXIT_TIMEOUT_S = 2.0
 _LONGEST_PROJECT = 128
 _LONGEST_LABEL = 256
 
 
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
+class ClientSettings(msgspec.Struct, frozen=True):
     """How a process records; a ``journal_dir`` of None keeps the journal in memory."""
 
     project: str = DEFAULT_PROJECT
@@ -29,6 +31,7 @@ class ClientSettings:
     journal_dir: Path | None = None
     journal_limit_bytes: int = DEFAULT_LIMIT_BYTES
     capture_limit_bytes: int = LIMITS.max_bytes
+    capture_data: bool = LIMITS.has_data
     environment: str | None = None
     release: str | None = None
     exit_timeout_s: float = _EXIT_TIMEOUT_S
@@ -36,9 +39,19 @@ class ClientSettings:
     is_raising: bool = False
 
     @property
+    def limits(self) -> Limits:
+        """How much of one value is kept."""
+        return Limits(self.capture_limit_bytes, has_data=self.capture_data)
+
+    @property
     def place(self) -> Place:
-        """Where the journal is."""
-        return Place(self.journal_dir, self.project, self.journal_limit_bytes)
+        """Where the journal is.
+
+        Raises:
+            SettingsError: the collector's address is none.
+        """
+        url = address_of(self.url)
+        return Place(self.journal_dir, self.project, self.journal_limit_bytes, url)
 
 
 def read_settings(
@@ -50,6 +63,7 @@ def read_settings(
     journal_dir: str | os.PathLike[str] | None = None,
     journal_limit_bytes: int | None = None,
     capture_limit_bytes: int | None = None,
+    capture_data: bool | None = None,
     environment: str | None = None,
     release: str | None = None,
     exit_timeout_s: float | None = None,
@@ -71,6 +85,7 @@ def read_settings(
         capture_limit_bytes=sources.get(
             "capture_limit_bytes", capture_limit_bytes, LIMITS.max_bytes, _parse_bytes
         ),
+        capture_data=sources.get("capture_data", capture_data, LIMITS.has_data, parse_bool),
         environment=clip(sources.get("environment", environment, ""), _LONGEST_LABEL) or None,
         release=clip(sources.get("release", release, ""), _LONGEST_LABEL) or None,
         exit_timeout_s=sources.get(

@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
 
 from headway.client_settings import ClientSettings, read_settings
 from headway.errors import SettingsError
@@ -23,17 +24,16 @@ from headway.records import Record, encode_record
 from headway.settings import load_sources
 from headway.shipping import Shipper
 from headway.transports import HttpTransport, Transport
-from headway.values import Limits
 
 _FLUSH_TIMEOUT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(msgspec.Struct, frozen=True):
     """What became of the records of this process.
 
     ``recorded + adopted == shipped + pending + sum(dropped.values())``, where ``adopted`` counts
     what dead processes had left in the journal. ``faults`` counts what went wrong without a loss.
+    The collector shows the same ``dropped`` under ``client_id``.
     """
 
     recorded: int
@@ -45,6 +45,7 @@ class Stats:
     faults: Mapping[str, int]
     mode: Literal["journal", "memory", "disabled"]
     last_error: str | None
+    client_id: str
 
 
 class Client:
@@ -64,7 +65,7 @@ class Client:
     ) -> None:
         self.settings = settings
         self.is_recording = not settings.is_disabled
-        self.limits = Limits(settings.capture_limit_bytes)
+        self.limits = settings.limits
         self.identities = Identities()
         self.clock_ns = clock_ns
         self.is_closed = False
@@ -98,20 +99,22 @@ class Client:
         else:
             # A test's client stays one, also where the program under test calls init.
             kept = self.settings
-            settings = replace(settings, journal_dir=kept.journal_dir, is_raising=kept.is_raising)
+            settings = msgspec.structs.replace(
+                settings, journal_dir=kept.journal_dir, is_raising=kept.is_raising
+            )
             transport = self._transport
         self.settings = settings
         self.is_recording = not settings.is_disabled
-        self.limits = Limits(settings.capture_limit_bytes)
+        self.limits = settings.limits
         self.guard.is_raising = settings.is_raising
         self._journal.move(settings.place)
         self._shipper.transport = transport
 
-    def flush(self, timeout_s: float) -> bool:
-        """Wait until everything recorded so far has arrived."""
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until everything recorded so far has arrived; None means ten seconds."""
         if not self.is_recording or self.is_closed:
             return self._journal.pending == 0
-        return self._shipper.flush(timeout_s)
+        return self._shipper.flush(self._wait_s(timeout_s, _FLUSH_TIMEOUT_S))
 
     def stats(self) -> Stats:
         """Return what became of the records so far."""
@@ -126,18 +129,18 @@ class Client:
             faults=dict(self.guard.faults),
             mode="disabled" if not self.is_recording else "memory" if is_memory else "journal",
             last_error=self.guard.last_error,
+            client_id=self.guard.losses.client_id,
         )
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Ship what can be shipped in time, and leave the rest in the journal."""
-        if self.is_closed:
-            return self._journal.pending == 0
-        if self._journal.recorded and self.is_recording:
-            limit_s = self.settings.exit_timeout_s if timeout_s is None else timeout_s
+        if not self.is_closed and self._journal.recorded and self.is_recording:
+            limit_s = self._wait_s(timeout_s, self.settings.exit_timeout_s)
             # What stands in a file is safe, and not worth keeping anybody waiting.
-            self._shipper.flush(limit_s, is_patient=self._journal.is_in_memory)
+            self._shipper.finish(limit_s, is_patient=self._journal.is_in_memory)
         self.is_closed = True
         self._shipper.stop()
+        # Again after the first time: calls may have come, and been lost, since then.
         self._journal.close()
         return self._journal.pending == 0
 
@@ -158,8 +161,17 @@ class Client:
         """Start anew in a forked child, which shares nothing with its parent."""
         self._shipper.abandon()
         self._journal.abandon()
-        self.identities.reseed()
+        self.identities.forget()
         self._begin()
+
+    def _wait_s(self, given_s: float | None, default_s: float) -> float:
+        try:
+            wait_s = default_s if given_s is None else float(given_s)
+        except (TypeError, ValueError):
+            self.guard.fault("timeout", f"the timeout is {given_s!r}: give a number of seconds")
+            wait_s = default_s
+        # Not a number is below and above nothing; what is endless still has to fit into a wait.
+        return min(wait_s, threading.TIMEOUT_MAX) if wait_s > 0 else 0.0
 
     def _begin(self) -> None:
         settings = self.settings
@@ -186,6 +198,7 @@ def init(
     journal_dir: str | os.PathLike[str] | None = None,
     journal_limit_bytes: int | None = None,
     capture_limit_bytes: int | None = None,
+    capture_data: bool | None = None,
     environment: str | None = None,
     release: str | None = None,
     exit_timeout_s: float | None = None,
@@ -202,6 +215,7 @@ def init(
         journal_dir: the folder of the journal.
         journal_limit_bytes: how much the journal may hold; beyond it the newest are dropped.
         capture_limit_bytes: how much of one input or output is kept.
+        capture_data: write bytes in base64, where they fit, and not only their size and hash.
         environment: for example ``production``.
         release: the version of your application.
         exit_timeout_s: how long the end of the process waits for the collector.
@@ -220,6 +234,7 @@ def init(
         journal_dir=journal_dir,
         journal_limit_bytes=journal_limit_bytes,
         capture_limit_bytes=capture_limit_bytes,
+        capture_data=capture_data,
         environment=environment,
         release=release,
         exit_timeout_s=exit_timeout_s,
@@ -235,7 +250,7 @@ def init(
             _current.configure(settings)
 
 
-def flush(timeout_s: float = _FLUSH_TIMEOUT_S) -> bool:
+def flush(timeout_s: float | None = _FLUSH_TIMEOUT_S) -> bool:
     """Wait until everything recorded so far has arrived; False where it has not in time."""
     return current_client().flush(timeout_s)
 

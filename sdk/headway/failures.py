@@ -1,16 +1,14 @@
 """What ended a span, as fields of its record: type, message and the program's own last frames."""
 
 import os
-import traceback
-from pathlib import Path
 
 from headway.records import Span
-from headway.values import clip, message_of, name_of
+from headway.texts import clip, message_of, name_of
 
 _LONGEST_NAME = 256
 _LONGEST_STACK = 8000
 _STACK_FRAMES = 20
-_OUR_FOLDER = f"{Path(__file__).parent}{os.sep}"
+_OUR_FOLDER = os.path.dirname(__file__) + os.sep
 
 
 def describe(error: BaseException, record: Span) -> None:
@@ -28,6 +26,8 @@ def describe(error: BaseException, record: Span) -> None:
 
 def _stack_of(error: BaseException) -> str:
     # The innermost frames of the program, without ours and without the values in them.
+    import traceback  # only programs that fail pay for it
+
     frames = (
         (frame, line)
         for frame, line in traceback.walk_tb(error.__traceback__)

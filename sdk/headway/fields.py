@@ -15,7 +15,7 @@ import msgspec
 
 from headway.guards import Guard
 from headway.records import KINDS, Kind, Span, Status
-from headway.values import clip, name_of
+from headway.texts import clip, name_of
 
 T = TypeVar("T")
 

@@ -1,38 +1,45 @@
 """What an observed function gave back: a value that ends its span, or a stream to follow.
 
 Coroutines, generators and async generators are followed to their end, also where a plain function
-returns one of them. No context token is held while a generator waits at a ``yield``: the span is
-current only while the generator itself runs. A generator that nobody starts has done nothing and
-is no span.
+returns one of them, and so is the body of a streaming response. No context token is held while a
+generator waits at a ``yield``: the span is current only while the generator itself runs. A
+generator that nobody starts has done nothing and is no span.
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
-from headway.chunks import Chunks
+from headway.chunks import Chunks, Reduce
 from headway.contexts import CURRENT, restore
+from headway.responses import ended_by, follow_response, is_streaming
 from headway.tracing import ActiveSpan
 from headway.values import capture
 
 
-def settle(span: ActiveSpan, result: Any) -> Any:
-    """Record the span with what its function gave back, now or at the end of what that starts."""
-    try:
-        follow = _FOLLOWERS.get(type(result))
-    except Exception:
-        # A class whose own class cannot be hashed.
-        follow = None
+def settle(span: ActiveSpan, result: Any, reduce: Reduce | None = None) -> Any:
+    """Record the span with what its function gave back, now or at the end of what that starts.
+
+    Args:
+        span: of the call.
+        result: a value, or a stream.
+        reduce: makes the output of a stream's chunks.
+    """
+    kind = type(result)
+    follow = _FOLLOWERS.get(id(kind))
     if follow is not None:
-        return follow(span, result)
+        return follow(span, result, reduce)
+    if is_streaming(kind, result):
+        return follow_response(span, result, reduce)
     if not span.has_output:
         span.record.output = capture(result, span.limits)
     span.close()
     return result
 
 
-async def follow_coroutine(span: ActiveSpan, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Await a coroutine inside its span."""
+async def _follow_coroutine(
+    span: ActiveSpan, coroutine: Coroutine[Any, Any, Any], reduce: Reduce | None
+) -> Any:
     token = CURRENT.set(span)
     try:
         result = await coroutine
@@ -41,13 +48,13 @@ async def follow_coroutine(span: ActiveSpan, coroutine: Coroutine[Any, Any, Any]
         raise
     finally:
         restore(CURRENT, token)
-    return settle(span, result)
+    return settle(span, result, reduce)
 
 
 def _follow_generator(
-    span: ActiveSpan, generator: Generator[Any, Any, Any]
+    span: ActiveSpan, generator: Generator[Any, Any, Any], reduce: Reduce | None
 ) -> Generator[Any, Any, Any]:
-    chunks = Chunks(span)
+    chunks = Chunks(span, reduce)
     step: Callable[[Any], Any] = generator.send
     given: Any = None
     try:
@@ -71,9 +78,9 @@ def _follow_generator(
 
 
 async def _follow_async_generator(
-    span: ActiveSpan, generator: AsyncGenerator[Any, Any]
+    span: ActiveSpan, generator: AsyncGenerator[Any, Any], reduce: Reduce | None
 ) -> AsyncGenerator[Any, Any]:
-    chunks = Chunks(span)
+    chunks = Chunks(span, reduce)
     step: Callable[[Any], Any] = generator.asend
     given: Any = None
     try:
@@ -91,7 +98,7 @@ async def _follow_async_generator(
     except StopAsyncIteration:
         chunks.finish(_ending(None, given))
     except BaseException as error:
-        chunks.finish(_ending(error, given))
+        chunks.finish(_ending(ended_by(error), given))
         raise
 
 
@@ -102,8 +109,9 @@ def _ending(error: BaseException | None, given: Any) -> BaseException | None:
     return GeneratorExit() if is_leaving and (error is None or error is given) else error
 
 
-_FOLLOWERS: dict[type, Callable[[ActiveSpan, Any], Any]] = {
-    GeneratorType: _follow_generator,
-    AsyncGeneratorType: _follow_async_generator,
-    CoroutineType: follow_coroutine,
+_FOLLOWERS: dict[int, Callable[[ActiveSpan, Any, Reduce | None], Any]] = {
+    id(GeneratorType): _follow_generator,
+    id(AsyncGeneratorType): _follow_async_generator,
+    id(CoroutineType): _follow_coroutine,
 }
+"""By ``id``, since the class of a result may have a hash of its own that raises."""

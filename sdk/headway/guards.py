@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from headway.losses import Losses
 from headway.records import DEFAULT_PROJECT
-from headway.values import message_of, name_of
+from headway.texts import message_of, name_of
 
 LOGGER = logging.getLogger("headway")
 _QUIET_S = 60.0

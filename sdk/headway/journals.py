@@ -7,15 +7,16 @@ dropped, the newest first, and counted with the reason.
 """
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
+import msgspec
+
+from headway.adoption import adopt
 from headway.guards import Guard
 from headway.identities import Identities
 from headway.places import MEMORY_ONLY, Place, Refusal
@@ -23,7 +24,6 @@ from headway.segments import (
     Header,
     Segment,
     SegmentError,
-    adopt,
     create_in_memory,
     largest_payload,
 )
@@ -32,8 +32,7 @@ _RETRY_S = 1.0
 _MEMORY_SEGMENTS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """How far a process had written at some moment."""
 
     segment: Segment | None
@@ -77,6 +76,8 @@ class Journal:
         self._refusal: Refusal | None = None
         self._retry_at_s = 0.0
         self._left: set[Path] = set()
+        self._made = 0
+        self._changes_kept = 0
 
     @property
     def is_in_memory(self) -> bool:
@@ -120,7 +121,7 @@ class Journal:
         """Give up records that were counted as recorded."""
         with self._lock:
             self.settled += count
-        self._guard.drop(reason, count, message)
+        self._guard.drop(reason, count, message, project=self.place.project)
 
     def refuse(self, reason: str, message: str) -> None:
         """Count a record that could not even be written."""
@@ -145,8 +146,36 @@ class Journal:
             segment.acknowledge(offset)
             if any(segment is each for each in self._own()):
                 self.settled += count
-            if segment is not self._active and not segment.pending_bytes:
+            if segment is not self._active and segment.is_done:
                 self._discard(segment)
+
+    def settle_losses(self, segment: Segment) -> None:
+        """Note that the losses of an adopted segment are told."""
+        with self._lock:
+            segment.keep_losses([])
+            if segment.is_done:
+                self._discard(segment)
+
+    def keep_losses(self) -> None:
+        """Write what nobody was told of into a file, so that it outlives the process.
+
+        For the shipper's thread; it costs nothing where nothing has changed.
+        """
+        losses = self._guard.losses
+        changes = losses.changes
+        if changes == self._changes_kept:
+            return
+        untold = losses.untold()
+        if untold and self._find_keeper() is None:
+            self._make_keeper()
+        with self._lock:
+            keeper = self._find_keeper()
+            if keeper is not None:
+                keeper.keep_losses(untold)
+                if keeper is not self._active and keeper.is_done:
+                    self._discard(keeper)
+            if keeper is not None or not untold:
+                self._changes_kept = changes
 
     def adopt(self) -> Segment | None:
         """Return a segment that a dead process left, locked for us, or None."""
@@ -154,12 +183,12 @@ class Journal:
             if path in self._left:
                 continue
             try:
-                segment = adopt(path)
+                segment = adopt(path, url=self.place.url)
             except (SegmentError, OSError) as error:
                 self._left.add(path)
                 self._guard.fault("unreadable segment", str(error))
                 continue
-            if segment is not None and segment.pending_bytes:
+            if segment is not None and not segment.is_done:
                 return segment
             if segment is not None:
                 self._discard(segment)
@@ -168,7 +197,17 @@ class Journal:
     def give_up(self, segment: Segment) -> None:
         """Set a segment aside whose rest cannot be read any more."""
         segment.is_damaged = True
-        self.acknowledge(segment, segment.end, 0)
+        with self._lock:
+            own = self._own()
+            lost = 0
+            if any(segment is each for each in own):
+                # Nobody can count them any more; they are what is in none of the others.
+                others = [each for each in own if each is not segment]
+                lost = self.pending - sum(each.count_pending() for each in others)
+            self.acknowledge(segment, segment.end, lost)
+        if lost:
+            message = f"{lost:,} calls cannot be read from the journal any more"
+            self._guard.drop("damaged", lost, message, project=segment.header.project)
 
     def leave(self, segment: Segment) -> None:
         """Unlock an adopted segment for others, and never adopt it again."""
@@ -179,6 +218,7 @@ class Journal:
     def prepare(self) -> None:
         """Have the next segment ready before it is needed; for the shipper's thread."""
         with self._lock:
+            self._notice_removal()
             if not self._wants_spare():
                 return
             self._retry_at_s = self._clock_s() + _RETRY_S
@@ -193,13 +233,19 @@ class Journal:
                 return
             self._refusal = None
             self._spare = spare
-            if self._active is not None and self._active.path is None:
+            active = self._active
+            if active is not None and not active.is_on_disk:
+                if active.path is not None:
+                    self._guard.fault("journal removed", f"{active.path} was removed by somebody")
                 self._rotate()
 
     def move(self, place: Place) -> None:
         """Go on elsewhere, or for another project; what is written stays where it is."""
         with self._alone():
             if place != self.place:
+                if place.url != self.place.url:
+                    # Whoever was not to be had there is perhaps to be had here.
+                    self._left.clear()
                 self.place = place
                 self._refusal = None
                 self._retire()
@@ -208,12 +254,15 @@ class Journal:
         """Leave behind only files that still have something to ship, for others to adopt."""
         with self._alone():
             self._retire()
-            lost = sum(each.count_pending() for each in self._sealed if each.path is None)
+            in_memory = [each for each in self._sealed if each.path is None]
+            lost = sum(each.count_pending() for each in in_memory)
+        if lost:
+            self.drop("exit", f"{lost} calls were only in memory when the process ended", lost)
+        self.keep_losses()
+        with self._lock:
             for segment in self._sealed:
                 segment.close()
             self._sealed.clear()
-        if lost:
-            self.drop("exit", f"{lost} calls were only in memory when the process ended", lost)
 
     def abandon(self) -> None:
         """Let go of all files without touching them: after a fork they are the parent's."""
@@ -239,6 +288,16 @@ class Journal:
     def _own(self) -> list[Segment]:
         return self._sealed if self._active is None else [*self._sealed, self._active]
 
+    def _notice_removal(self) -> None:
+        # What stands in a file that somebody removed is still ours to ship, until we die.
+        active, spare = self._active, self._spare
+        if active is None or active.path is None or active.is_on_disk:
+            return
+        self._is_spare_due = True
+        if spare is not None and not spare.is_on_disk:
+            self._spare = None
+            self._discard(spare)
+
     def _wants_spare(self) -> bool:
         if self.place.folder is None or self._spare is not None:
             return False
@@ -258,8 +317,11 @@ class Journal:
                 f"a call of {len(payload):,} bytes was dropped, the journal takes up to "
                 f"{largest:,}: lower HEADWAY_CAPTURE_LIMIT_BYTES",
             )
+        if self._spare is not None and not self._spare.has_room_for(payload):
+            self._discard(self._spare)
+            self._spare = None
         if self._spare is None and self._refusal is None:
-            self._spare = self._make(self.place)
+            self._spare = self._make(self.place, len(payload))
         if self._spare is None:
             self._spare = self._make_in_memory()
         if self._spare is None:
@@ -284,25 +346,36 @@ class Journal:
         if active is not None:
             active.seal()
             self._sealed.append(active)
-            if not active.pending_bytes:
+            if active.is_done:
                 self._discard(active)
 
     def _discard(self, segment: Segment) -> None:
         if segment in self._sealed:
             self._sealed.remove(segment)
-        if segment.path is None or not segment.is_damaged:
-            segment.delete()
-            return
-        aside = segment.path.with_suffix(".damaged")
-        segment.path.rename(aside)
-        segment.close()
-        self._guard.fault(
-            "damaged segment", f"{aside} was shipped up to its damage; the rest is kept there"
-        )
+        if (aside := segment.discard()) is not None:
+            self._guard.fault(
+                "damaged segment", f"{aside} was shipped up to its damage; the rest is kept there"
+            )
 
-    def _make(self, place: Place) -> Segment | None:
-        made = place.make(self._header())
+    def _find_keeper(self) -> Segment | None:
+        with self._lock:
+            files = [each for each in self._own() if each.is_on_disk]
+            return next((each for each in files if each.losses), files[-1] if files else None)
+
+    def _make_keeper(self) -> None:
+        keeper = self.place.make_bare(self._header())
+        if keeper is not None:
+            keeper.seal()
+            with self._lock:
+                self._sealed.append(keeper)
+
+    def _make(self, place: Place, payload_bytes: int = 0) -> Segment | None:
+        size = place.bytes_of(self._made)
+        if payload_bytes > largest_payload(size):
+            size = place.segment_bytes
+        made = place.make(self._header(), size)
         if isinstance(made, Segment):
+            self._made += 1
             return made
         if self._refusal is None and made is not MEMORY_ONLY:
             self._guard.warn(made.reason, made.message)
@@ -320,6 +393,8 @@ class Journal:
             segment_id=f"{created_ns:019d}-{os.getpid()}-{self._identities.span_id()[:8]}",
             project=self.place.project,
             pid=os.getpid(),
-            host=socket.gethostname(),
+            host=os.uname().nodename,
             created_ns=created_ns,
+            url=self.place.url,
+            client_id=self._guard.losses.client_id,
         )

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from headway.values import Limits, capture
+from headway.limits import Limits
+from headway.values import capture
 
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _WAITING = frozenset({"input", "output"})

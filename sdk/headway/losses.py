@@ -1,22 +1,27 @@
 """What was lost and whom it was told: one tally a project and reason, which only grows.
 
 A loss is told in cumulative counts, so that a report may get lost or come twice: the largest one
-of a client stands. Until the collector has confirmed it, it also stands in the journal, where
-whoever ships for a dead process finds it:
+of a client stands. Until the collector has confirmed it, it also stands in a slot of the journal,
+where whoever ships for a dead process finds it:
 
+    length u32, crc32 u32,
     [{"project":"support-bot","reason":"journal_full","count":37,"time_ns":1763800000000000000}]
 """
 
 import os
+import struct
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from zlib import crc32
 
 import msgspec
 
 from headway.records import Loss, encode_record
+
+SLOT_BYTES = 2048
+_PREFIX = struct.Struct("=II")
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -28,8 +33,7 @@ class Lost(msgspec.Struct, frozen=True):
     time_ns: int
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(msgspec.Struct):
     count: int = 0
     told: int = 0
     time_ns: int = 0
@@ -100,8 +104,7 @@ class Losses:
             self.changes += 1
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """The losses of one process in one project, as they travel."""
 
     project: str
@@ -136,3 +139,25 @@ def make_reports(losses: Iterable[Lost], *, client_id: str, host: str, pid: int)
         )
         for project, group in by_project.items()
     ]
+
+
+def encode_slot(losses: Sequence[Lost]) -> bytes:
+    """Return the losses as they stand in a slot; the largest ones, where not all have room."""
+    for count in range(len(losses), -1, -1):
+        kept = sorted(losses, key=lambda lost: -lost.count)[:count]
+        encoded = msgspec.json.encode(kept)
+        if _PREFIX.size + len(encoded) <= SLOT_BYTES:
+            break
+    return _PREFIX.pack(len(encoded), crc32(encoded)) + encoded
+
+
+def decode_slot(slot: bytes) -> list[Lost]:
+    """Return the losses of a slot; none where it is empty or damaged."""
+    length, checksum = _PREFIX.unpack_from(slot)
+    encoded = slot[_PREFIX.size : _PREFIX.size + length]
+    if not length or len(encoded) < length or crc32(encoded) != checksum:
+        return []
+    try:
+        return msgspec.json.decode(encoded, type=list[Lost])
+    except msgspec.DecodeError:
+        return []

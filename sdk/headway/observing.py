@@ -8,12 +8,12 @@ a coroutine is followed to its end.
 """
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from headway.arguments import ArgumentReader
 from headway.calls import Call, begin, template_of
+from headway.chunks import Reduce
 from headway.client_settings import ClientSettings
 from headway.clients import Client, current_client
 from headway.contexts import CURRENT, restore
@@ -25,6 +25,9 @@ from headway.values import capture
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_COROUTINE = 0x80
+"""The flag of the code of an ``async def`` (inspect.CO_COROUTINE)."""
 
 
 @overload
@@ -39,6 +42,7 @@ def observe(
     model: str | None = None,
     provider: str | None = None,
     prompt: object = None,
+    reduce: Reduce | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
 
@@ -51,6 +55,7 @@ def observe(
     model: str | None = None,
     provider: str | None = None,
     prompt: object = None,
+    reduce: Reduce | None = None,
 ) -> Callable[..., Any]:
     """Record each call of a function as a span.
 
@@ -61,6 +66,10 @@ def observe(
         model: the model that is asked.
         provider: who runs the model, for example ``openai``.
         prompt: its name, or an object with a ``name`` and a ``version``.
+        reduce: makes the output of a stream: it gets the list of the chunks as they were given,
+            also of a stream that was left or failed. They are held for it until the end, up to
+            10,000 and ``capture_limit_bytes``; beyond that, or where it raises, the output is the
+            chunks joined.
     """
     fields = {"name": name, "kind": kind, "request_model": model, "provider": provider}
 
@@ -68,8 +77,8 @@ def observe(
         if isinstance(function, (classmethod, staticmethod)):
             bound: Any = type(function)(decorate(function.__func__))
             return cast(Callable[..., Any], bound)
-        site = _Site(function, fields, prompt)
-        return site.async_call() if inspect.iscoroutinefunction(function) else site.call()
+        site = _Site(function, fields, prompt, reduce)
+        return site.async_call() if _is_coroutine_function(function) else site.call()
 
     return decorate if function is None else decorate(function)
 
@@ -78,18 +87,23 @@ class _Site:
     """One decorated function, and what all of its spans have in common."""
 
     def __init__(
-        self, function: Callable[..., Any], fields: dict[str, Any], prompt: object
+        self,
+        function: Callable[..., Any],
+        fields: dict[str, Any],
+        prompt: object,
+        reduce: Reduce | None,
     ) -> None:
         self._function = function
         self._fields = fields
         self._prompt = prompt
+        self._reduce = reduce
         self._arguments = ArgumentReader(function)
         self._settings: ClientSettings | None = None
         self._template: Span | None = None
 
     def call(self) -> Callable[..., Any]:
         """Return what stands in the place of a plain function."""
-        function, open_call = self._function, self._open
+        function, open_call, reduce = self._function, self._open, self._reduce
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -105,13 +119,13 @@ class _Site:
                 raise
             finally:
                 restore(CURRENT, token)
-            return _end(opened, client, result)
+            return _end(opened, client, result, reduce)
 
         return call
 
     def async_call(self) -> Callable[..., Any]:
         """Return what stands in the place of a coroutine function."""
-        function, open_call = self._function, self._open
+        function, open_call, reduce = self._function, self._open, self._reduce
 
         @functools.wraps(function)
         async def call(*args: Any, **kwargs: Any) -> Any:
@@ -127,7 +141,7 @@ class _Site:
                 raise
             finally:
                 restore(CURRENT, token)
-            return _end(opened, client, result)
+            return _end(opened, client, result, reduce)
 
         return call
 
@@ -151,18 +165,32 @@ class _Site:
         # Once, at the first call, when it is known how faults are to be treated.
         template = template_of(client)
         sample = ActiveSpan(client, template, is_recorded=False)
-        function = self._function
+        function = _unwrapped(self._function)
         sample.name = getattr(function, "__name__", None) or type(function).__name__
         sample.set_all({**self._fields, **prompt_fields(client, self._prompt)})
         return template
 
 
-def _end(call: Call, client: Client, result: Any) -> Any:
+def _unwrapped(function: Any) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def _is_coroutine_function(function: Any) -> bool:
+    # As inspect tells it, without importing inspect; a coroutine of what is missed here is
+    # followed when the call gives it back.
+    function = _unwrapped(function)
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return code is not None and bool(code.co_flags & _COROUTINE)
+
+
+def _end(call: Call, client: Client, result: Any, reduce: Reduce | None) -> Any:
     # Most calls give back plain data, and nobody looked at their span.
     kind = type(result)
     is_plain = kind is str or kind is dict or kind is list or result is None
     if call.span is not None or not is_plain:
-        return settle(span_of(call, client), result)
+        return settle(span_of(call, client), result, reduce)
     limits, record = client.limits, cast(Any, call.record)
     record.output = result if is_lasting_text(result, limits) else capture(result, limits)
     record.status = "ok"

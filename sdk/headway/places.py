@@ -6,8 +6,9 @@ adopts only those that go where its own do.
 
 import errno
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from headway.segments import HEADER_BYTES, SEGMENT_BYTES, SUFFIX, Header, Segment, create
 
@@ -18,8 +19,7 @@ _PAGE_MASK = ~4095
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """Why there is no new segment: a word to count drops by, and a line to log."""
 
     reason: str
@@ -29,8 +29,7 @@ class Refusal:
 MEMORY_ONLY = Refusal("memory_full", "there is no journal, and its memory is full: call flush()")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a process keeps its journal, for which project and collector.
 
     Args:

@@ -17,7 +17,7 @@ from headway.fields import (
     shown,
 )
 from headway.records import Score, Source
-from headway.values import clip
+from headway.texts import clip
 
 ScoreValue = bool | int | float | str
 

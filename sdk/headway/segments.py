@@ -3,7 +3,9 @@
     offset 0     magic "HWJOURN1"
            8     format version, length of the JSON header              two u32
           16     where the first record stands that is not acknowledged  one u64
-          24     {"segment_id":"…","project":"support-bot","pid":4711,"host":"web-1","created_ns":…}
+          24     {"segment_id":"…","project":"support-bot","pid":4711,"host":"web-1","created_ns":…,
+                  "url":"http://127.0.0.1:4318","client_id":"32 hex"}
+        2048     what the process lost (see ``losses``): reserved, so that a full disk takes it too
         4096     records, each at a multiple of four:
                  length u32, crc32 of the payload u32, the payload
 
@@ -16,46 +18,50 @@ import fcntl
 import mmap
 import os
 import struct
-import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
 
 import msgspec
+
+from headway.losses import Lost, encode_slot
 
 MAGIC = b"HWJOURN1"
 FORMAT_VERSION = 1
 SEGMENT_BYTES = 8 << 20
+HEADER_BYTES = 4096
+SLOT_AT = 2048
 SUFFIX = ".segment"
+DAMAGED_SUFFIX = ".damaged"
+PREAMBLE = struct.Struct("=8sIIQ")
+FRAME = struct.Struct("=II")
 
-_PREAMBLE = struct.Struct("=8sIIQ")
-_FRAME = struct.Struct("=II")
 _ACKNOWLEDGED_AT = 16
-_FIRST = 4096
-_STILLBORN_S = 60.0
 _STEP_BYTES = 1 << 18
+_SHARE_BEFORE_SPARE = 8
+"""The next segment is made when this one is an eighth full: a program that logs in a tight loop
+gives the shipper's thread little time."""
 # Linux 5.14; Python has no name for it before 3.14.
 _MADV_POPULATE_WRITE = 23
 
 
 class Header(msgspec.Struct, frozen=True):
-    """Who wrote a segment, and for which project."""
+    """Who wrote a segment, for which project and collector; never with which key."""
 
     segment_id: str
     project: str
     pid: int
     host: str
     created_ns: int
+    url: str = ""
+    client_id: str = ""
 
 
 class SegmentError(Exception):
     """A file of the journal cannot be used; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Extract:
+class Extract(msgspec.Struct, frozen=True):
     """Some records of a segment, in order; ``stops[i]`` is the offset behind record ``i``."""
 
     start: int
@@ -83,14 +89,17 @@ class Segment:
         path: Path | None,
         descriptor: int | None,
         size: int,
-        end: int = _FIRST,
-        acknowledged: int = _FIRST,
+        end: int = HEADER_BYTES,
+        acknowledged: int = HEADER_BYTES,
+        losses: Sequence[Lost] = (),
         is_damaged: bool = False,
     ) -> None:
         self.header = header
         self.path = path
         self.end = end
         self.acknowledged = acknowledged
+        self.losses = losses
+        """What its process lost and has not told."""
         self.is_damaged = is_damaged
         self._descriptor = descriptor
         self._size = size
@@ -98,12 +107,22 @@ class Segment:
         self._map: mmap.mmap
         self._words: memoryview[int]
         self._writable = 0
-        """Up to where records may be written: nowhere, to the middle, to the end."""
+        """Up to where records may be written: nowhere, to an eighth, to the end."""
 
     @property
     def pending_bytes(self) -> int:
         """How much is written and not yet acknowledged."""
         return self.end - self.acknowledged
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether its records outlive this process: it has a file, and nobody removed that."""
+        return self._descriptor is not None and os.fstat(self._descriptor).st_nlink > 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing in it that the collector does not know."""
+        return self.end == self.acknowledged and not self.losses
 
     def append(self, payload: bytes, checksum: int) -> bool:
         """Write one record; False when there is no room, or the segment is sealed."""
@@ -118,10 +137,14 @@ class Segment:
         self.end = (stop + 3) & ~3
         return True
 
-    def extend(self) -> bool:
-        """Let the second half be written too; True the first time.
+    def has_room_for(self, payload: bytes) -> bool:
+        """Tell whether an empty segment of this size takes the record."""
+        return len(payload) <= largest_payload(self._size)
 
-        A new segment takes records up to its middle: the moment to have the next one made.
+    def extend(self) -> bool:
+        """Let the rest be written too; True the first time.
+
+        A new segment takes records up to an eighth: the moment to have the next one made.
         """
         is_new = 0 < self._writable < self._size
         if is_new:
@@ -132,9 +155,9 @@ class Segment:
         """Return the oldest records that are not acknowledged, at least one where there is one."""
         start = self.acknowledged
         block = self._block(start, min(self.end - start, max_bytes))
-        if len(block) >= 8 and 8 + _FRAME.unpack_from(block)[0] > len(block):
-            block = self._block(start, 8 + _FRAME.unpack_from(block)[0])
-        payloads, stops = _split(block, max_records)
+        if len(block) >= 8 and 8 + FRAME.unpack_from(block)[0] > len(block):
+            block = self._block(start, 8 + FRAME.unpack_from(block)[0])
+        payloads, stops = split(block, max_records)
         return Extract(start, payloads, [start + stop for stop in stops])
 
     def count_pending(self) -> int:
@@ -147,6 +170,12 @@ class Segment:
         if self._descriptor is not None:
             os.pwrite(self._descriptor, struct.pack("=Q", offset), _ACKNOWLEDGED_AT)
 
+    def keep_losses(self, losses: Sequence[Lost]) -> None:
+        """Note, for every later process too, what nobody has been told yet."""
+        self.losses = losses
+        if self._descriptor is not None:
+            os.pwrite(self._descriptor, encode_slot(losses), SLOT_AT)
+
     def seal(self) -> None:
         """Take no more records, and give back the memory and the reserved rest of the file."""
         if self._descriptor is None:
@@ -158,17 +187,12 @@ class Segment:
             os.ftruncate(self._descriptor, self.end)
 
     def prefault(self) -> None:
-        """Bring the file's pages into memory, so that the writer meets no page fault."""
-        if not self._is_mapped:
-            return
-        try:
-            # In steps, because madvise does not let other threads of Python run meanwhile.
-            for start in range(0, self._size, _STEP_BYTES):
-                length = min(_STEP_BYTES, self._size - start)
-                self._map.madvise(_MADV_POPULATE_WRITE, start, length)
-        except OSError:
-            # An older kernel: the writer faults the pages in one by one, which costs it a little.
-            return
+        """Bring the file's pages into memory, so that the writer meets no page fault.
+
+        For a segment that nobody else knows yet.
+        """
+        if self._is_mapped:
+            _populate(self._map)
 
     def close(self) -> None:
         """Let go of the file: this unlocks it, for any process to adopt."""
@@ -183,13 +207,27 @@ class Segment:
             self.path.unlink(missing_ok=True)
         self.close()
 
+    def discard(self) -> Path | None:
+        """Remove the file, whose records have all arrived; a damaged one is kept aside instead.
+
+        Returns:
+            where the damaged one is.
+        """
+        if self.path is None or not self.is_damaged:
+            self.delete()
+            return None
+        aside = self.path.with_suffix(DAMAGED_SUFFIX)
+        self.path.rename(aside)
+        self.close()
+        return aside
+
     def map(self) -> None:
         """Make the segment writable through memory."""
         descriptor = -1 if self._descriptor is None else self._descriptor
         self._map = mmap.mmap(descriptor, self._size)
         self._words = memoryview(self._map).cast("I")
         self._is_mapped = True
-        self._writable = self._size // 2
+        self._writable = self._size // _SHARE_BEFORE_SPARE
 
     def _unmap(self) -> None:
         self._writable = 0
@@ -208,7 +246,7 @@ class Segment:
 
 def largest_payload(segment_bytes: int) -> int:
     """Return how long a record can be in a segment of that size."""
-    return segment_bytes - _FIRST - 8
+    return segment_bytes - HEADER_BYTES - 8
 
 
 def create(folder: Path, header: Header, size: int = SEGMENT_BYTES) -> Segment:
@@ -224,7 +262,7 @@ def create(folder: Path, header: Header, size: int = SEGMENT_BYTES) -> Segment:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         _reserve(descriptor, size)
         encoded = msgspec.json.encode(header)
-        preamble = _PREAMBLE.pack(MAGIC, FORMAT_VERSION, len(encoded), _FIRST)
+        preamble = PREAMBLE.pack(MAGIC, FORMAT_VERSION, len(encoded), HEADER_BYTES)
         os.pwrite(descriptor, preamble + encoded, 0)
         segment.map()
     except OSError:
@@ -240,81 +278,9 @@ def create_in_memory(header: Header, size: int = SEGMENT_BYTES) -> Segment:
     return segment
 
 
-def adopt(path: Path) -> Segment | None:
-    """Lock the segment of a dead process, and read it up to its end or its first damage.
-
-    Returns:
-        None where somebody writes or ships it, or it is gone.
-
-    Raises:
-        SegmentError: it is not a segment, or one of a newer version; it stays as it is.
-        OSError: it cannot be read.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return None
-    segment = None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        segment = _inspect(path, descriptor)
-    except BlockingIOError:
-        pass
-    finally:
-        if segment is None:
-            os.close(descriptor)
-    return segment
-
-
-def _inspect(path: Path, descriptor: int) -> Segment | None:
-    status = os.fstat(descriptor)
-    if status.st_nlink == 0:
-        return None
-    content = os.pread(descriptor, status.st_size, 0)
-    if not any(content[:_FIRST]):
-        # Its maker died, or is between creating and locking it: an empty file gets a minute.
-        if content or time.time() - status.st_mtime > _STILLBORN_S:
-            path.unlink(missing_ok=True)
-        return None
-    header = _parse_header(path, content)
-    acknowledged = _PREAMBLE.unpack_from(content)[3]
-    end, boundaries = _FIRST, {_FIRST}
-    for payload, stop in zip(*_split(content[_FIRST:], len(content)), strict=True):
-        if crc32(payload) != _FRAME.unpack_from(content, end)[1]:
-            break
-        end = _FIRST + stop
-        boundaries.add(end)
-    return Segment(
-        header,
-        path=path,
-        descriptor=descriptor,
-        size=status.st_size,
-        end=end,
-        # Where the mark itself is damaged all is sent again: the collector knows its own.
-        acknowledged=acknowledged if acknowledged in boundaries else _FIRST,
-        is_damaged=any(content[end : end + 4]),
-    )
-
-
-def _parse_header(path: Path, content: bytes) -> Header:
-    try:
-        magic, version, length, _ = _PREAMBLE.unpack_from(content)
-        if magic != MAGIC:
-            raise SegmentError(f"{path} is not a journal segment: move it out of the journal")
-        if version > FORMAT_VERSION:
-            raise SegmentError(
-                f"{path} has format {version}, this Headway reads up to {FORMAT_VERSION}: "
-                "upgrade headway to ship it"
-            )
-        encoded = content[_PREAMBLE.size : _PREAMBLE.size + length]
-        return msgspec.json.decode(encoded, type=Header)
-    except (struct.error, msgspec.DecodeError) as error:
-        raise SegmentError(f"{path} has a damaged header ({error}): its calls are lost") from error
-
-
-def _split(block: bytes, most: int) -> tuple[list[bytes], list[int]]:
-    # The payloads that stand completely in a block, which begins with a record, and where each
-    # record ends. Tight, since the shipper's every step here holds up the program's threads.
+def split(block: bytes, most: int) -> tuple[list[bytes], list[int]]:
+    """Return the payloads that stand whole in a block of records, and where each record ends."""
+    # Tight, since the shipper's every step here holds up the program's threads.
     payloads: list[bytes] = []
     stops: list[int] = []
     words = memoryview(block)[: len(block) & ~3].cast("I")
@@ -336,3 +302,20 @@ def _reserve(descriptor: int, size: int) -> None:
         return
     for offset in range(0, size, _STEP_BYTES):
         os.pwrite(descriptor, bytes(min(_STEP_BYTES, size - offset)), offset)
+
+
+def _populate(pages: mmap.mmap) -> None:
+    # mmap.madvise would keep the program's threads waiting for milliseconds; a foreign function
+    # lets them run meanwhile. Where it fails (an older kernel, another system) the writer faults
+    # the pages in one by one, which costs it a little.
+    import ctypes  # heavy, and only a program that logs a lot comes here
+
+    first = ctypes.c_char.from_buffer(pages)
+    try:
+        madvise = ctypes.CDLL(None).madvise
+        madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+        madvise(ctypes.addressof(first), len(pages), _MADV_POPULATE_WRITE)
+    except (OSError, AttributeError):
+        return
+    finally:
+        del first

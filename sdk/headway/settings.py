@@ -9,11 +9,11 @@ A setting has a dotted key. ``collector.port`` is the variable ``HEADWAY_COLLECT
 """
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from headway.errors import SettingsError
 
@@ -24,8 +24,7 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """The two places outside the program that hold settings."""
 
     environment: Mapping[str, str]
@@ -48,15 +47,25 @@ class Sources:
         """
         if argument is not None:
             return _parse_argument(key, argument, parse)
-        variable = "HEADWAY_" + key.replace(".", "_").upper()
+        variable = _variable(key)
         if variable in self.environment:
             return _parse(variable, self.environment[variable], parse)
-        node: Any = self.file
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, Mapping) else None
+        node = self._in_file(key)
         if node is None:
             return default
         return _parse(f"{key} in {self.file_name}", _as_text(node), parse)
+
+    def origin(self, key: str) -> str:
+        """Return which of the two says what ``key`` is, by name; "default" where neither does."""
+        if _variable(key) in self.environment:
+            return _variable(key)
+        return "default" if self._in_file(key) is None else self.file_name
+
+    def _in_file(self, key: str) -> Any:
+        node: Any = self.file
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        return node
 
 
 def load_sources(
@@ -98,6 +107,10 @@ def parse_port(text: str) -> int:
     return port
 
 
+def _variable(key: str) -> str:
+    return "HEADWAY_" + key.replace(".", "_").upper()
+
+
 def _parse_argument(key: str, argument: T, parse: Callable[[str], T] | None) -> T:
     # By the rules of a variable, so that "no" for a truth value is no, and "1GB" is told.
     source = f"the argument for {key}"
@@ -120,9 +133,11 @@ def _as_text(node: Any) -> str:
 
 
 def _read_toml(path: Path) -> Mapping[str, Any]:
+    import tomllib  # most programs have no such file
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error

@@ -2,21 +2,22 @@
 
 It starts at the first record, sends what has gathered every fifth of a second, and rests when
 nothing comes. Each batch is acknowledged in its segment only after the collector said that it has
-it. What a dead process left behind is adopted and shipped under that segment's own project.
+it, and what was lost is told right behind it. What a dead process left behind is adopted and
+shipped under that segment's own project.
 """
 
-import random
+import math
+import os
 import threading
 import time
 from collections.abc import Callable
 
+from headway.deliveries import MAX_BYTES, MAX_RECORDS, Receipt, deliver, tell
 from headway.guards import Guard
 from headway.journals import Journal
 from headway.segments import Extract, Segment
-from headway.transports import Batch, Reply, Transport
+from headway.transports import TIMEOUT_S, Reply, Transport
 
-_MAX_RECORDS = 500
-_MAX_BYTES = 4 << 20
 _TICK_S = 0.2
 _REST_AFTER_S = 5.0
 _SCAN_EVERY_S = 10.0
@@ -24,6 +25,12 @@ _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 30.0
 _HURRIED_WAIT_S = 0.2
 _SHORTEST_WAIT_S = 0.01
+_JOIN_S = 0.1
+
+
+def _draw() -> float:
+    # Not the program's own generator, which it may have seeded.
+    return os.urandom(1)[0] / 256
 
 
 class Shipper:
@@ -41,7 +48,7 @@ class Shipper:
         guard: Guard,
         *,
         clock_s: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = _draw,
     ) -> None:
         self.transport = transport
         self.shipped = 0
@@ -63,6 +70,7 @@ class Shipper:
         self._complaint = ""
         self._due_s = 0.0
         self._scan_due_s = 0.0
+        self._end_s = math.inf
         self._seen = 0
         self._seen_s = 0.0
 
@@ -81,12 +89,17 @@ class Shipper:
             timeout_s: the longest wait.
             is_patient: keep trying while nobody answers; else leave at the first failure.
         """
-        mark = self._journal.mark()
+        mark, losses = self._journal.mark(), self._guard.losses
+        lost: int | None = None
         with self._condition:
             scans, failures = self._scans, self._failures
 
             def is_delivered() -> bool:
-                return mark.is_passed and self._scans > scans and self._orphan is None
+                nonlocal lost
+                if lost is None and mark.is_passed and self._scans > scans and not self._orphan:
+                    # Only now: what the collector did not take is lost, and is told as well.
+                    lost = losses.total
+                return lost is not None and losses.told >= lost
 
             def is_over() -> bool:
                 has_failed = self._failures > failures
@@ -97,21 +110,28 @@ class Shipper:
             self.wake()
             try:
                 if self._thread is None:
-                    self._ship()
+                    self._ship_here(timeout_s)
                 else:
                     self._condition.wait_for(is_over, timeout_s)
             finally:
                 self._hurried -= 1
             return is_delivered()
 
-    def stop(self, timeout_s: float = 1.0) -> None:
-        """End the thread; one that waits for an answer is left to itself."""
+    def finish(self, timeout_s: float, *, is_patient: bool = False) -> bool:
+        """Ship what can be shipped in time, and stop."""
+        self._end_s = self._clock_s() + timeout_s
+        is_delivered = self.flush(timeout_s, is_patient=is_patient)
+        self.stop()
+        return is_delivered
+
+    def stop(self) -> None:
+        """End the thread; one that waits for an answer is left to itself, and changes no more."""
         with self._condition:
             self._is_stopped = True
             self._condition.notify_all()
             thread = self._thread
         if thread is not None:
-            thread.join(timeout_s)
+            thread.join(_JOIN_S)
         self.abandon()
 
     def abandon(self) -> None:
@@ -134,13 +154,27 @@ class Shipper:
     def _run(self) -> None:
         while not self._is_stopped:
             try:
-                self._journal.prepare()
+                self._tend()
                 if self._clock_s() >= self._due_s:
                     self._ship()
             except Exception as error:
                 self._back_off(0.0)
                 self._guard.catch("shipping", error)
             self._pause()
+
+    def _ship_here(self, timeout_s: float) -> None:
+        # On the caller's thread, who waits no longer than it said.
+        end_s, self._end_s = self._end_s, self._clock_s() + timeout_s
+        try:
+            self._ship()
+        except Exception as error:
+            self._guard.catch("shipping", error)
+        finally:
+            self._end_s = end_s
+
+    def _tend(self) -> None:
+        self._journal.prepare()
+        self._journal.keep_losses()
 
     def _pause(self) -> None:
         with self._condition:
@@ -162,12 +196,17 @@ class Shipper:
         # Own records first, but never so long that what was adopted waits for a quiet moment.
         while not self._is_stopped:
             own, orphan = self._journal.oldest(), self._adopt()
-            if own is None and orphan is None:
-                return
             for segment in (own, orphan):
                 if segment is not None and not self._ship_some(segment):
                     return
-            self._journal.prepare()
+            if not self._tell() or not (orphan is not None or self._has_more()):
+                return
+            self._tend()
+
+    def _has_more(self) -> bool:
+        # What comes in one by one is sent in turn with a pause, and not one by one.
+        is_worth_it = bool(self._hurried) or self._journal.pending >= MAX_RECORDS
+        return is_worth_it and self._journal.oldest() is not None
 
     def _adopt(self) -> Segment | None:
         if self._orphan is None and self._clock_s() >= self._scan_due_s:
@@ -180,50 +219,86 @@ class Shipper:
         return self._orphan
 
     def _ship_some(self, segment: Segment) -> bool:
-        extract = segment.read(_MAX_RECORDS, _MAX_BYTES)
-        if not extract.payloads and not self._is_stopped:
+        if not segment.pending_bytes:
+            return self._tell_for(segment)
+        extract = segment.read(MAX_RECORDS, MAX_BYTES)
+        if extract.payloads:
+            return self._deliver(segment, extract)
+        if not self._is_stopped:
             self._journal.give_up(segment)
-        if not extract.payloads:
-            return True
-        return self._deliver(segment, extract)
+            self._let_go()
+        return True
 
     def _deliver(self, segment: Segment, extract: Extract) -> bool:
-        header, stop = segment.header, extract.stops[-1]
-        batch_id = f"{header.segment_id}:{extract.start}-{stop}"
-        reply = self.transport.send(Batch(header.project, batch_id, extract.payloads))
-        if reply.answer is not None:
-            rejected = reply.answer.rejected
-            if rejected:
-                reasons = "; ".join(error.reason for error in reply.answer.errors[:3])
-                self._guard.drop("rejected", rejected, f"{rejected} calls rejected: {reasons}")
-            self._settle(segment, extract, rejected)
-            return True
-        if reply.is_too_large or reply.is_refused:
-            if len(extract.payloads) > 1:
-                # Only by halving is it found which record it is that cannot pass.
-                return all(self._deliver(segment, half) for half in extract.halves())
-            reason = "too_large" if reply.is_too_large else "refused"
-            self._guard.drop(reason, 1, f"a call was dropped: {reply.message}")
-            self._settle(segment, extract, 1)
-            return True
-        self._complain(segment, reply)
-        return False
+        for outcome in deliver(self.transport, segment.header, extract, self._timeout_s):
+            if self._is_stopped:
+                return False
+            if isinstance(outcome, Reply):
+                self._complain(segment, outcome)
+                return False
+            self._settle(segment, outcome)
+        return True
 
-    def _settle(self, segment: Segment, extract: Extract, lost: int) -> None:
-        count = len(extract.payloads)
+    def _settle(self, segment: Segment, receipt: Receipt) -> None:
+        if receipt.lost:
+            project = segment.header.project
+            self._guard.drop(receipt.reason, receipt.lost, receipt.message, project=project)
         with self._condition:
-            self.shipped += count - lost
+            self.shipped += receipt.count - receipt.lost
             self._failures_in_a_row = 0
             self._complaint = ""
-            self._journal.acknowledge(segment, extract.stops[-1], count)
+            self._journal.acknowledge(segment, receipt.stop, receipt.count)
             if segment is self._orphan:
-                self.adopted += count
-                if not segment.pending_bytes:
-                    self._orphan = None
+                self.adopted += receipt.count
+            self._let_go()
+
+    def _let_go(self) -> None:
+        with self._condition:
+            if self._orphan is not None and self._orphan.is_done:
+                self._orphan = None
             self._condition.notify_all()
 
-    def _complain(self, segment: Segment, reply: Reply) -> None:
-        if segment is self._orphan and reply.is_forbidden:
+    def _tell(self) -> bool:
+        losses = self._guard.losses
+        untold = losses.untold()
+        if not untold:
+            return True
+        for outcome in tell(
+            self.transport,
+            untold,
+            client_id=losses.client_id,
+            host=os.uname().nodename,
+            pid=os.getpid(),
+            timeout_s=self._timeout_s,
+        ):
+            if isinstance(outcome, Reply):
+                self._complain(None, outcome)
+                return False
+            losses.confirm(outcome)
+        self._journal.keep_losses()
+        self._let_go()
+        return True
+
+    def _tell_for(self, orphan: Segment) -> bool:
+        header = orphan.header
+        for outcome in tell(
+            self.transport,
+            orphan.losses,
+            client_id=header.client_id,
+            host=header.host,
+            pid=header.pid,
+            timeout_s=self._timeout_s,
+        ):
+            if isinstance(outcome, Reply):
+                self._complain(orphan, outcome)
+                return False
+        if not self._is_stopped:
+            self._journal.settle_losses(orphan)
+            self._let_go()
+        return True
+
+    def _complain(self, segment: Segment | None, reply: Reply) -> None:
+        if segment is not None and segment is self._orphan and reply.is_forbidden:
             # Another application's, and the collector does not take it from us.
             self._orphan = None
             self._journal.leave(segment)
@@ -231,6 +306,9 @@ class Shipper:
         if reply.message != self._complaint:
             self._complaint = reply.message
             self._guard.warn("collector", f"{reply.message}; {self._journal.pending:,} calls wait")
+
+    def _timeout_s(self) -> float:
+        return max(_SHORTEST_WAIT_S, min(TIMEOUT_S, self._end_s - self._clock_s()))
 
     def _back_off(self, retry_after_s: float) -> None:
         with self._condition:

@@ -15,12 +15,12 @@ import msgspec
 
 from headway.client_settings import ClientSettings
 from headway.clients import Client, install
-from headway.records import IngestAnswer, Record, Score, Span
+from headway.records import IngestAnswer, Loss, Record, Score, Span
 from headway.transports import Batch, Reply
 
 _FLUSH_TIMEOUT_S = 10.0
 
-_decode = msgspec.json.Decoder(Record).decode
+_decode = msgspec.json.Decoder(Record | Loss).decode
 
 
 class MemoryTransport:
@@ -34,7 +34,8 @@ class MemoryTransport:
     def records(self) -> list[Record]:
         """All records so far, in the order in which they came."""
         with self._lock:
-            return [_decode(line) for batch in self.batches for line in batch.lines]
+            lines = [_decode(line) for batch in self.batches for line in batch.lines]
+        return [line for line in lines if not isinstance(line, Loss)]
 
     def send(self, batch: Batch) -> Reply:
         """Keep the batch and accept it whole."""

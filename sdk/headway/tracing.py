@@ -36,9 +36,10 @@ from headway.fields import (
     checked,
 )
 from headway.lasting import encode_lasting
+from headway.limits import Limits
 from headway.records import EMPTY, Kind, Span
 from headway.scoring import ScoreValue, score
-from headway.values import Limits, capture
+from headway.values import capture
 
 
 class ActiveSpan:

@@ -1,10 +1,12 @@
 """One POST to the collector, and what its answer means for the batch."""
 
+# Before the hooks below are registered: a fork takes the locks in reverse, ours must be before
+# that of logging, which the import of urllib3 takes under ours.
+import logging  # noqa: F401
 import os
 import threading
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -12,13 +14,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from headway._version import __version__
+from headway.compressors import Compressor, find_compressor
 from headway.errors import SettingsError
 from headway.records import BATCH_HEADER, PROJECT_HEADER, IngestAnswer
 
+TIMEOUT_S = 30.0
 _CONNECT_TIMEOUT_S = 3.0
-_READ_TIMEOUT_S = 30.0
 _LONGEST_WAIT_S = 300.0
-_GZIP_WINDOW = 31
+_LONGEST_URL = 1000
 _REFUSED = frozenset({400, 422})
 _FORBIDDEN = frozenset({401, 403})
 _TOO_LARGE = 413
@@ -31,17 +34,20 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some encoded records of one project; the id is the same each time they are sent."""
+class Batch(msgspec.Struct, frozen=True):
+    """Some encoded records of one project; the id is the same each time they are sent.
+
+    Args:
+        timeout_s: how long the sender can wait for the answer.
+    """
 
     project: str
     batch_id: str
     lines: Sequence[bytes]
+    timeout_s: float = TIMEOUT_S
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What became of a batch.
 
     Args:
@@ -87,43 +93,50 @@ class HttpTransport:
     Args:
         url: the collector's address.
         api_key: sent as a bearer token where given.
+        clock_s: seconds since the Unix epoch; a ``Retry-After`` may be a date.
 
     Raises:
         SettingsError: the address is not an HTTP one, or the key cannot stand in a header.
     """
 
-    def __init__(self, url: str, api_key: str | None = None) -> None:
-        host = _host_of(url)
-        self.url = url.rstrip("/")
-        self._is_compressed = not (host in ("localhost", "::1") or host.startswith("127."))
+    def __init__(
+        self, url: str, api_key: str | None = None, *, clock_s: Callable[[], float] = time.time
+    ) -> None:
+        self.url = address_of(url)
+        self._clock_s = clock_s
         self._headers = {
             "Content-Type": "application/x-ndjson",
             "User-Agent": f"headway/{__version__}",
         }
         if api_key:
             self._headers["Authorization"] = bearer(api_key)
+        self._compressor: Compressor | None = None
         self._pool: Any = None
 
     def send(self, batch: Batch) -> Reply:
         """Send the batch and wait for the answer; every failure is a reply."""
         urllib3 = _import_urllib3()
         if self._pool is None:
-            self._pool = urllib3.PoolManager(
-                timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S),
-                retries=False,
-            )
+            self._pool = urllib3.PoolManager(retries=False)
+            self._compressor = None if _is_loopback(self.url) else find_compressor()
         headers = {
             **self._headers,
             PROJECT_HEADER: batch.project,
             BATCH_HEADER: batch.batch_id,
         }
         body = b"\n".join(batch.lines)
-        if self._is_compressed:
-            headers["Content-Encoding"] = "gzip"
-            body = _gzip(body)
+        if self._compressor is not None:
+            headers["Content-Encoding"] = self._compressor.encoding
+            body = self._compressor.compress(body)
+        wait_s = batch.timeout_s
         try:
             response = self._pool.request(
-                "POST", f"{self.url}/v1/ingest", body=body, headers=headers, redirect=False
+                "POST",
+                f"{self.url}/v1/ingest",
+                body=body,
+                headers=headers,
+                redirect=False,
+                timeout=urllib3.Timeout(connect=min(_CONNECT_TIMEOUT_S, wait_s), total=wait_s),
             )
         except urllib3.exceptions.HTTPError as error:
             return Reply(
@@ -147,7 +160,7 @@ class HttpTransport:
             status,
             message=f"{self.url} answered {status}: {refusal.message}",
             code=refusal.code,
-            retry_after_s=_seconds(retry_after),
+            retry_after_s=_seconds(retry_after or "0", self._clock_s),
         )
 
 
@@ -166,37 +179,56 @@ def bearer(api_key: str) -> str:
     return f"Bearer {api_key}"
 
 
+def address_of(url: str) -> str:
+    """Return the address in one form: without a password or a query, since it stands in files.
+
+    Raises:
+        SettingsError: it is not an HTTP address.
+    """
+    try:
+        parts = urlsplit(url)
+        host, is_usable = parts.hostname, parts.port != 0
+    except ValueError:
+        host, is_usable = None, False
+    is_usable = is_usable and parts.scheme in ("http", "https") and len(url) <= _LONGEST_URL
+    if not host or not is_usable:
+        raise SettingsError(
+            f"the collector's address is {_without_secrets(url)!r}: "
+            "give it as http://host:port (HEADWAY_URL)"
+        )
+    return f"{parts.scheme}://{_without_secrets(parts.netloc)}{parts.path}".rstrip("/")
+
+
 class _Refusal(msgspec.Struct):
     code: str
     message: str
 
 
-def _host_of(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        is_usable = parts.scheme in ("http", "https") and parts.port != 0
-    except ValueError:
-        host, is_usable = None, False
-    if not host or not is_usable:
-        raise SettingsError(
-            f"the collector's address is {url!r}: give it as http://host:port (HEADWAY_URL)"
-        )
-    return host
+def _without_secrets(address: str) -> str:
+    return address.rpartition("@")[2][:_LONGEST_URL]
 
 
-def _seconds(retry_after: str | None) -> float:
-    # The header may also be a date; our collectors send seconds.
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _seconds(retry_after: str, clock_s: Callable[[], float]) -> float:
     try:
-        wait_s = float(retry_after or 0)
+        wait_s = float(retry_after)
     except ValueError:
+        wait_s = _instant_of(retry_after) - clock_s()
+    return min(wait_s, _LONGEST_WAIT_S) if wait_s > 0 else 0.0
+
+
+def _instant_of(date: str) -> float:
+    # Here and not above: urllib3 has brought it by now, and `import headway` should not pay it.
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
         return 0.0
-    return min(max(0.0, wait_s), _LONGEST_WAIT_S)
-
-
-def _gzip(body: bytes) -> bytes:
-    compressor = zlib.compressobj(level=1, wbits=_GZIP_WINDOW)
-    return compressor.compress(body) + compressor.flush()
 
 
 _importing = threading.Lock()
@@ -206,6 +238,8 @@ def _import_urllib3() -> ModuleType:
     # Here and not above: it costs more than the rest of headway, and no caller should pay it. A
     # fork waits for it, because a child would find the half-imported module locked for ever.
     with _importing:
+        import encodings.idna  # noqa: F401  # what the first look-up of a host imports
+
         import urllib3
 
         return urllib3

@@ -1,10 +1,15 @@
-"""Where figures go: printed as they come, and added to RESULTS.md with machine and versions."""
+"""Where figures go: printed as they come, and kept in RESULTS.md with machine and versions.
+
+A section holds the latest figures under its title; what stood there before is in the history of
+the file.
+"""
 
 import datetime
 import os
 import platform
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,21 +17,51 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 _PACKAGES = ("duckdb", "fastapi", "msgspec", "torch", "transformers", "streamlit")
 
 
-def record(title: str, command: str, lines: Sequence[str]) -> None:
-    """Print the lines and add them to RESULTS.md under ``title``."""
+def record(
+    title: str,
+    command: str,
+    lines: Sequence[str],
+    *,
+    versions: Mapping[str, str] | None = None,
+    results: Path = RESULTS,
+) -> None:
+    """Print the lines, and put them under ``title`` in place of what stood there.
+
+    Args:
+        versions: of what was measured; without them those of what Headway rests on.
+    """
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    head = [f"## {title}", "", f"{today}, {_machine()}. `{command}`", ""]
-    text = "\n".join([*head, *lines, "", ""])
-    sys.stdout.write(text)
-    before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Measured\n\n"
-    RESULTS.write_text(before + text, encoding="utf-8")
+    named = versions or {name: version(name) for name in _PACKAGES}
+    stood = ", ".join(f"{name} {number}" for name, number in named.items())
+    head = [f"## {title}", "", f"{today}, {_machine()}, {stood}. `{command}`", ""]
+    section = "\n".join([*head, *lines, ""])
+    sys.stdout.write(f"\n{section}\n")
+    before = results.read_text(encoding="utf-8") if results.exists() else "# Measured\n"
+    preface, *sections = re.split(r"^(?=## )", before, flags=re.MULTILINE)
+    titles = [each.split("\n", 1)[0] for each in sections]
+    if f"## {title}" in titles:
+        sections[titles.index(f"## {title}")] = section
+    else:
+        sections.append(section)
+    whole = "\n\n".join(each.strip() for each in (preface, *sections))
+    results.write_text(whole + "\n", encoding="utf-8")
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a Markdown table with its columns aligned, for terminals too."""
+    widths = [max(len(cell) for cell in column) for column in zip(headers, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    return [line(headers), line(["-" * width for width in widths]), *(line(row) for row in rows)]
 
 
 def _machine() -> str:
-    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return (
         f"{os.cpu_count()} cores {_processor()}, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, {versions}"
+        f"Python {platform.python_version()}"
     )
 
 

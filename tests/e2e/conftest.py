@@ -1,5 +1,6 @@
 """Real collector processes: one of its own for a test that needs it, one for all the others."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,3 +20,14 @@ def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colle
     """A collector that no test stops or writes to."""
     with CollectorProcess(tmp_path_factory.mktemp("shared") / "headway.duckdb") as process:
         yield process
+
+
+@pytest.fixture
+def absent_collector(tmp_path: Path) -> Iterator[CollectorProcess]:
+    """A collector whose address is known, and that is not there until the test starts it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = CollectorProcess(tmp_path / "headway.duckdb", port)
+    yield process
+    process.stop()

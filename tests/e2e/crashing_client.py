@@ -20,7 +20,8 @@ def answer(message: str) -> str:
 def work(prefix: str, thread: int, calls: int) -> None:
     for number in range(calls):
         name = f"{prefix}-{thread}-{number}"
-        answer(name)
+        with headway.context(session=name):
+            answer(name)
         os.write(1, f"{name}\n".encode())
 
 
@@ -33,7 +34,7 @@ def main() -> None:
         worker.start()
     for worker in workers:
         worker.join()
-    delivered = headway.flush(timeout_s=60.0)
+    delivered = headway.flush(timeout_s=300.0)
     os.write(1, b"flushed\n" if delivered else b"not flushed\n")
 
 

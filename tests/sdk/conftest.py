@@ -9,15 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
+import pyarrow
 import pytest
 
 from headway.client_settings import ClientSettings
 from headway.clients import Client, install
-from headway.records import BATCH_HEADER, PROJECT_HEADER, Record, Score, Span
+from headway.records import BATCH_HEADER, PROJECT_HEADER, Loss, Record, Score, Span
 
 DEADLINE_S = 10.0
 
-_decode = msgspec.json.Decoder(Record).decode
+_decode = msgspec.json.Decoder(Record | Loss).decode
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class StandIn:
         self.records: dict[str, Record] = {}
         self.repeated: list[str] = []
         self.projects: dict[str, str] = {}
+        self.losses: dict[tuple[str, str, str], Loss] = {}
         self.answers: deque[Answer] = deque()
         self.decide: Callable[[Request], Answer | None] = lambda request: None
         self._changed = threading.Condition()
@@ -59,6 +61,8 @@ class StandIn:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
+                elif self.headers.get("Content-Encoding") == "zstd":
+                    body = pyarrow.input_stream(pyarrow.py_buffer(body), "zstd").read()
                 answer = stand_in.receive(
                     Request(
                         self.headers[PROJECT_HEADER],
@@ -90,6 +94,19 @@ class StandIn:
     def spans(self) -> list[Span]:
         return [record for record in self.records.values() if isinstance(record, Span)]
 
+    def refuse_all(self, status: int = 503) -> None:
+        """Take nothing more, until told to."""
+        self.decide = lambda request: Answer(status)
+
+    def take_all(self) -> None:
+        self.decide = lambda request: None
+
+    def lost_by(self, client_id: str) -> dict[str, int]:
+        """What one process lost, by reason."""
+        return {
+            reason: loss.count for (_, who, reason), loss in self.losses.items() if who == client_id
+        }
+
     def receive(self, request: Request) -> Answer:
         with self._changed:
             self.requests.append(request)
@@ -109,18 +126,26 @@ class StandIn:
         self._server.server_close()
 
     def _accept(self, request: Request) -> Answer:
-        duplicates = 0
+        accepted = duplicates = 0
         for line in request.lines:
             record = _decode(line)
+            if isinstance(record, Loss):
+                self._note(request.project, record)
+                continue
+            accepted += 1
             key = record.score_id if isinstance(record, Score) else record.span_id
             if key in self.records:
                 duplicates += 1
                 self.repeated.append(key)
             self.records[key] = record
             self.projects[key] = request.project
-        accepted = len(request.lines) - duplicates
-        receipt = {"accepted": accepted, "duplicates": duplicates, "rejected": 0}
+        receipt = {"accepted": accepted - duplicates, "duplicates": duplicates, "rejected": 0}
         return Answer(200, msgspec.json.encode(receipt))
+
+    def _note(self, project: str, loss: Loss) -> None:
+        key = project, loss.client_id, loss.reason
+        if key not in self.losses or self.losses[key].count < loss.count:
+            self.losses[key] = loss
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,7 +166,9 @@ def test_a_second_init_sends_each_call_to_the_project_it_was_made_in(
 def test_what_waits_at_the_exit_is_said_in_one_line_and_shipped_by_the_next_process(
     collector: StandIn, tmp_path: Path
 ) -> None:
-    first = run(CALL, tmp_path, HEADWAY_URL="http://127.0.0.1:9")
+    collector.refuse_all()
+    first = run(CALL, tmp_path, HEADWAY_URL=collector.url)
+    collector.take_all()
     second = run(CALL, tmp_path, HEADWAY_URL=collector.url)
 
     assert first.returncode == second.returncode == 0
@@ -205,6 +208,58 @@ def test_the_end_of_the_process_waits_only_so_long(tmp_path: Path) -> None:
 
     assert 0.25 < float(done.stdout) < 2.5
     assert "1 recorded and not shipped" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "timeout_s", [float("inf"), 1e300, float("nan"), -1.0, 0, None, "soon", object()]
+)
+def test_no_time_to_wait_is_an_error_in_the_program(
+    timeout_s: Any, collector: StandIn, make_client: MakeClient
+) -> None:
+    make_client(collector.url, is_raising=False)
+    with headway.span("call"):
+        pass
+    headway.flush(timeout_s)
+
+    assert headway.flush()
+    assert [span.name for span in collector.spans] == ["call"]
+    assert headway.shutdown(timeout_s)
+
+
+def test_a_fork_in_the_middle_of_threads_that_record_leaves_nobody_hanging(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    done = run(
+        """
+        import os, threading, warnings
+        import headway
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, from 3.12 on
+        stop = threading.Event()
+
+        def work():
+            while not stop.wait(0.0005):
+                with headway.span("parent"): pass
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads: thread.start()
+        ends = []
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                with headway.span("child"): pass
+                os._exit(0 if headway.flush(20) else 1)
+            ends.append(os.waitpid(child, 0)[1])
+        stop.set()
+        for thread in threads: thread.join()
+        print(ends == [0] * 10, headway.flush(20), headway.stats().dropped)
+        """,
+        tmp_path,
+        HEADWAY_URL=collector.url,
+    )
+
+    assert done.stdout.strip() == "True True {}", done.stderr
+    assert sum(span.name == "child" for span in collector.spans) == 10
+    assert collector.repeated == []
 
 
 def test_what_is_recorded_after_shutdown_is_counted_and_init_starts_again(

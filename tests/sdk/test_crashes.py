@@ -39,9 +39,9 @@ def test_every_call_that_returned_before_a_kill_is_shipped_once(
     chance = random.Random(20261122)
     returned: set[str] = set()
     for number in range(3):
-        # The first writer never reaches a collector, the others are killed while they ship.
-        url = "http://127.0.0.1:9" if number == 0 else collector.url
-        with start(WRITER, tmp_path, f"round{number}", HEADWAY_URL=url) as writer:
+        # The first writer finds a collector that takes nothing, the others die while they ship.
+        collector.refuse_all() if number == 0 else collector.take_all()
+        with start(WRITER, tmp_path, f"round{number}", HEADWAY_URL=collector.url) as writer:
             assert writer.stdout is not None
             wanted = chance.randrange(200, 8000)
             lines = [writer.stdout.readline() for _ in range(wanted)]

@@ -37,14 +37,12 @@ def test_ids_do_not_repeat_over_many_draws_and_threads() -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", identities.score_id())
 
 
-def test_a_seed_makes_ids_repeatable_and_reseeding_ends_that() -> None:
-    first, second = Identities(seed=1), Identities(seed=1)
-    before = [first.span_id(), second.span_id()]
+def test_ids_come_from_the_given_random_bytes() -> None:
+    identities = Identities(random_bytes=random.Random(1).randbytes)
+    again = Identities(random_bytes=random.Random(1).randbytes)
 
-    first.reseed()
-
-    assert before[0] == before[1]
-    assert first.span_id() != second.span_id()
+    assert identities.span_id() == again.span_id()
+    assert identities.trace_id(START_NS) == again.trace_id(START_NS)
 
 
 def test_seeding_the_programs_own_generator_does_not_repeat_ids() -> None:
@@ -62,7 +60,7 @@ def test_ids_of_a_forked_child_differ_from_its_parents() -> None:
 
     child = os.fork()
     if child == 0:
-        identities.reseed()
+        identities.forget()
         os.write(writing, identities.span_id().encode())
         os._exit(0)
     os.waitpid(child, 0)

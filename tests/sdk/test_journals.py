@@ -1,4 +1,5 @@
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,6 +94,24 @@ def test_the_folder_is_private_and_made_again_where_it_vanishes(
     assert mode == 0o700
     assert folder.is_dir()
     assert len(ship_all(journal)) == 301
+    assert dropped(journal) == {}
+
+
+def test_a_file_that_somebody_removed_is_replaced_and_told_before_it_is_full(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal()
+    for _ in range(200):
+        journal.append(KILOBYTE)
+    journal.prepare()
+    shutil.rmtree(tmp_path / "journal")
+    journal.prepare()
+    journal.append(b"after")
+    files = [path.read_bytes() for path in tmp_path.glob("journal/*.segment")]
+
+    assert [b"after" in content for content in files] == [True]
+    assert journal._guard.faults == {"journal removed": 1}
+    assert len(ship_all(journal)) == 201
     assert dropped(journal) == {}
 
 

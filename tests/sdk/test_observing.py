@@ -431,11 +431,7 @@ def test_wrong_arguments_raise_what_they_always_raised(captured: Captured) -> No
     with pytest.raises(TypeError, match="unexpected keyword argument 'size'"):
         triage("a", size=1)  # type: ignore[call-arg]
 
-    assert data(captured.span("triage").input) == {
-        "message": "a",
-        "limit": 3,
-        "kwargs": {"size": 1},
-    }
+    assert data(captured.span("triage").input) == {"args": ["a"], "kwargs": {"size": 1}}
 
 
 def test_arguments_are_recorded_as_they_were_at_the_call(captured: Captured) -> None:

@@ -51,6 +51,7 @@ def test_the_client_reads_everything_from_the_environment(tmp_path: Path) -> Non
         "HEADWAY_JOURNAL_DIR": str(tmp_path),
         "HEADWAY_JOURNAL_LIMIT_BYTES": "1000",
         "HEADWAY_CAPTURE_LIMIT_BYTES": "2000",
+        "HEADWAY_CAPTURE_DATA": "yes",
         "HEADWAY_EXIT_TIMEOUT_S": "0.5",
         "HEADWAY_RAISE": "1",
     }
@@ -63,6 +64,7 @@ def test_the_client_reads_everything_from_the_environment(tmp_path: Path) -> Non
     )
     assert settings.journal_dir == tmp_path
     assert (settings.journal_limit_bytes, settings.capture_limit_bytes) == (1000, 2000)
+    assert (settings.limits.max_bytes, settings.limits.has_data) == (2000, True)
     assert (settings.exit_timeout_s, settings.is_raising) == (0.5, True)
     assert not settings.is_disabled
 
@@ -100,6 +102,7 @@ def test_the_journal_is_where_the_xdg_specification_wants_it(state: str, expecte
         ("journal_limit_bytes", "1GB", "journal_limit_bytes is '1GB'"),
         ("capture_limit_bytes", "big", "capture_limit_bytes is 'big'"),
         ("is_disabled", "maybe", "disabled is 'maybe'"),
+        ("capture_data", "maybe", "capture_data is 'maybe'"),
         ("release", object(), "release is of type object"),
         ("exit_timeout_s", "x", "exit_timeout_s is 'x'"),
         ("url", 5, "url is of type int"),

@@ -12,11 +12,13 @@ from headway.errors import SettingsError
 from headway.guards import Guard
 from headway.identities import Identities
 from headway.journals import Journal
+from headway.leftovers import survey
 from headway.places import Place
 from headway.records import Span
 from headway.shipping import Shipper
-from headway.transports import Batch, HttpTransport
+from headway.transports import Batch, HttpTransport, address_of
 from tests.sdk.conftest import DEADLINE_S, Answer, Request, StandIn
+from tests.sdk.programs import run
 
 
 class Line:
@@ -104,16 +106,16 @@ def test_a_batch_says_its_project_its_key_and_an_id_that_follows_from_its_place(
     assert len(accepted.batch_id) <= 128
 
 
-def test_batches_hold_at_most_500_records(
+def test_batches_hold_at_most_1000_records(
     make_line: Callable[..., Line], collector: StandIn
 ) -> None:
     line = make_line()
-    line.record(*(str(number) for number in range(1203)))
+    for number in range(2403):
+        line.journal.append(span_named(str(number)))
 
     assert line.flush()
-    assert sum(len(request.lines) for request in collector.requests) == 1203
-    assert max(len(request.lines) for request in collector.requests) == 500
-    assert names(collector) == [str(number) for number in range(1203)]
+    assert [len(request.lines) for request in collector.requests] == [1000, 1000, 403]
+    assert names(collector) == [str(number) for number in range(2403)]
 
 
 def test_what_was_sent_is_not_sent_again(
@@ -179,6 +181,34 @@ def test_a_poisonous_record_is_found_and_only_it_is_dropped(
     assert "it holds poison" in str(line.guard.last_error)
 
 
+def test_one_poisonous_record_in_a_thousand_costs_twenty_odd_requests(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    collector.decide = refuse_poison
+    line = make_line()
+    for number in range(1000):
+        line.journal.append(span_named("poison" if number == 617 else f"good {number}"))
+
+    assert line.flush()
+    assert len(names(collector)) == 999
+    assert len(collector.requests) <= 2 * 10 + 2
+    assert collector.repeated == []
+
+
+def test_what_comes_in_one_by_one_does_not_travel_one_by_one(
+    make_line: Callable[..., Line], collector: StandIn
+) -> None:
+    line = make_line()
+    pace = threading.Event()
+    for number in range(200):
+        line.record(str(number))
+        pace.wait(0.002)
+
+    assert line.flush()
+    assert len(names(collector)) == 200
+    assert len(collector.requests) < 20
+
+
 def test_a_batch_too_large_is_halved_until_it_fits(
     make_line: Callable[..., Line], collector: StandIn
 ) -> None:
@@ -229,14 +259,43 @@ def test_waiting_grows_and_obeys_the_collector() -> None:
     assert waits[-1] == 30.0
 
 
-def test_retry_after_is_read_and_an_odd_one_ignored(collector: StandIn) -> None:
-    transport = HttpTransport(collector.url)
+def test_many_processes_do_not_try_again_at_the_same_moment() -> None:
+    guard = Guard()
+    journal = Journal(Place(None, "shop"), guard, Identities())
     waits = []
-    for value in ("2.5", "-1", "Wed, 21 Oct 2026 07:28:00 GMT", "1e9", "nan"):
+    for chance in (0.0, 0.5, 1.0):
+        shipper = Shipper(
+            journal,
+            HttpTransport("http://127.0.0.1:9"),
+            guard,
+            clock_s=lambda: 0.0,
+            chance=lambda chance=chance: chance,  # type: ignore[misc]
+        )
+        shipper._back_off(0.0)
+        waits.append(shipper._due_s)
+
+    assert waits == [0.25, 0.375, 0.5]
+
+
+def test_retry_after_is_read_as_seconds_or_as_a_date_and_an_odd_one_ignored(
+    collector: StandIn,
+) -> None:
+    # Two minutes before the date below.
+    transport = HttpTransport(collector.url, clock_s=lambda: 1792567680.0 - 120)
+    waits = []
+    for value in (
+        "2.5",
+        "-1",
+        "Wed, 21 Oct 2026 07:28:00 GMT",
+        "Wed, 21 Oct 2015 07:28:00 GMT",
+        "1e9",
+        "nan",
+        "soon",
+    ):
         collector.answers.append(Answer(503, headers={"Retry-After": value}))
         waits.append(transport.send(Batch("shop", "id", [b"{}"])).retry_after_s)
 
-    assert waits == [2.5, 0.0, 0.0, 300.0, 0.0]
+    assert waits == [2.5, 0.0, 120.0, 0.0, 300.0, 0.0, 0.0]
 
 
 def test_while_nobody_answers_records_wait_and_it_is_said_once(
@@ -288,6 +347,25 @@ def test_flush_does_not_wait_for_what_comes_after_it(
 
     assert is_delivered
     assert "before" in names(collector)
+
+
+def test_what_another_application_left_for_another_collector_is_left_to_it(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    folder = tmp_path / "journal"
+    for url in ("http://127.0.0.1:9", collector.url, ""):
+        dead = Journal(Place(folder, "shop", url=url), Guard(), Identities())
+        dead.append(span_named(f"left for {url}"))
+        dead.close()
+    line = Line(folder, collector.url)
+    line.journal.move(Place(folder, "shop", url=collector.url))
+    is_delivered = line.flush()
+    line.close()
+    rest = survey(folder)
+
+    assert is_delivered
+    assert sorted(names(collector)) == ["left for ", f"left for {collector.url}"]
+    assert [each.content.header.url for each in rest if each.content] == ["http://127.0.0.1:9"]
 
 
 def test_what_another_application_left_is_shipped_for_its_own_project(
@@ -358,6 +436,8 @@ def test_a_file_that_somebody_cut_short_is_set_aside_and_the_rest_goes_on(
     assert names(collector) == ["after"]
     assert len(list(folder.glob("*.damaged"))) == 1
     assert line.guard.faults == {"damaged segment": 1}
+    assert line.guard.dropped == {"damaged": 1}
+    assert line.journal.pending == 0
 
 
 def test_batches_that_leave_the_machine_are_compressed(collector: StandIn) -> None:
@@ -368,6 +448,35 @@ def test_batches_that_leave_the_machine_are_compressed(collector: StandIn) -> No
     assert reply.status == 200
     assert collector.requests[0].headers["Content-Encoding"] == "gzip"
     assert names(collector) == ["one"]
+
+
+def test_zstd_is_taken_where_something_has_brought_it(collector: StandIn, tmp_path: Path) -> None:
+    # Whatever the module is made of: the name and the function are those of ``zstandard``.
+    (tmp_path / "zstandard.py").write_text(
+        "import pyarrow\n"
+        "def compress(data): return pyarrow.compress(data, codec='zstd', asbytes=True)\n"
+    )
+    done = run(
+        """
+        from headway.transports import Batch, HttpTransport
+        transport = HttpTransport("http://0.0.0.0:" + __import__("sys").argv[1])
+        line = b'{"type":"score","score_id":"s1","name":"n","value":1,"time_ns":1}'
+        print(transport.send(Batch("shop", "id", [line])).status)
+        """,
+        tmp_path,
+        collector.url.rpartition(":")[2],
+    )
+
+    assert done.stdout.strip() == "200", done.stderr
+    assert collector.requests[0].headers["Content-Encoding"] == "zstd"
+    assert list(collector.records) == ["s1"]
+
+
+def test_a_password_in_an_address_goes_nowhere() -> None:
+    assert address_of("HTTP://me:secret@Host:4318/in/?key=secret#x") == "http://Host:4318/in"
+    with pytest.raises(SettingsError) as refusal:
+        address_of("ftp://me:secret@host")
+    assert "secret" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("url", ["", "localhost:4318", "ftp://host", "http://", "http://h:x"])

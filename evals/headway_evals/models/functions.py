@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from headway.values import message_of
+from headway.texts import message_of
 from headway_evals.errors import ModelError
 from headway_evals.models.requests import Completion, OnProgress, Request
 from headway_measures.scores import shown

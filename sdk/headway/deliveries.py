@@ -1,0 +1,85 @@
+"""Some records on their way to the collector, until each has arrived or is known to be lost.
+
+A batch that is too large, or that holds what the collector cannot take, is halved until it is
+found which record it is: of a thousand records, one costs twenty requests and only itself.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from headway.losses import Lost, make_reports
+from headway.segments import Extract, Header
+from headway.transports import Batch, Reply, Transport
+
+MAX_RECORDS = 1000
+MAX_BYTES = 4 << 20
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of some records, which need no more care.
+
+    Args:
+        stop: where in the segment the next record stands.
+        count: how many they were, the lost ones among them.
+        reason: why some are lost; empty where none is.
+    """
+
+    stop: int
+    count: int
+    payload_bytes: int
+    lost: int = 0
+    reason: str = ""
+    message: str = ""
+
+
+def deliver(
+    transport: Transport, header: Header, extract: Extract, timeout_s: Callable[[], float]
+) -> Iterator[Receipt | Reply]:
+    """Send the records, and yield receipts in their order; a reply at the end is a failure."""
+    waiting = [extract]
+    while waiting:
+        part = waiting.pop()
+        stop = part.stops[-1]
+        batch_id = f"{header.segment_id}:{part.start}-{stop}"
+        reply = transport.send(Batch(header.project, batch_id, part.payloads, timeout_s()))
+        if reply.answer is None and not reply.is_too_large and not reply.is_refused:
+            yield reply
+            return
+        if reply.answer is None and len(part.payloads) > 1:
+            waiting.extend(reversed(part.halves()))
+        else:
+            yield _receipt(part, reply)
+
+
+def tell(
+    transport: Transport,
+    losses: Sequence[Lost],
+    *,
+    client_id: str,
+    host: str,
+    pid: int,
+    timeout_s: Callable[[], float],
+) -> Iterator[Sequence[Lost] | Reply]:
+    """Tell the collector what one process lost, and yield what it knows; a reply is a failure.
+
+    They travel by themselves: a collector that does not take them takes the records all the same.
+    """
+    for report in make_reports(losses, client_id=client_id, host=host, pid=pid):
+        reply = transport.send(Batch(report.project, report.batch_id, report.lines, timeout_s()))
+        if reply.answer is None and not reply.is_too_large and not reply.is_refused:
+            yield reply
+            return
+        yield report.losses
+
+
+def _receipt(part: Extract, reply: Reply) -> Receipt:
+    stop, count, size = part.stops[-1], len(part.payloads), sum(map(len, part.payloads))
+    if reply.answer is None:
+        reason = "too_large" if reply.is_too_large else "refused"
+        return Receipt(stop, count, size, 1, reason, f"a call was dropped: {reply.message}")
+    rejected = reply.answer.rejected
+    if not rejected:
+        return Receipt(stop, count, size)
+    reasons = "; ".join(error.reason for error in reply.answer.errors[:3])
+    return Receipt(stop, count, size, rejected, "rejected", f"{rejected} calls rejected: {reasons}")
