@@ -4,13 +4,15 @@ A call of an observed function stays like this unless somebody asks for its span
 ``tracing`` makes one around it.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headway.clients import Client
 from headway.contexts import CURRENT, LABELS, NO_LABELS
 from headway.records import Span
+
+if TYPE_CHECKING:
+    from headway.clients import Client
 
 
 class Call(msgspec.Struct):
@@ -25,7 +27,7 @@ class Call(msgspec.Struct):
     span: Any = None
 
 
-def begin(client: Client, template: Span, start_ns: int) -> Span:
+def begin(client: "Client", template: Span, start_ns: int) -> Span:
     """Return a record that starts now as a child of what runs here.
 
     Args:
@@ -50,7 +52,7 @@ def begin(client: Client, template: Span, start_ns: int) -> Span:
     return record
 
 
-def template_of(client: Client, name: str = "span", **fields: Any) -> Span:
+def template_of(client: "Client", name: str = "span", **fields: Any) -> Span:
     """Return a record to begin others with."""
     return Span(
         trace_id="",

@@ -8,14 +8,16 @@ the field is known, and not by the collector, where it would cost the whole reco
 import operator
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from headway.guards import Guard
 from headway.records import KINDS, Kind, Span, Status
 from headway.texts import clip, name_of
+
+if TYPE_CHECKING:
+    from headway.guards import Guard
 
 T = TypeVar("T")
 
@@ -85,7 +87,7 @@ class CapturedField:
         setattr(span.record, self._name, span.capture(value))
 
 
-def checked(guard: Guard, what: str, convert: Callable[[Any], T], value: object) -> T | None:
+def checked(guard: "Guard", what: str, convert: Callable[[Any], T], value: object) -> T | None:
     """Convert a value, or count a fault and keep what is good of it."""
     try:
         return convert(value)

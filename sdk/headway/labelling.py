@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from headway.clients import current_client
 from headway.contexts import LABELS, Labels, restore
 from headway.fields import as_word, as_words, checked
+from headway.lifecycle import current_client
 
 
 @contextmanager

@@ -5,6 +5,11 @@ from collections.abc import Callable
 
 import msgspec
 
+NODE_COST = 8
+"""What a number, a comma or a bracket is taken to weigh; a text weighs its characters."""
+LARGEST_INT = 1 << 64
+"""A whole number from here on is described and not written."""
+
 
 class Limits(msgspec.Struct, frozen=True):
     """What bounds the capture of one value.

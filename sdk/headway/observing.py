@@ -9,19 +9,22 @@ a coroutine is followed to its end.
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from headway.arguments import ArgumentReader
 from headway.calls import Call, begin, template_of
 from headway.chunks import Reduce
-from headway.client_settings import ClientSettings
-from headway.clients import Client, current_client
 from headway.contexts import CURRENT, restore
 from headway.following import settle
 from headway.lasting import are_lasting, is_lasting_text
+from headway.lifecycle import current_client
 from headway.records import Kind, Span
 from headway.tracing import ActiveSpan, prompt_fields, span_of
 from headway.values import capture
+
+if TYPE_CHECKING:
+    from headway.client_settings import ClientSettings
+    from headway.clients import Client
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -145,7 +148,7 @@ class _Site:
 
         return call
 
-    def _open(self, client: Client, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    def _open(self, client: "Client", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         if not client.is_recording:
             return None
         try:
@@ -161,7 +164,7 @@ class _Site:
             return None
         return Call(record.trace_id, record.span_id, record)
 
-    def _make_template(self, client: Client) -> Span:
+    def _make_template(self, client: "Client") -> Span:
         # Once, at the first call, when it is known how faults are to be treated.
         template = template_of(client)
         sample = ActiveSpan(client, template, is_recorded=False)
@@ -185,7 +188,7 @@ def _is_coroutine_function(function: Any) -> bool:
     return code is not None and bool(code.co_flags & _COROUTINE)
 
 
-def _end(call: Call, client: Client, result: Any, reduce: Reduce | None) -> Any:
+def _end(call: Call, client: "Client", result: Any, reduce: Reduce | None) -> Any:
     # Most calls give back plain data, and nobody looked at their span.
     kind = type(result)
     is_plain = kind is str or kind is dict or kind is list or result is None

@@ -4,7 +4,6 @@ import math
 import operator
 from typing import Any
 
-from headway.clients import current_client
 from headway.contexts import CURRENT
 from headway.fields import (
     as_instant,
@@ -16,6 +15,7 @@ from headway.fields import (
     as_word,
     shown,
 )
+from headway.lifecycle import current_client
 from headway.records import Score, Source
 from headway.texts import clip
 

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 import msgspec
 
 from headway.client_settings import ClientSettings
-from headway.clients import Client, install
+from headway.clients import Client
+from headway.lifecycle import install
 from headway.records import IngestAnswer, Loss, Record, Score, Span
 from headway.transports import Batch, Reply
 

@@ -11,12 +11,11 @@ disabled, or there is none around) takes everything and keeps nothing.
 from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from headway.calls import Call, begin, template_of
-from headway.clients import Client, current_client
 from headway.contexts import CURRENT, Ancestor, restore
 from headway.failures import describe
 from headway.fields import (
@@ -36,10 +35,14 @@ from headway.fields import (
     checked,
 )
 from headway.lasting import encode_lasting
+from headway.lifecycle import current_client
 from headway.limits import Limits
 from headway.records import EMPTY, Kind, Span
 from headway.scoring import ScoreValue, score
 from headway.values import capture
+
+if TYPE_CHECKING:
+    from headway.clients import Client
 
 
 class ActiveSpan:
@@ -89,7 +92,7 @@ class ActiveSpan:
     prompt_variables = CapturedField()
 
     def __init__(
-        self, client: Client, record: Span, *, shift_ns: int = 0, is_recorded: bool = True
+        self, client: "Client", record: Span, *, shift_ns: int = 0, is_recorded: bool = True
     ) -> None:
         self._client = client
         self._is_open = is_recorded and client.is_recording
@@ -250,7 +253,7 @@ def current_span() -> ActiveSpan:
     return ActiveSpan(client, record, is_recorded=False)
 
 
-def span_of(call: Call, client: Client) -> ActiveSpan:
+def span_of(call: Call, client: "Client") -> ActiveSpan:
     """Return the span of a call, the same one each time; what waits in its record is encoded."""
     if call.span is None:
         encode_lasting(call.record, client.limits)
@@ -259,7 +262,7 @@ def span_of(call: Call, client: Client) -> ActiveSpan:
     return span
 
 
-def prompt_fields(client: Client, prompt: object) -> dict[str, str | None]:
+def prompt_fields(client: "Client", prompt: object) -> dict[str, str | None]:
     """Return the fields of a span that name its prompt."""
     if prompt is None or type(prompt) is str:
         return {"prompt_name": prompt}

@@ -17,9 +17,8 @@ from typing import Any
 
 import msgspec
 
-from headway.limits import LIMITS, Budget, Limits
+from headway.limits import LARGEST_INT, LIMITS, NODE_COST, Budget, Limits
 from headway.texts import name_of, weigh
-from headway.walking import LARGEST_INT, NODE_COST, Walk
 
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _FLOAT_COST = 16
@@ -58,6 +57,8 @@ def capture(value: object, limits: Limits = LIMITS) -> msgspec.Raw:
 
 
 def _walk(value: object, limits: Limits, budget: Budget) -> bytes:
+    from headway.walking import Walk  # it imports much that plain data does not need
+
     best, most = b"", 0
     for tightening in _TIGHTENINGS:
         walk = Walk(limits, budget, tightening)

@@ -27,13 +27,9 @@ from uuid import UUID
 import msgspec
 
 from headway.descriptions import blob, described, is_library
-from headway.limits import Budget, Limits
+from headway.limits import LARGEST_INT, NODE_COST, Budget, Limits
 from headway.peeking import MISSING, field_names, found, instance_dict, lineage_of, stored
 from headway.texts import clip, message_of, name_of, weigh
-
-NODE_COST = 8
-"""What a number, a comma or a bracket is taken to weigh; a text weighs its characters."""
-LARGEST_INT = 1 << 64
 
 _STEPS = 64
 """The clock is looked at once in so many nodes."""

@@ -161,11 +161,8 @@ def imports(_: int) -> Section:
         for _ in range(IMPORTS):
             for peer in PEERS:
                 times[peer.sdk].append(peer.time_ms(peer.imports) - peer.time_ms("pass"))
-                with (
-                    tempfile.TemporaryDirectory() as folder,
-                    Worker(peer, "first", server.url, folder, 1) as worker,
-                ):
-                    firsts[peer.sdk].append(worker.figures()["first_ms"])
+                with tempfile.TemporaryDirectory() as folder:
+                    firsts[peer.sdk].append(peer.first_call_ms(server.url, folder))
     rows = [
         [
             peer.sdk,

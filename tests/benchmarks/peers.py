@@ -21,6 +21,15 @@ _LISTING = (
     "print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
 )
 _COUNTING = "import sys; before = len(sys.modules); {imports}; print(len(sys.modules) - before)"
+# Nothing else is imported first, since it might be what the SDK imports too.
+_FIRST = """
+import os, time
+started_s = time.perf_counter()
+{imports}
+{first}
+print((time.perf_counter() - started_s) * 1e3, flush=True)
+os._exit(0)
+"""
 _FOREIGN = ("HEADWAY_", "LANGFUSE_", "OTEL_", "HTTP_PROXY", "http_proxy")
 
 
@@ -31,11 +40,13 @@ class Peer:
     Args:
         sdk: its name, also in ``sdk_variants``.
         imports: what an application that uses it imports.
+        first: the shortest program's rest, to the return of its first logged call.
         requirements: what is installed; none means this checkout.
     """
 
     sdk: str
     imports: str
+    first: str
     requirements: tuple[str, ...] = ()
 
     @property
@@ -83,6 +94,16 @@ class Peer:
         self._run(code)
         return (time.perf_counter() - started_s) * 1e3
 
+    def first_call_ms(self, url: str, folder: str) -> float:
+        """Return how long it is from the beginning of the import to the first logged call.
+
+        Args:
+            url: of a server that is there.
+            folder: an empty one.
+        """
+        first = self.first.format(url=url, folder=folder)
+        return float(self._run(_FIRST.format(imports=self.imports, first=first)))
+
     def count_modules(self) -> int:
         """Return how many modules an import of the SDK brings."""
         return int(self._run(_COUNTING.format(imports=self.imports)))
@@ -104,15 +125,36 @@ class Peer:
         subprocess.run([*pip, *arguments], check=True)
 
 
-HEADWAY = Peer("headway", "import headway")
+HEADWAY = Peer(
+    "headway",
+    "import headway",
+    """
+headway.init(project="bench", url="{url}", journal_dir="{folder}")
+headway.observe(kind="llm")(lambda question: question)("hello")
+""",
+)
 OPENTELEMETRY = Peer(
     "opentelemetry",
     "from opentelemetry.sdk.trace import TracerProvider; "
     "from opentelemetry.sdk.trace.export import BatchSpanProcessor; "
     "from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter",
+    """
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter("{url}/v1/traces")))
+with provider.get_tracer("bench").start_as_current_span("first") as span:
+    span.set_attribute("gen_ai.input.messages", "hello")
+""",
     ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"),
 )
-LANGFUSE = Peer("langfuse", "import langfuse", ("langfuse",))
+LANGFUSE = Peer(
+    "langfuse",
+    "import langfuse",
+    """
+langfuse.Langfuse(public_key="pk-lf-dummy", secret_key="sk-lf-dummy", base_url="{url}")
+langfuse.observe(as_type="generation")(lambda question: question)("hello")
+""",
+    ("langfuse",),
+)
 PEERS = (HEADWAY, OPENTELEMETRY, LANGFUSE)
 
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tests.benchmarks.dummy_server import MARK
 from tests.benchmarks.sdk_variants import VARIANTS, Variant, abare, bare, piece
@@ -252,15 +251,7 @@ def main() -> None:
     scenario, sdk, url, folder, calls = sys.argv[1:]
     # Another name, so that what the first process left is told from what this one adds.
     name = "another-process" if scenario == "after" else MARK
-    started_ns = _clock_ns()
-    variant = VARIANTS[sdk](name, url, folder)
-    answer: dict[str, Any]
-    if scenario == "first":
-        variant.call(piece(0))
-        answer = {"first_ms": (_clock_ns() - started_ns) / 1e6}
-    else:
-        answer = SCENARIOS[scenario](variant, int(calls))
-    say(json.dumps(answer))
+    say(json.dumps(SCENARIOS[scenario](VARIANTS[sdk](name, url, folder), int(calls))))
     sys.stdin.read()
 
 

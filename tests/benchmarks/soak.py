@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from tests.benchmarks.results import record, table
 
 SIZES = {"HEADWAY_CRASH_ROUNDS": "300", "HEADWAY_DOWN_CALLS": "100000"}
-TESTS = ("crashes", "collector_down", "losses", "full_disk")
+TESTS = ("crashes", "collector_down", "small_journals", "losses", "full_disk")
 
 
 def main() -> int:

@@ -13,7 +13,8 @@ import pyarrow
 import pytest
 
 from headway.client_settings import ClientSettings
-from headway.clients import Client, install
+from headway.clients import Client
+from headway.lifecycle import install
 from headway.records import BATCH_HEADER, PROJECT_HEADER, Loss, Record, Score, Span
 
 DEADLINE_S = 10.0

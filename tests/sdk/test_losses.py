@@ -245,7 +245,7 @@ def test_a_forked_child_counts_its_losses_under_an_id_of_its_own(
         """
         import os
         import headway
-        from headway.clients import current_client
+        from headway.lifecycle import current_client
         current_client().guard.drop("journal_full", 2, "lost by the parent")
         child = os.fork()
         if child == 0:

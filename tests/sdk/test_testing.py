@@ -3,7 +3,7 @@ import threading
 import pytest
 
 import headway
-from headway.clients import current_client
+from headway.lifecycle import current_client
 from headway.testing import MemoryTransport, capture
 from headway.transports import Batch
 

@@ -1,0 +1,26 @@
+"""What became of a process's records, in numbers."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """What became of the records of this process.
+
+    ``recorded + adopted == shipped + pending + sum(dropped.values())``, where ``adopted`` counts
+    what dead processes had left in the journal. ``faults`` counts what went wrong without a loss.
+    The collector shows the same ``dropped`` under ``client_id``.
+    """
+
+    recorded: int
+    adopted: int
+    shipped: int
+    pending: int
+    pending_bytes: int
+    dropped: Mapping[str, int]
+    faults: Mapping[str, int]
+    mode: Literal["journal", "memory", "disabled"]
+    last_error: str | None
+    client_id: str
