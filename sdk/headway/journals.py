@@ -30,6 +30,8 @@ from headway.segments import (
 
 _RETRY_S = 1.0
 _MEMORY_SEGMENTS = 2
+_EAGER_ATTEMPTS = 50
+_ATTEMPT_S = 0.0001
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -99,7 +101,9 @@ class Journal:
         """Keep one record; when this returns it survives the death of the process."""
         checksum = crc32(payload)
         refusal: Refusal | None = None
-        with self._lock:
+        if not self._lock.acquire(False):
+            self._wait_for_lock()
+        try:
             if self._is_busy:
                 self.recorded += 1
                 self._deferred.append(payload)
@@ -114,6 +118,8 @@ class Journal:
                 self._is_busy = False
             if self._deferred:
                 self._append_deferred()
+        finally:
+            self._lock.release()
         if refusal is not None:
             self.drop(refusal.reason, refusal.message)
 
@@ -218,7 +224,8 @@ class Journal:
     def prepare(self) -> None:
         """Have the next segment ready before it is needed; for the shipper's thread."""
         with self._lock:
-            self._notice_removal()
+            if not self._wants_spare():
+                self._notice_removal()
             if not self._wants_spare():
                 return
             self._retry_at_s = self._clock_s() + _RETRY_S
@@ -269,6 +276,15 @@ class Journal:
         for segment in (*self._own(), self._spare):
             if segment is not None:
                 segment.close()
+
+    def _wait_for_lock(self) -> None:
+        # A thread that waits in the lock gets it before it gets the interpreter, and keeps all
+        # others waiting meanwhile, at every call from then on. Who only asks again and again never
+        # holds the lock without running.
+        attempt = 0
+        while not self._lock.acquire(False):
+            time.sleep(0 if attempt < _EAGER_ATTEMPTS else _ATTEMPT_S)
+            attempt += 1
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -229,6 +229,12 @@ class Segment:
         self._is_mapped = True
         self._writable = self._size // _SHARE_BEFORE_SPARE
 
+    def write_header(self) -> None:
+        """Say in a new file what it is."""
+        encoded = msgspec.json.encode(self.header)
+        preamble = PREAMBLE.pack(MAGIC, FORMAT_VERSION, len(encoded), HEADER_BYTES) + encoded
+        self._map[: len(preamble)] = preamble
+
     def _unmap(self) -> None:
         self._writable = 0
         if self._is_mapped:
@@ -261,10 +267,8 @@ def create(folder: Path, header: Header, size: int = SEGMENT_BYTES) -> Segment:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         _reserve(descriptor, size)
-        encoded = msgspec.json.encode(header)
-        preamble = PREAMBLE.pack(MAGIC, FORMAT_VERSION, len(encoded), HEADER_BYTES)
-        os.pwrite(descriptor, preamble + encoded, 0)
         segment.map()
+        segment.write_header()
     except OSError:
         segment.delete()
         raise
