@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headway.clients import Client
 
 
-class Call(msgspec.Struct):
+class Call(msgspec.Struct, gc=False):
     """A call that runs: the parent of all that it calls, and its record so far.
 
     ``span`` is set as soon as somebody looks at it.

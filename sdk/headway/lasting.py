@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from headway.limits import Limits
+from headway.limits import LARGEST_INT, Limits
 from headway.values import capture
 
-_NUMBERS = frozenset({int, float, bool, type(None)})
+_CONSTANTS = frozenset({float, bool, type(None)})
 _WAITING = frozenset({"input", "output"})
 _MOST = 8
 _SHARE = 64
@@ -28,7 +28,10 @@ def are_lasting(values: Mapping[str, Any], limits: Limits) -> bool:
         if kind is str:
             if len(value) > longest:
                 return False
-        elif kind not in _NUMBERS:
+        elif kind is int:
+            if not -LARGEST_INT < value < LARGEST_INT:
+                return False
+        elif kind not in _CONSTANTS:
             return False
     return True
 

@@ -1,7 +1,8 @@
 """``make bench-sdk``: what logging costs, beside OpenTelemetry's SDK and Langfuse's, in one run.
 
 The same dummy server for all, a fresh process a round, the SDKs in turn with the order rotated,
-each round after the machine was idle. A benchmark and no test: a bar that is missed is printed.
+each round after the machine was idle. Beside them runs the floor of ``sdk_floor``, which tells how
+much of a figure is the machine's. A benchmark and no test: a bar that is missed is printed.
 A whole run takes about twelve minutes; ``--only loop,paced`` runs a part, ``--rounds`` fewer.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks.dummy_server import DummyServer
-from tests.benchmarks.peers import HEADWAY, OPENTELEMETRY, PEERS
+from tests.benchmarks.peers import FLOOR, HEADWAY, OPENTELEMETRY, PEERS
 from tests.benchmarks.results import record, table
 from tests.benchmarks.sdk_rounds import (
     Round,
@@ -285,10 +286,11 @@ def outage(_: int) -> Section:
 
 def run_rounds(scenario: str, calls: int, rounds: int) -> Rounds:
     """Return the rounds of each SDK, run in turn in a rotating order."""
-    measured: dict[str, list[Round]] = {peer.sdk: [] for peer in PEERS}
+    contenders = (*PEERS, FLOOR)
+    measured: dict[str, list[Round]] = {peer.sdk: [] for peer in contenders}
     for number in range(rounds):
-        turn = number % len(PEERS)
-        for peer in (*PEERS[turn:], *PEERS[:turn]):
+        turn = number % len(contenders)
+        for peer in (*contenders[turn:], *contenders[:turn]):
             one = run_round(peer, scenario, calls)
             measured[peer.sdk].append(one)
             cost_us = one.figures["p50_us" if scenario == "paced" else "wall_us"]

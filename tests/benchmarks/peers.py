@@ -42,17 +42,20 @@ class Peer:
         imports: what an application that uses it imports.
         first: the shortest program's rest, to the return of its first logged call.
         requirements: what is installed; none means this checkout.
+        is_sending: whether its calls arrive anywhere.
     """
 
     sdk: str
     imports: str
     first: str
     requirements: tuple[str, ...] = ()
+    is_sending: bool = True
 
     @property
     def python(self) -> Path:
         """The interpreter of its environment."""
-        return _FOLDER / self.sdk / "bin" / "python"
+        home = self.sdk if self.is_sending else HEADWAY.sdk
+        return _FOLDER / home / "bin" / "python"
 
     def install(self) -> None:
         """Make the environment where it is missing; bring Headway up to this checkout."""
@@ -156,6 +159,8 @@ langfuse.observe(as_type="generation")(lambda question: question)("hello")
     ("langfuse",),
 )
 PEERS = (HEADWAY, OPENTELEMETRY, LANGFUSE)
+FLOOR = Peer("floor", "import msgspec", "", is_sending=False)
+"""No SDK: what this machine asks for the least that a journal does, in Headway's environment."""
 
 
 def clean_environment() -> dict[str, str]:

@@ -6,7 +6,7 @@ The bars are those of DESIGN.md's table and of nobody else.
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tests.benchmarks.peers import HEADWAY, OPENTELEMETRY
+from tests.benchmarks.peers import FLOOR, HEADWAY, OPENTELEMETRY
 from tests.benchmarks.sdk_rounds import Round
 
 Rounds = Mapping[str, Sequence[Round]]
@@ -46,6 +46,8 @@ def singles(measured: Rounds, sdk: str) -> list[str]:
 
 def stored(measured: Rounds, sdk: str) -> str:
     """Return the worst round's share of stored calls."""
+    if sdk == FLOOR.sdk:
+        return "-"
     return f"{min(each.stored for each in measured[sdk]):.1%}"
 
 

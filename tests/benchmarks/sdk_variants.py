@@ -94,5 +94,13 @@ def langfuse(name: str, url: str, folder: str) -> Variant:
     return Variant(observed(bare), observed(abare), get_client().flush)
 
 
-VARIANTS = {each.__name__: each for each in (headway, opentelemetry, langfuse)}
+def floor(name: str, url: str, folder: str) -> Variant:
+    """Return the functions as cheap as a journal can have them; nothing is sent."""
+    from tests.benchmarks.sdk_floor import Floor  # needs msgspec
+
+    lowest = Floor(name, folder)
+    return Variant(lowest.observe(bare), lowest.aobserve(abare), lambda: None)
+
+
+VARIANTS = {each.__name__: each for each in (headway, opentelemetry, langfuse, floor)}
 """By name: given a name for the calls, the server's address and an empty folder."""

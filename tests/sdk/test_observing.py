@@ -434,6 +434,22 @@ def test_wrong_arguments_raise_what_they_always_raised(captured: Captured) -> No
     assert data(captured.span("triage").input) == {"args": ["a"], "kwargs": {"size": 1}}
 
 
+def test_a_giant_number_among_the_arguments_is_named(captured: Captured) -> None:
+    headway.observe(triage_number)(1 << 100_000)
+
+    assert data(captured.span("triage_number").input) == {"number": "[100001 bit int]"}
+
+
+def triage_number(number: int) -> int:
+    return number & 1
+
+
+def test_a_partial_function_bears_the_name_of_its_function(captured: Captured) -> None:
+    headway.observe(functools.partial(triage_number, 5))()
+
+    assert captured.span("triage_number").name == "triage_number"
+
+
 def test_arguments_are_recorded_as_they_were_at_the_call(captured: Captured) -> None:
     @headway.observe
     def consume(messages: list[str]) -> None:
