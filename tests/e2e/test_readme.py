@@ -1,15 +1,18 @@
 """The README tells the truth: its example runs, its commands exist, its picture is there."""
 
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import headway
 from headway.cli import find_commands
 from tests.e2e.processes import CollectorProcess, clean_environment
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+LOGGING = (ROOT / "docs" / "logging.md").read_text(encoding="utf-8")
 QUICKSTART = re.search(r"<!-- test: quickstart -->\n```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -57,3 +60,23 @@ def test_every_local_link_leads_somewhere() -> None:
 
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_page_on_logging_lists_every_setting_and_its_example_runs(tmp_path: Path) -> None:
+    example = re.search(r"<!-- test: capture -->\n```python\n(.*?)```", LOGGING, re.DOTALL)
+    assert example is not None
+    done = subprocess.run(
+        [sys.executable, "-c", example[1]],
+        env=clean_environment(HEADWAY_JOURNAL_DIR=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    arguments = set(inspect.signature(headway.init).parameters) - {"transport", "clock_ns"}
+    variables = {f"HEADWAY_{name.removeprefix('is_').upper()}" for name in arguments}
+    named = set(re.findall(r"`(HEADWAY_\w+)`", LOGGING))
+
+    assert done.returncode == 0, done.stderr
+    assert named == variables | {"HEADWAY_RAISE"}
+    assert [name for name in arguments if f"`{name}`" not in LOGGING] == []
