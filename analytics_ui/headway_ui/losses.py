@@ -32,8 +32,11 @@ _ADVICE = {
     "names it; log plain values in its place.",
     "damaged": "Files of the journal were damaged or cut short by somebody else: check the disk, "
     "and who else writes in the journal's folder.",
-    "starting": "Over a thousand calls came from signal handlers or finalizers while Headway was "
-    "being imported: call headway.init() at the start of the program.",
+    "starting": "Over a thousand calls came before Headway had started, from signal handlers, or "
+    "because no file could be opened: call headway.init() at the start of the program; the log "
+    "of the process says more.",
+    "unreadable": "A call's arguments or its function could not be looked at: the log of the "
+    "process says why.",
     "shut_down": "Calls came after headway.shutdown(): call it as the very last.",
     "exit": "The process kept its calls in memory and ended while the collector was away: set "
     "HEADWAY_JOURNAL_DIR to a folder on a disk, or raise HEADWAY_EXIT_TIMEOUT_S.",

@@ -22,6 +22,7 @@ from headway_collector.routes import (
     spans,
 )
 from headway_collector.routes.access import Collector
+from headway_collector.signatures import Signature
 from headway_collector.store.connections import Store
 from headway_collector.writing import Limits, Writer
 
@@ -79,6 +80,7 @@ def create_app(
         strict_content_type=False,
     )
     app.add_middleware(BodyLimit)
+    app.add_middleware(Signature)
     install_handlers(app)
     for each in (health, ingest, spans, scores, losses, evaluations, documentation):
         app.include_router(each.router)

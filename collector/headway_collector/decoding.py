@@ -136,11 +136,12 @@ def decode_records(body: bytes) -> Decoded:
 def find_span_fault(span: Span) -> str | None:
     """Return why the span cannot be kept, or None."""
     if not _TRACE_ID.fullmatch(span.trace_id):
-        return f"trace_id is {span.trace_id[:80]!r}, not 32 lower-case hex digits"
+        return f"trace_id is {span.trace_id[:80]!r}, not 32 lower-case hex digits, or only zeros"
     if not _SPAN_ID.fullmatch(span.span_id):
-        return f"span_id is {span.span_id[:80]!r}, not 16 lower-case hex digits"
+        return f"span_id is {span.span_id[:80]!r}, not 16 lower-case hex digits, or only zeros"
     if span.parent_span_id is not None and not _SPAN_ID.fullmatch(span.parent_span_id):
-        return f"parent_span_id is {span.parent_span_id[:80]!r}, not 16 lower-case hex digits"
+        said = f"parent_span_id is {span.parent_span_id[:80]!r}"
+        return f"{said}, not 16 lower-case hex digits, or only zeros"
     if not 0 <= span.start_ns <= MAX_NS or not 0 <= span.end_ns <= MAX_NS:
         return f"start_ns {span.start_ns} or end_ns {span.end_ns} is outside 1970 to 2200"
     if span.end_ns < span.start_ns:
@@ -163,9 +164,9 @@ def find_score_fault(score: Score) -> str | None:
     if score.trace_id is None and score.span_id is None and score.session_id is None:
         return "a score needs one of trace_id, span_id and session_id"
     if score.trace_id is not None and not _TRACE_ID.fullmatch(score.trace_id):
-        return f"trace_id is {score.trace_id[:80]!r}, not 32 lower-case hex digits"
+        return f"trace_id is {score.trace_id[:80]!r}, not 32 lower-case hex digits, or only zeros"
     if score.span_id is not None and not _SPAN_ID.fullmatch(score.span_id):
-        return f"span_id is {score.span_id[:80]!r}, not 16 lower-case hex digits"
+        return f"span_id is {score.span_id[:80]!r}, not 16 lower-case hex digits, or only zeros"
     if not 0 <= score.time_ns <= MAX_NS:
         return f"time_ns {score.time_ns} is outside 1970 to 2200"
     if isinstance(score.value, int) and abs(score.value) > MAX_INT:

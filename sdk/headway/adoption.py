@@ -4,26 +4,35 @@ import fcntl
 import os
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 from zlib import crc32
 
 import msgspec
 
+from headway.guards import Guard
 from headway.losses import SLOT_BYTES, Lost, decode_slot
+from headway.places import Place
 from headway.segments import (
     FORMAT_VERSION,
     FRAME,
     HEADER_BYTES,
     MAGIC,
     PREAMBLE,
+    SEGMENT_BYTES,
     SLOT_AT,
     Header,
     Segment,
     SegmentError,
+    open_file,
     split,
 )
 
+MOST_BYTES = 2 * SEGMENT_BYTES
+"""Of a file no more is read: it is none of ours, or a damaged one."""
+
 _STILLBORN_S = 60.0
+_BEGINNING = b'{"type":'
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -31,9 +40,10 @@ class Content(msgspec.Struct, frozen=True):
 
     Args:
         end: behind the last record that is whole.
+        gaps: where something damaged stands, and where the next whole record is.
         acknowledged: where the first record stands that has not arrived.
         pending: how many records have not arrived.
-        is_damaged: whether something stands behind the end.
+        damaged: how many records cannot be read, at least.
     """
 
     header: Header
@@ -41,11 +51,53 @@ class Content(msgspec.Struct, frozen=True):
     acknowledged: int
     pending: int
     losses: list[Lost]
-    is_damaged: bool
+    gaps: dict[int, int]
+    damaged: int
+
+
+class Orphans:
+    """Takes over what dead processes left in a place, one segment at a time."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._left: set[Path] = set()
+
+    def adopt(self, place: Place) -> Segment | None:
+        """Return a segment that a dead process left for our collector, locked for us, or None."""
+        for path in place.files():
+            if path in self._left:
+                continue
+            try:
+                segment = adopt(path, url=place.url)
+            except (SegmentError, OSError) as error:
+                self._left.add(path)
+                self._guard.fault("unreadable segment", str(error))
+                continue
+            if segment is not None and not segment.is_done:
+                return segment
+            if segment is not None:
+                discard(segment, self._guard.fault)
+        return None
+
+    def leave(self, segment: Segment) -> None:
+        """Unlock a segment for others, and never adopt it again."""
+        if segment.path is not None:
+            self._left.add(segment.path)
+        segment.close()
+
+    def reconsider(self) -> None:
+        """Adopt again what was left: whoever was not to be had there is perhaps to be had here."""
+        self._left.clear()
+
+
+def discard(segment: Segment, tell: Callable[[str, str], None]) -> None:
+    """Remove a segment that is done; a damaged one is kept aside, which is a fault to ``tell``."""
+    if (aside := segment.discard()) is not None:
+        tell("damaged segment", f"what was whole in {aside} was shipped; the rest is kept there")
 
 
 def adopt(path: Path, *, url: str | None = None) -> Segment | None:
-    """Lock the segment of a dead process, and read it up to its end or its first damage.
+    """Lock the segment of a dead process, and read what is whole in it.
 
     Args:
         path: of the segment.
@@ -59,7 +111,7 @@ def adopt(path: Path, *, url: str | None = None) -> Segment | None:
         OSError: it cannot be read.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = open_file(path, os.O_RDWR)
     except FileNotFoundError:
         return None
     segment = None
@@ -84,21 +136,63 @@ def inspect(path: Path, block: bytes) -> Content:
     """
     header = _parse_header(path, block)
     acknowledged = PREAMBLE.unpack_from(block)[3]
-    ends = [HEADER_BYTES]
-    for payload, stop in zip(*split(block[HEADER_BYTES:], len(block)), strict=True):
-        if crc32(payload) != FRAME.unpack_from(block, ends[-1])[1]:
-            break
-        ends.append(HEADER_BYTES + stop)
+    ends, gaps = _walk(block)
+    starts = [HEADER_BYTES, *(gaps.get(end, end) for end in ends)]
     # Where the mark itself is damaged all is sent again: the collector knows its own.
-    first = ends.index(acknowledged) if acknowledged in ends else 0
+    first = starts.index(acknowledged) if acknowledged in starts else 0
     return Content(
         header,
-        end=ends[-1],
-        acknowledged=ends[first],
-        pending=len(ends) - 1 - first,
+        end=starts[-1],
+        acknowledged=starts[first],
+        pending=len(ends) - first,
         losses=decode_slot(block[SLOT_AT : SLOT_AT + SLOT_BYTES]),
-        is_damaged=any(block[ends[-1] : ends[-1] + 4]),
+        gaps=gaps,
+        damaged=len(gaps) + any(block[starts[-1] : starts[-1] + 4]),
     )
+
+
+def _walk(block: bytes) -> tuple[list[int], dict[int, int]]:
+    # Where each whole record ends, and the gaps between some.
+    ends: list[int] = []
+    gaps: dict[int, int] = {}
+    start: int | None = HEADER_BYTES
+    broken = HEADER_BYTES
+    while start is not None:
+        base = broken = start
+        for payload, stop in zip(*split(block[base:], len(block)), strict=True):
+            if crc32(payload) != FRAME.unpack_from(block, broken)[1]:
+                break
+            broken = base + stop
+            ends.append(broken)
+        start = _next_whole(block, broken)
+        if start is not None:
+            gaps[broken] = start
+    return ends, gaps
+
+
+def _next_whole(block: bytes, broken: int) -> int | None:
+    if broken + FRAME.size > len(block):
+        return None
+    # Its length may be right, and only its content damaged.
+    length: int = FRAME.unpack_from(block, broken)[0]
+    behind = (broken + FRAME.size + length + 3) & ~3
+    if length and _is_whole(block, behind):
+        return behind
+    place = broken + FRAME.size
+    while (place := block.find(_BEGINNING, place + 1)) >= 0:
+        start = place - FRAME.size
+        if start % 4 == 0 and _is_whole(block, start):
+            return start
+    return None
+
+
+def _is_whole(block: bytes, start: int) -> bool:
+    if start + FRAME.size > len(block):
+        return False
+    length, checksum = FRAME.unpack_from(block, start)
+    payload = block[start + FRAME.size : start + FRAME.size + length]
+    is_inside = 0 < length == len(payload)
+    return bool(is_inside and crc32(payload) == checksum)
 
 
 def is_blank(block: bytes) -> bool:
@@ -115,7 +209,8 @@ def _take(path: Path, descriptor: int) -> Segment | None:
     status = os.fstat(descriptor)
     if status.st_nlink == 0:
         return None
-    block = os.pread(descriptor, status.st_size, 0)
+    size = min(status.st_size, MOST_BYTES)
+    block = os.pread(descriptor, size, 0)
     if is_blank(block):
         # An empty file may be between creation and lock: it gets a minute.
         if block or time.time() - status.st_mtime > _STILLBORN_S:
@@ -126,12 +221,23 @@ def _take(path: Path, descriptor: int) -> Segment | None:
         content.header,
         path=path,
         descriptor=descriptor,
-        size=status.st_size,
+        size=size,
         end=content.end,
         acknowledged=content.acknowledged,
-        losses=content.losses,
-        is_damaged=content.is_damaged,
+        losses=_with_damaged(content, status.st_mtime_ns),
+        gaps=content.gaps,
+        is_damaged=content.damaged > 0,
     )
+
+
+def _with_damaged(content: Content, time_ns: int) -> list[Lost]:
+    if not content.damaged:
+        return content.losses
+    # A count stands for all of a process: what it had counted itself is in it.
+    key = content.header.project, "damaged"
+    others = [each for each in content.losses if (each.project, each.reason) != key]
+    known = sum(each.count for each in content.losses if (each.project, each.reason) == key)
+    return [*others, Lost(*key, known + content.damaged, time_ns)]
 
 
 def _parse_header(path: Path, block: bytes) -> Header:
@@ -144,6 +250,12 @@ def _parse_header(path: Path, block: bytes) -> Header:
                 f"{path} has format {version}, this Headway reads up to {FORMAT_VERSION}: "
                 "upgrade headway to ship it"
             )
-        return msgspec.json.decode(block[PREAMBLE.size : PREAMBLE.size + length], type=Header)
+        header = msgspec.json.decode(block[PREAMBLE.size : PREAMBLE.size + length], type=Header)
+        for name in (header.project, header.segment_id):
+            if not (name and name.isascii() and name.isprintable()):
+                raise SegmentError(
+                    f"{path} names {name!a}, which cannot travel: its calls are lost"
+                )
+        return header
     except (struct.error, msgspec.DecodeError) as error:
         raise SegmentError(f"{path} has a damaged header ({error}): its calls are lost") from error

@@ -22,6 +22,8 @@ _STARS = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
 _BY_PLACE = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
 _OWNERS = ("self", "cls")
 _NOTHING = object()
+_SOURCE_NAME = f"{__file__}:read"
+"""In our folder, so that a frame of a reader counts as ours."""
 
 
 class ArgumentReader:
@@ -78,7 +80,7 @@ def _make_reader(parameters: Sequence[_Parameter]) -> Callable[..., dict[str, An
     ]
     namespace = {f"_default_{place}": each.default for place, each in enumerate(parameters)}
     # Nothing but names of parameters went into the source, and all of them are identifiers.
-    exec("\n".join(lines), namespace)
+    exec(compile("\n".join(lines), _SOURCE_NAME, "exec"), namespace)
     read: Callable[..., dict[str, Any]] = namespace["read"]
     return read
 
@@ -114,8 +116,8 @@ def _parameters_of(function: Callable[..., Any]) -> list[_Parameter]:
 
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        # Some built-in functions have none: they take what they are given.
+    except Exception:
+        # Some built-in functions have none, and others' raises: they take what they are given.
         return [_Parameter("args", "VAR_POSITIONAL"), _Parameter("kwargs", "VAR_KEYWORD")]
     return [
         _Parameter(

@@ -102,7 +102,9 @@ class Chunks:
             return clip(chunk, self._room) if len(chunk) > self._room else chunk
         if kind is bytearray or kind is memoryview:
             with suppress(ValueError):  # it was released
-                chunk = bytes(chunk)
+                # A larger one is not copied only to be described.
+                if memoryview(chunk).nbytes <= self._room:
+                    chunk = bytes(chunk)
         if type(chunk) is bytes and len(chunk) <= self._room:
             return chunk
         return self._span.capture(chunk)

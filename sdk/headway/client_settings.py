@@ -6,6 +6,7 @@ Every field is an argument of ``init``, a ``HEADWAY_*`` variable and a key of ``
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,9 +14,9 @@ from headway.errors import SettingsError
 from headway.limits import LIMITS, Limits
 from headway.places import DEFAULT_LIMIT_BYTES, Place
 from headway.records import DEFAULT_PROJECT, DEFAULT_URL
-from headway.settings import Sources, parse_bool
+from headway.settings import Sources, parse_bool, parse_bytes
 from headway.texts import clip
-from headway.transports import address_of
+from headway.transports import HttpTransport, Transport, Withheld, address_of, bearer
 
 _EXIT_TIMEOUT_S = 2.0
 _LONGEST_PROJECT = 128
@@ -37,6 +38,8 @@ class ClientSettings(msgspec.Struct, frozen=True):
     exit_timeout_s: float = _EXIT_TIMEOUT_S
     is_disabled: bool = False
     is_raising: bool = False
+    obstacle: str | None = None
+    """Why nothing can be sent; calls wait in the journal then."""
 
     @property
     def limits(self) -> Limits:
@@ -50,8 +53,41 @@ class ClientSettings(msgspec.Struct, frozen=True):
         Raises:
             SettingsError: the collector's address is none.
         """
-        url = address_of(self.url)
+        # Without an address any collector may have them.
+        url = address_of(self.url) if self.url else ""
         return Place(self.journal_dir, self.project, self.journal_limit_bytes, url)
+
+    def make_transport(self) -> Transport:
+        """Make what carries batches to the collector.
+
+        Raises:
+            SettingsError: there is no such address, or the key cannot stand in a header.
+        """
+        if self.obstacle is not None:
+            return Withheld(self.obstacle)
+        return HttpTransport(self.url, self.api_key)
+
+
+def read_usable_settings(sources: Sources) -> tuple[ClientSettings, dict[str, str]]:
+    """Return settings to go on with, whatever the sources say, and by key what is wrong there.
+
+    What cannot be used gives way to the default. Only an address or a key does not: then nothing
+    is sent, and the calls wait in the journal. Who meant to say something of ``disabled`` is taken
+    to have meant yes.
+    """
+    problems: dict[str, str] = {}
+    settings = read_settings(msgspec.structs.replace(sources, problems=problems))
+    if "disabled" in problems:
+        problems["disabled"] += "; nothing is recorded"
+        settings = msgspec.structs.replace(settings, is_disabled=True)
+    for key, check in (("url", address_of), ("api_key", bearer)):
+        try:
+            check(getattr(settings, key) or "")
+        except SettingsError as error:
+            problems[key] = f"{error}; nothing is sent, calls wait in the journal"
+            cleared = {key: "" if key == "url" else None}
+            settings = msgspec.structs.replace(settings, obstacle=str(error), **cleared)
+    return settings, problems
 
 
 def read_settings(
@@ -75,15 +111,16 @@ def read_settings(
         SettingsError: a value cannot be used; the message says which and why.
     """
     return ClientSettings(
-        project=_checked_project(sources.get("project", project, DEFAULT_PROJECT)),
+        project=sources.get("project", project, DEFAULT_PROJECT, _parse_project),
         url=sources.get("url", url, DEFAULT_URL),
         api_key=sources.get("api_key", api_key, "") or None,
-        journal_dir=_journal_folder(sources, journal_dir),
+        journal_dir=sources.get("journal_dir", _as_given(journal_dir), None, _parse_folder)
+        or _state_folder(sources),
         journal_limit_bytes=sources.get(
-            "journal_limit_bytes", journal_limit_bytes, DEFAULT_LIMIT_BYTES, _parse_bytes
+            "journal_limit_bytes", journal_limit_bytes, DEFAULT_LIMIT_BYTES, parse_bytes
         ),
         capture_limit_bytes=sources.get(
-            "capture_limit_bytes", capture_limit_bytes, LIMITS.max_bytes, _parse_bytes
+            "capture_limit_bytes", capture_limit_bytes, LIMITS.max_bytes, parse_bytes
         ),
         capture_data=sources.get("capture_data", capture_data, LIMITS.has_data, parse_bool),
         environment=clip(sources.get("environment", environment, ""), _LONGEST_LABEL) or None,
@@ -96,17 +133,21 @@ def read_settings(
     )
 
 
-def _journal_folder(sources: Sources, given: str | os.PathLike[str] | None) -> Path | None:
+def _as_given(folder: str | os.PathLike[str] | None) -> Any:
     try:
-        folder = sources.get("journal_dir", None if given is None else os.fsdecode(given), "")
-        if "\0" in folder:
-            raise ValueError("it has a null character")
-        return Path(folder).expanduser().absolute() if folder else _state_folder(sources)
-    except (TypeError, ValueError, RuntimeError, OSError) as error:
+        return None if folder is None else os.fsdecode(folder)
+    except TypeError as error:
+        raise SettingsError(f"the argument for journal_dir cannot be used: {error}") from error
+
+
+def _parse_folder(text: str) -> Path | None:
+    if "\0" in text:
+        raise ValueError("it has a null character")
+    try:
+        return Path(text).expanduser().absolute() if text else None
+    except (RuntimeError, OSError) as error:
         # OSError: a relative one, and the working folder is gone. RuntimeError: ~nobody.
-        raise SettingsError(
-            f"the journal_dir cannot be used ({error}): give the absolute path of a folder"
-        ) from error
+        raise ValueError(f"{error}; give the absolute path of a folder") from error
 
 
 def _state_folder(sources: Sources) -> Path | None:
@@ -120,20 +161,11 @@ def _state_folder(sources: Sources) -> Path | None:
     return base / "headway" / "journal"
 
 
-def _checked_project(project: str) -> str:
+def _parse_project(text: str) -> str:
     # It travels in a header of HTTP.
-    if 0 < len(project) <= _LONGEST_PROJECT and project.isascii() and project.isprintable():
-        return project
-    raise SettingsError(
-        f"the project is {project!r}: give 1 to {_LONGEST_PROJECT} printable ASCII characters"
-    )
-
-
-def _parse_bytes(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError("not a number of bytes above zero")
-    return number
+    if 0 < len(text) <= _LONGEST_PROJECT and text.isascii() and text.isprintable():
+        return text
+    raise ValueError(f"give 1 to {_LONGEST_PROJECT} printable ASCII characters")
 
 
 def _parse_seconds(text: str) -> float:

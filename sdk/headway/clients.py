@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from headway.client_settings import ClientSettings
+from headway.failures import is_from_outside
 from headway.guards import Guard
 from headway.identities import Identities
 from headway.journals import Journal
@@ -14,7 +15,7 @@ from headway.lasting import encode_lasting
 from headway.records import Record, encode_record
 from headway.shipping import Shipper
 from headway.tallies import Stats
-from headway.transports import HttpTransport, Transport
+from headway.transports import Transport
 
 _FLUSH_TIMEOUT_S = 10.0
 
@@ -48,18 +49,19 @@ class Client:
         try:
             try:
                 payload = encode_record(record)
-            except Exception:
+            except Exception as error:
+                if is_from_outside(error):
+                    raise
                 # A lone surrogate, a number of thousands of digits: encoded by itself, each is
                 # written in another way.
                 encode_lasting(record, self.limits)
                 payload = encode_record(record)
-            if self.is_closed:
-                self._journal.refuse("shut_down", "a call came after headway.shutdown()")
-                return
             self._journal.append(payload)
             if self._journal.is_unattended:
                 self._shipper.wake()
         except Exception as error:
+            if is_from_outside(error):
+                raise
             self._journal.refuse("unencodable", f"a call of {type(record).__name__} was dropped")
             self.guard.catch("recording", error)
 
@@ -70,7 +72,7 @@ class Client:
     def configure(self, settings: ClientSettings) -> None:
         """Go on with other settings; what is recorded so far keeps its project."""
         if self._transport is None:
-            transport: Transport = HttpTransport(settings.url, settings.api_key)
+            transport = settings.make_transport()
         else:
             # A test's client stays one, also where the program under test calls init.
             kept = self.settings
@@ -82,8 +84,9 @@ class Client:
         self.is_recording = not settings.is_disabled
         self.limits = settings.limits
         self.guard.is_raising = settings.is_raising
+        # First: what is recorded there may be shipped at once.
+        self._shipper.turn_to(transport, settings.place)
         self._journal.move(settings.place)
-        self._shipper.transport = transport
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until everything recorded so far has arrived; None means ten seconds."""
@@ -94,13 +97,14 @@ class Client:
     def stats(self) -> Stats:
         """Return what became of the records so far."""
         is_memory = self._journal.is_in_memory
+        tally = self._journal.tally()
         return Stats(
-            recorded=self._journal.recorded,
-            adopted=self._shipper.adopted,
-            shipped=self._shipper.shipped,
-            pending=self._journal.pending,
-            pending_bytes=self._journal.pending_bytes,
-            dropped=dict(self.guard.dropped),
+            recorded=tally.recorded,
+            adopted=tally.adopted,
+            shipped=tally.shipped,
+            pending=tally.pending,
+            pending_bytes=tally.pending_bytes,
+            dropped=dict(tally.dropped),
             faults=dict(self.guard.faults),
             mode="disabled" if not self.is_recording else "memory" if is_memory else "journal",
             last_error=self.guard.last_error,
@@ -109,10 +113,11 @@ class Client:
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Ship what can be shipped in time, and leave the rest in the journal."""
-        if not self.is_closed and self._journal.recorded and self.is_recording:
+        # Also where it was disabled meanwhile: what was recorded before still wants to arrive.
+        if not self.is_closed and self._journal.recorded:
             limit_s = self._wait_s(timeout_s, self.settings.exit_timeout_s)
             # What stands in a file is safe, and not worth keeping anybody waiting.
-            self._shipper.finish(limit_s, is_patient=self._journal.is_in_memory)
+            self._shipper.finish(limit_s, is_patient=self._journal.is_at_risk)
         self.is_closed = True
         self._shipper.stop()
         # Again after the first time: calls may have come, and been lost, since then.
@@ -124,8 +129,8 @@ class Client:
         parts = []
         if self._journal.pending:
             parts.append(
-                f"{self._journal.pending:,} recorded and not shipped, "
-                f"they wait in {self._journal.place.folder}"
+                f"{self._journal.pending:,} recorded and not shipped, they wait in "
+                f"{' and '.join(map(str, self._journal.folders)) or 'files that somebody moved'}"
             )
         if dropped := self.guard.dropped:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items())
@@ -150,7 +155,7 @@ class Client:
 
     def _begin(self) -> None:
         settings = self.settings
-        transport = self._transport or HttpTransport(settings.url, settings.api_key)
+        transport = self._transport or settings.make_transport()
         self.guard = Guard(is_raising=settings.is_raising)
         self._journal = Journal(settings.place, self.guard, self.identities)
         self._shipper = Shipper(self._journal, transport, self.guard)

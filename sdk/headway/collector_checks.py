@@ -12,9 +12,10 @@ import urllib3
 
 from headway.apis import ApiClient
 from headway.client_settings import ClientSettings
+from headway.deadlines import PunctualTransport, within
 from headway.errors import ApiError
 from headway.findings import Finding
-from headway.transports import Batch, HttpTransport, Reply, address_of
+from headway.transports import Batch, HttpTransport, Reply, address_of, read_answer
 
 _TIMEOUT_S = 5.0
 _SKEW_S = 5.0
@@ -43,20 +44,19 @@ def visit(
     Args:
         settings: in force.
         clock_s: seconds since the Unix epoch.
-        timeout_s: how long to wait for it to say that it is there.
+        timeout_s: how long to wait for each of its answers.
     """
     url = address_of(settings.url)
-    pool = urllib3.PoolManager(timeout=timeout_s, retries=False)
     try:
         began_s = clock_s()
-        health = pool.request("GET", f"{url}/healthz")
+        health = _get(f"{url}/healthz", timeout_s)
         ended_s = clock_s()
-        ready = pool.request("GET", f"{url}/readyz")
-    except urllib3.exceptions.HTTPError as error:
+        ready = _get(f"{url}/readyz", timeout_s)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
         message = f"nobody answers at {url} ({type(error).__name__})"
         advice = "start one with `headway up`, or set HEADWAY_URL; calls wait in the journal"
         return Visit([Finding("warn", "collector", message, advice, {"url": url})], False)
-    body = _decode(health.data)
+    body = _decode(health.content)
     if health.status != _OK or "version" not in body:
         message = f"{url} answers {health.status}, and is no Headway collector"
         return Visit([Finding("fail", "collector", message, "set HEADWAY_URL")], False)
@@ -69,12 +69,28 @@ def visit(
             f"{url} is there: version {version}{label}",
             data={"url": url, **body},
         ),
-        _readiness(ready.status, _decode(ready.data)),
-        _key(settings),
-        *_clock(health.headers.get("Date"), (began_s + ended_s) / 2),
-        *_losses(settings),
+        _readiness(ready.status, _decode(ready.content)),
+        _key(settings, timeout_s),
+        *_clock(health.date, (began_s + ended_s) / 2),
+        *_losses(settings, timeout_s),
     ]
     return Visit(findings, all(each.level == "ok" for each in findings[:3]))
+
+
+class _Page(msgspec.Struct, frozen=True):
+    status: int
+    date: str | None
+    content: bytes
+
+
+def _get(url: str, timeout_s: float) -> _Page:
+    def get() -> _Page:
+        pool = urllib3.PoolManager(timeout=timeout_s, retries=False)
+        response = pool.request("GET", url, redirect=False, preload_content=False)
+        content = read_answer(response, time.monotonic() + timeout_s)
+        return _Page(response.status, response.headers.get("Date"), content)
+
+    return within(timeout_s, get)
 
 
 def _readiness(status: int, body: dict[str, Any]) -> Finding:
@@ -84,10 +100,10 @@ def _readiness(status: int, body: dict[str, Any]) -> Finding:
     return Finding("warn", "ready", f"it takes none now: {reason}", "look at its log")
 
 
-def _key(settings: ClientSettings) -> Finding:
+def _key(settings: ClientSettings, timeout_s: float) -> Finding:
     # A batch of nothing: the key is looked at first, and nothing is stored.
-    transport = HttpTransport(settings.url, settings.api_key)
-    reply = transport.send(Batch(settings.project, "doctor", [], _TIMEOUT_S))
+    transport = PunctualTransport(HttpTransport(settings.url, settings.api_key))
+    reply = transport.send(Batch(settings.project, "doctor", [], timeout_s))
     held = "the key" if settings.api_key else "no key"
     if reply.answer is not None or reply.code == _EMPTY_CODE:
         return Finding("ok", "key", f"{held} is good for the project {settings.project}")
@@ -130,13 +146,12 @@ def _clock(date: str | None, now_s: float) -> list[Finding]:
     ]
 
 
-def _losses(settings: ClientSettings) -> list[Finding]:
-    api = ApiClient(settings.url, api_key=settings.api_key, timeout_s=_TIMEOUT_S)
-    counts: Counter[str] = Counter()
+def _losses(settings: ClientSettings, timeout_s: float) -> list[Finding]:
     try:
-        query = {"project": settings.project, "start": _SINCE}
-        for loss in api.pages("/v1/losses", "losses", query):
-            counts[loss["reason"]] += loss["count"]
+        counts = within(timeout_s, lambda: _count_losses(settings, timeout_s))
+    except TimeoutError:
+        message = f"what was lost was not told within {timeout_s:g} s"
+        return [Finding("warn", "losses", message, "look at the collector's log")]
     except (ApiError, KeyError, TypeError) as error:
         return [Finding("warn", "losses", f"what was lost cannot be read: {error}")]
     if not counts:
@@ -151,6 +166,15 @@ def _losses(settings: ClientSettings) -> list[Finding]:
             {"total": counts.total(), "reasons": dict(counts)},
         )
     ]
+
+
+def _count_losses(settings: ClientSettings, timeout_s: float) -> Counter[str]:
+    api = ApiClient(settings.url, api_key=settings.api_key, timeout_s=timeout_s)
+    counts: Counter[str] = Counter()
+    query = {"project": settings.project, "start": _SINCE}
+    for loss in api.pages("/v1/losses", "losses", query):
+        counts[loss["reason"]] += loss["count"]
+    return counts
 
 
 def _decode(body: bytes) -> dict[str, Any]:

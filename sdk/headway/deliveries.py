@@ -14,6 +14,7 @@ from headway.transports import Batch, Reply, Transport
 
 MAX_RECORDS = 1000
 MAX_BYTES = 4 << 20
+_STRANGER = "that is no Headway collector, set HEADWAY_URL"
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -42,14 +43,16 @@ def deliver(
         part = waiting.pop()
         stop = part.stops[-1]
         batch_id = f"{header.segment_id}:{part.start}-{stop}"
+        sent = len(part.payloads)
         reply = transport.send(Batch(header.project, batch_id, part.payloads, timeout_s()))
-        if reply.answer is None and not reply.is_too_large and not reply.is_refused:
+        reply = _checked(reply, at_least=sent, at_most=sent)
+        if sent > 1 and (reply.is_too_large or reply.is_refused):
+            waiting.extend(reversed(part.halves()))
+        elif reply.is_final:
+            yield _receipt(part, reply)
+        else:
             yield reply
             return
-        if reply.answer is None and len(part.payloads) > 1:
-            waiting.extend(reversed(part.halves()))
-        else:
-            yield _receipt(part, reply)
 
 
 def tell(
@@ -67,10 +70,22 @@ def tell(
     """
     for report in make_reports(losses, client_id=client_id, host=host, pid=pid):
         reply = transport.send(Batch(report.project, report.batch_id, report.lines, timeout_s()))
-        if reply.answer is None and not reply.is_too_large and not reply.is_refused:
+        reply = _checked(reply, at_least=0, at_most=len(report.lines))
+        if not reply.is_final:
             yield reply
             return
         yield report.losses
+
+
+def _checked(reply: Reply, *, at_least: int, at_most: int) -> Reply:
+    # Losses are counted in none of the three, unless they are rejected.
+    if reply.answer is None:
+        return reply
+    counts = reply.answer.accepted, reply.answer.duplicates, reply.answer.rejected
+    if min(counts) >= 0 and at_least <= sum(counts) <= at_most:
+        return reply
+    message = f"{at_most} records were sent, and {sum(counts)} answered for: {_STRANGER}"
+    return Reply(reply.status, message=message)
 
 
 def _receipt(part: Extract, reply: Reply) -> Receipt:

@@ -28,6 +28,10 @@ _LONGEST_WORD = 256
 _PLAIN_SCALARS = {"b": bool, "i": int, "u": int, "f": float}
 """What a single value of numpy becomes, by the kind of its dtype."""
 
+_ZONES = frozenset({"datetime", "zoneinfo", "pytz", "dateutil", "pandas", "pendulum"})
+_ZONES |= {"pydantic_core", "django", "psycopg2"}
+"""Whose time zones are asked how far they are from UTC."""
+
 _BUFFERED = (io.BufferedReader, io.BufferedWriter, io.BufferedRandom)
 
 
@@ -52,6 +56,11 @@ def bulk_of(value: object) -> int:
 def is_library(kind: type) -> bool:
     """Whether a class itself is one of a known library."""
     return _library(kind) in _LIBRARIES
+
+
+def is_trusted_zone(kind: type) -> bool:
+    """Whether a class of time zones is of Python or a known library."""
+    return _library(kind) in _ZONES
 
 
 def blob(value: Any, base: Any, budget: Budget, room: int | None) -> dict[str, Any]:
@@ -111,8 +120,16 @@ def _table(value: Any, base: type, budget: Budget) -> Any:
     if known["shape"][-1] <= _MOST_COLUMNS:
         schema = asked(value, base, "dtypes" if _library(base) == "pandas" else "schema")
         pairs = zip(schema.names, schema.types, strict=True) if _is_arrow(base) else schema.items()
-        known["dtypes"] = {clip(str(name), _LONGEST_WORD): str(dtype) for name, dtype in pairs}
+        known["dtypes"] = {_column(name): clip(str(dtype), _LONGEST_WORD) for name, dtype in pairs}
     return known
+
+
+def _column(name: Any) -> str:
+    # The name of a column of pandas is any object, or several.
+    parts = name if type(name) is tuple else (name,)
+    if all(_is_word(part) for part in parts):
+        return clip(str(name), _LONGEST_WORD)
+    return f"<{name_of(type(name))}>"
 
 
 def _is_arrow(base: type) -> bool:
@@ -143,7 +160,7 @@ def _file(value: Any, base: type, budget: Budget) -> Any:
         return known
     if type(value) is io.TextIOWrapper:
         value = value.buffer
-    if type(value) in _BUFFERED:
+    if any(type(value) is kind for kind in _BUFFERED):
         value = value.raw
     if type(value) is not io.FileIO:
         return None
@@ -178,7 +195,7 @@ def _words(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_word(field: object) -> bool:
-    return type(field) in (str, int)
+    return type(field) is str or type(field) is int
 
 
 def _library(kind: type) -> str:

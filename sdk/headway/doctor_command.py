@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from headway.client_settings import read_settings
+from headway.client_settings import read_usable_settings
 from headway.commands import Command
 from headway.errors import SettingsError
 from headway.findings import Finding, as_json, as_text, exit_code
@@ -17,7 +17,7 @@ from headway.local_checks import (
     look_into,
 )
 from headway.settings import Sources, load_sources
-from headway.transports import HttpTransport, address_of
+from headway.transports import address_of
 
 
 def examine(sources: Sources, *, clock_s: Callable[[], float] = time.time) -> list[Finding]:
@@ -30,11 +30,9 @@ def examine(sources: Sources, *, clock_s: Callable[[], float] = time.time) -> li
     # Here and not above: only this command speaks to the collector, and not every one should wait.
     from headway.collector_checks import visit
 
-    try:
-        settings = read_settings(sources)
-        HttpTransport(settings.url, settings.api_key)
-    except SettingsError as error:
-        return [Finding("fail", "setting", f"nothing is recorded: {error}", "correct it")]
+    settings, problems = read_usable_settings(sources)
+    if problems:
+        return [Finding("fail", "setting", each, "correct it") for each in problems.values()]
     seen = visit(settings, clock_s=clock_s)
     leftovers = look_into(settings.journal_dir)
     now_ns = int(clock_s() * 1e9)

@@ -1,14 +1,24 @@
-"""What ended a span, as fields of its record: type, message and the program's own last frames."""
+"""What ended a span, as fields of its record: type, message and the program's own last frames.
 
+And whose an exception is that comes up inside our code: ours, or that of a signal handler which
+ran in the middle of it.
+"""
+
+import functools
 import os
+from types import TracebackType
 
 from headway.records import Span
 from headway.texts import clip, message_of, name_of
 
 _LONGEST_NAME = 256
 _LONGEST_STACK = 8000
+_LONGEST_LINE = 1000
 _STACK_FRAMES = 20
+_KNOWN_FRAMES = 1024
 _OUR_FOLDER = os.path.dirname(__file__) + os.sep
+_LIBRARY_FOLDER = os.path.dirname(os.__file__) + os.sep
+_INSTALLED_FOLDERS = tuple(_LIBRARY_FOLDER + name for name in ("site-packages", "dist-packages"))
 
 
 def describe(error: BaseException, record: Span) -> None:
@@ -24,14 +34,49 @@ def describe(error: BaseException, record: Span) -> None:
     record.error_stack = _stack_of(error)
 
 
+def is_from_outside(error: BaseException) -> bool:
+    """Whether the program raised this in the middle of our code, and must have it.
+
+    A signal handler runs wherever the main thread is. What it raises, for example to end a task
+    whose time is up, is no fault of ours. Its frame is neither ours nor the standard library's.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        if _is_outside(trace.tb_frame.f_code.co_filename):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _is_outside(file_name: str) -> bool:
+    if file_name.startswith((_OUR_FOLDER, "<frozen ")):
+        return False
+    is_library = file_name.startswith(_LIBRARY_FOLDER)
+    return not is_library or file_name.startswith(_INSTALLED_FOLDERS)
+
+
 def _stack_of(error: BaseException) -> str:
     # The innermost frames of the program, without ours and without the values in them.
-    import traceback  # only programs that fail pay for it
+    traces: list[TracebackType] = []
+    trace = error.__traceback__
+    while trace is not None:
+        traces.append(trace)
+        trace = trace.tb_next
+    told: list[str] = []
+    while traces and len(told) < _STACK_FRAMES:
+        trace = traces.pop()
+        code = trace.tb_frame.f_code
+        if not code.co_filename.startswith(_OUR_FOLDER):
+            told.append(_told(code.co_filename, trace.tb_lineno, code.co_name))
+    return clip("".join(reversed(told)), _LONGEST_STACK)
 
-    frames = (
-        (frame, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if not frame.f_code.co_filename.startswith(_OUR_FOLDER)
-    )
-    stack = traceback.StackSummary.extract(frames, limit=-_STACK_FRAMES)
-    return clip("".join(stack.format()), _LONGEST_STACK)
+
+@functools.lru_cache(_KNOWN_FRAMES)
+def _told(file: str, line: int, function: str) -> str:
+    # An error that passes hundreds of observed calls has mostly the same frames in each.
+    import linecache  # only programs that fail pay for it
+
+    linecache.checkcache(file)
+    source = clip(linecache.getline(file, line).strip(), _LONGEST_LINE)
+    said = f'  File "{file}", line {line}, in {function}\n'
+    return f"{said}    {source}\n" if source else said

@@ -210,6 +210,10 @@ def _as_whole(value: Any, largest: int) -> int:
 
 def _as_hex(value: Any, digits: int) -> str | None:
     word = as_word(value)
-    if word is not None and not (len(word) == digits and _HEX_DIGITS.issuperset(word)):
+    if word is None:
+        return None
+    if not (len(word) == digits and _HEX_DIGITS.issuperset(word)):
         raise ValueError(f"{shown(word)} is not {digits} lower-case hex digits")
+    if word == "0" * digits:
+        raise ValueError(f"{shown(word)} is all zeros, which stands for no id")
     return word

@@ -1,10 +1,9 @@
 """What ``headway doctor`` has to say: findings, and how people and machines read them."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
-
-import msgspec
 
 Level = Literal["ok", "warn", "fail"]
 _EXIT_CODES: dict[Level, int] = {"ok": 0, "warn": 1, "fail": 2}
@@ -40,10 +39,12 @@ def as_text(findings: Sequence[Finding]) -> str:
         lines.append(f"{finding.level:4}  {finding.check:{_CHECK_WIDTH}}  {finding.message}")
         if finding.advice:
             lines.append(f"{'':4}  {'':{_CHECK_WIDTH}}  -> {finding.advice}")
-    return "\n".join(lines) + "\n"
+    # A path may hold what is not UTF-8.
+    return "\n".join(lines).encode("utf-8", "backslashreplace").decode() + "\n"
 
 
 def as_json(findings: Sequence[Finding]) -> str:
     """Return ``{"exit_code": 0, "findings": [{"level": "ok", "check": …}]}``, indented."""
-    report = {"exit_code": exit_code(findings), "findings": findings}
-    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+    # The standard library's: it writes numbers of any length, and paths that are not UTF-8.
+    report = {"exit_code": exit_code(findings), "findings": [asdict(each) for each in findings]}
+    return json.dumps(report, indent=2) + "\n"

@@ -3,9 +3,11 @@
 Coroutines, generators and async generators are followed to their end, also where a plain function
 returns one of them, and so is the body of a streaming response. No context token is held while a
 generator waits at a ``yield``: the span is current only while the generator itself runs. A
-generator that nobody starts has done nothing and is no span.
+generator that nobody starts has done nothing and is no span, and one that somebody else holds as
+well is not closed.
 """
 
+import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
@@ -15,6 +17,9 @@ from headway.contexts import CURRENT, restore
 from headway.responses import ended_by, follow_response, is_streaming
 from headway.tracing import ActiveSpan
 from headway.values import capture
+
+_OUR_REFERENCES = 3
+"""To a stream that nobody else holds: the variable, its next step, and the question itself."""
 
 
 def settle(span: ActiveSpan, result: Any, reduce: Reduce | None = None) -> Any:
@@ -59,15 +64,19 @@ def _follow_generator(
     given: Any = None
     try:
         while True:
-            token = CURRENT.set(span)
+            previous = CURRENT.get()
             try:
+                CURRENT.set(span)
                 chunk = step(given)
             finally:
-                restore(CURRENT, token)
+                CURRENT.set(previous)
             chunks.add(chunk)
             try:
                 given, step = (yield chunk), generator.send
             except BaseException as error:
+                if type(error) is GeneratorExit and sys.getrefcount(generator) > _OUR_REFERENCES:
+                    # The function handed through what somebody else reads on in.
+                    raise
                 given, step = error, generator.throw
     except StopIteration as stop:
         chunks.finish(_ending(None, given))
@@ -94,6 +103,8 @@ async def _follow_async_generator(
             try:
                 given, step = (yield chunk), generator.asend
             except BaseException as error:
+                if type(error) is GeneratorExit and sys.getrefcount(generator) > _OUR_REFERENCES:
+                    raise
                 given, step = error, generator.athrow
     except StopAsyncIteration:
         chunks.finish(_ending(None, given))

@@ -10,12 +10,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 from headway.losses import Losses
 from headway.records import DEFAULT_PROJECT
 from headway.texts import message_of, name_of
 
-LOGGER = logging.getLogger("headway")
 _QUIET_S = 60.0
 
 
@@ -49,15 +49,21 @@ class Guard:
         """How many records are lost, by reason."""
         return self.losses.by_reason()
 
-    def catch(self, cause: str, error: BaseException) -> None:
+    def catch(self, cause: str, error: BaseException, *, of: str = "") -> None:
         """Swallow ``error``, which came up while we did ``cause``.
+
+        Args:
+            cause: a fixed word or two, since faults are counted by it.
+            error: what came up.
+            of: a name of the program's, for the message only.
 
         Raises:
             BaseException: ``error`` itself, where the guard is told to raise.
         """
         if self.is_raising:
             raise error
-        self.fault(cause, f"{cause}: {name_of(type(error))}: {message_of(error)}")
+        doing = f"{cause} of {of}" if of else cause
+        self.fault(cause, f"{doing}: {name_of(type(error))}: {message_of(error)}")
 
     def fault(self, cause: str, message: str) -> None:
         """Count something that went wrong without a record being lost."""
@@ -80,4 +86,7 @@ class Guard:
             if now_s - self._said_s.get(cause, -_QUIET_S) < _QUIET_S:
                 return
             self._said_s[cause] = now_s
-        LOGGER.warning("%s", message)
+        # Only now, since it takes the lock of logging, which a fork holds that waits for the client
+        # to be made. And a handler's fault is not the program's, nor that of our thread.
+        with suppress(Exception):
+            logging.getLogger("headway").warning("%s", message)

@@ -28,8 +28,13 @@ def context(
         environment=checked(client.guard, "environment", as_word, environment) or outer.environment,
         release=checked(client.guard, "release", as_word, release) or outer.release,
     )
-    token = LABELS.set(labels)
+    token = None
     try:
+        token = LABELS.set(labels)
         yield
     finally:
-        restore(LABELS, token)
+        if token is None:
+            # A signal handler raised in the very call.
+            LABELS.set(outer)
+        else:
+            restore(LABELS, token)

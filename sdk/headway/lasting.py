@@ -4,6 +4,7 @@ Such a record is encoded in one go when its call ends, instead of value by value
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -11,7 +12,6 @@ import msgspec
 from headway.limits import LARGEST_INT, Limits
 from headway.values import capture
 
-_CONSTANTS = frozenset({float, bool, type(None)})
 _WAITING = frozenset({"input", "output"})
 _MOST = 8
 _SHARE = 64
@@ -31,7 +31,10 @@ def are_lasting(values: Mapping[str, Any], limits: Limits) -> bool:
         elif kind is int:
             if not -LARGEST_INT < value < LARGEST_INT:
                 return False
-        elif kind not in _CONSTANTS:
+        elif kind is float:
+            if not isfinite(value):
+                return False
+        elif value is not None and kind is not bool:
             return False
     return True
 

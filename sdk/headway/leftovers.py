@@ -5,8 +5,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from headway.adoption import Content, inspect, is_blank
-from headway.segments import DAMAGED_SUFFIX, SUFFIX, SegmentError
+from headway.adoption import MOST_BYTES, Content, inspect, is_blank
+from headway.places import bytes_taken
+from headway.segments import DAMAGED_SUFFIX, SUFFIX, SegmentError, open_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +49,19 @@ def survey(folder: Path) -> list[Leftover]:
 
 def _look_at(path: Path) -> Leftover | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = open_file(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
+    except SegmentError as error:
+        return Leftover(path, 0, problem=str(error))
     except OSError as error:
         return Leftover(path, 0, problem=f"{path} cannot be read: {error.strerror}")
     try:
-        size_bytes = os.fstat(descriptor).st_size
+        size_bytes = bytes_taken(os.fstat(descriptor))
         if path.name.endswith(DAMAGED_SUFFIX):
             return Leftover(path, size_bytes, problem=f"{path} is damaged, what was whole is sent")
         is_in_use = _is_locked(descriptor)
-        block = os.pread(descriptor, size_bytes, 0)
+        block = os.pread(descriptor, MOST_BYTES, 0)
     finally:
         os.close(descriptor)
     if is_blank(block):

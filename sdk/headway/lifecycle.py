@@ -1,34 +1,46 @@
 """The process's one client, from ``init`` to exit.
 
-Without ``init`` the first record starts it from the environment. A fork gets a fresh one: the
-parent's files, thread and connections are not the child's.
+Without ``init`` the first record starts it from the environment, and where that fails a later one
+tries again. A fork gets a fresh one: the parent's files, thread and connections are not the
+child's. It waits for a client that is being made, whose modules would be locked in it for ever.
 
 What a client consists of is imported when there is one, so that a program that only imports us
 starts as fast as without us.
 """
 
 import atexit
+import importlib
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
+from headway.failures import is_from_outside
 from headway.standing_in import StandIn
 from headway.tallies import Stats
+from headway.texts import message_of, name_of
 
 if TYPE_CHECKING:
     from headway.clients import Client
     from headway.transports import Transport
 
 _FLUSH_TIMEOUT_S = 10.0
+_RETRY_S = 1.0
+_LONGEST_MAKING_S = 5.0
+_LATE_MODULES = ("inspect", "linecache", "headway.walking")
+"""What is imported at a call, the first that needs it."""
+
 _STAND_IN = StandIn()
 
 _lock = threading.RLock()
 _current: "Client | None" = None
-_is_starting = False
+_starter = 0
+"""The thread that makes the client; 0 where none does."""
+_due_s = 0.0
+"""When the next attempt to make it may be made."""
 
 
 def current_client() -> "Client":
@@ -94,12 +106,16 @@ def init(
     with _lock:
         if _current is None or _current.is_closed or transport is not None or clock_ns is not None:
             client = Client(settings, transport=transport, clock_ns=clock_ns or time.time_ns)
-            _STAND_IN.hand_over(client)
             previous = install(client)
-            if previous is not None:
-                previous.close()
         else:
-            _current.configure(settings)
+            client = previous = _current
+    # Not in the lock: they may log, and a fork that has the lock of logging waits for ours.
+    if client is previous:
+        client.configure(settings)
+        return
+    _STAND_IN.hand_over(client)
+    if previous is not None:
+        previous.close()
 
 
 def flush(timeout_s: float | None = _FLUSH_TIMEOUT_S) -> bool:
@@ -126,49 +142,67 @@ def install(client: "Client | None") -> "Client | None":
 
 
 def _start() -> "Client":
-    global _current
+    global _current, _due_s
     with _lock:
-        if _current is None:
-            if _is_starting:
-                return cast("Client", _STAND_IN)
+        if _current is not None:
+            return _current
+        if _starter or time.monotonic() < _due_s:
+            return cast("Client", _STAND_IN)
+        try:
             with _starting():
-                _current = _make_client()
-            _STAND_IN.hand_over(_current)
-        return _current
+                client = _make_client()
+        except Exception as error:
+            if is_from_outside(error):
+                raise
+            # No file can be opened, or the stack is full.
+            said = f"{name_of(type(error))}: {message_of(error)}"
+            _STAND_IN.excuse("starting", f"Headway could not start: {said}")
+            _due_s = time.monotonic() + _RETRY_S
+            return cast("Client", _STAND_IN)
+        _current = client
+    # Not in the lock, either.
+    _STAND_IN.hand_over(client)
+    return client
 
 
 def _make_client() -> "Client":
-    from headway.client_settings import ClientSettings, read_settings
+    from headway.client_settings import ClientSettings, read_usable_settings
     from headway.clients import Client
     from headway.errors import SettingsError
     from headway.settings import load_sources
 
     try:
-        return Client(read_settings(load_sources()))
+        settings, problems = read_usable_settings(load_sources())
+        if problems:
+            # Nobody called init, so there is nobody to raise to.
+            _STAND_IN.excuse("settings", "; ".join(problems.values()))
+        return Client(settings)
     except SettingsError as error:
-        # Nobody called init, so there is nobody to raise to.
-        client = Client(ClientSettings(is_disabled=True))
-        client.guard.fault("settings", f"nothing is recorded: {error}")
-        return client
+        # A headway.toml that cannot be read may say that nothing is to be recorded.
+        _STAND_IN.excuse("settings", f"nothing is recorded: {error}")
+        return Client(ClientSettings(is_disabled=True))
 
 
 @contextmanager
 def _starting() -> Iterator[None]:
     # Until it is over, what runs in the middle of it in this very thread, a signal handler or a
     # finalizer, cannot have the client and must not import it half.
-    global _is_starting
+    global _starter
     with _lock:
-        _is_starting = True
+        _starter = threading.get_ident()
         try:
             yield
         finally:
-            _is_starting = False
+            _starter = 0
 
 
 def _finish() -> None:
-    client = _current
-    if client is None or not client.is_recording:
-        return
+    global _due_s
+    if _current is None and _STAND_IN.is_needed:
+        # The last attempt: what waits is in memory only.
+        _due_s = 0.0
+        _start()
+    client = _current or _STAND_IN
     try:
         client.close()
     except Exception as error:
@@ -177,14 +211,33 @@ def _finish() -> None:
         sys.stderr.write(client.farewell())
 
 
+def _wait_for_client() -> None:
+    # Not for ever: whoever makes it may wait for a lock that this thread has.
+    _lock.acquire(timeout=_LONGEST_MAKING_S)
+    for name in _LATE_MODULES:
+        if name in sys.modules:
+            # Where another thread is in the middle of it, this waits for that thread.
+            with suppress(ImportError):
+                importlib.import_module(name)
+
+
+def _let_go() -> None:
+    with suppress(RuntimeError):  # it waited in vain
+        _lock.release()
+
+
 def _renew_in_child() -> None:
-    global _lock, _is_starting
+    global _lock, _starter
     _lock = threading.RLock()
-    _is_starting = False
+    if _starter != threading.get_ident():
+        _starter = 0
+    _STAND_IN.renew()
     if _current is not None:
         _current.renew()
 
 
 # At import, so that whatever the application registers later runs earlier and may still record.
 atexit.register(_finish)
-os.register_at_fork(after_in_child=_renew_in_child)
+os.register_at_fork(
+    before=_wait_for_client, after_in_parent=_let_go, after_in_child=_renew_in_child
+)

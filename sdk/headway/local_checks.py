@@ -23,9 +23,13 @@ _KEYS = (
     "environment",
     "release",
     "exit_timeout_s",
+    "capture_data",
+    "raise",
+    "disabled",
 )
+_FIELDS = {"raise": "is_raising", "disabled": "is_disabled"}
 _PRIVATE = 0o700
-_NEARLY_FULL = 0.9
+_NEARLY_FULL_PERCENT = 90
 _LITTLE_SPACE_BYTES = 64 << 20
 _MEGABYTE = 1 << 20
 _SECOND_NS = 1_000_000_000
@@ -35,7 +39,7 @@ def check_settings(settings: ClientSettings, sources: Sources) -> list[Finding]:
     """Say what is in force and who said so; of the key only whether there is one."""
     findings = []
     for key in _KEYS:
-        value = getattr(settings, key)
+        value = getattr(settings, _FIELDS.get(key, key))
         if key == "api_key":
             value = "set, not shown" if value else None
         elif key == "url":
@@ -45,16 +49,11 @@ def check_settings(settings: ClientSettings, sources: Sources) -> list[Finding]:
         origin = sources.origin(key)
         shown = "not set" if value is None else value
         data = {"key": key, "value": value, "origin": origin}
-        findings.append(Finding("ok", "setting", f"{key} = {shown} ({origin})", data=data))
-    if settings.is_disabled:
-        findings.append(
-            Finding(
-                "warn",
-                "setting",
-                f"disabled = true ({sources.origin('disabled')}): nothing is recorded",
-                "unset HEADWAY_DISABLED",
-            )
-        )
+        finding = Finding("ok", "setting", f"{key} = {shown} ({origin})", data=data)
+        if key == "disabled" and value:
+            message = f"disabled = true ({origin}): nothing is recorded"
+            finding = Finding("warn", "setting", message, "unset HEADWAY_DISABLED", data)
+        findings.append(finding)
     return findings
 
 
@@ -68,14 +67,14 @@ def check_journal(settings: ClientSettings) -> Finding:
             "there is no folder for it: calls are kept in memory, and lost with their process",
             "set HEADWAY_JOURNAL_DIR",
         )
-    place = next(each for each in (folder, *folder.parents) if each.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        return Finding(
-            "fail",
-            "journal",
-            f"{place} cannot be written",
-            "set HEADWAY_JOURNAL_DIR, or its rights",
-        )
+    # With the functions of ``os.path``, to which a name that is too long is one that is not there.
+    # A link to nowhere is there: no folder can be made in its place.
+    place = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    if not os.path.isdir(place) or not os.access(place, os.W_OK | os.X_OK):
+        return _unwritable(f"{place} cannot be written")
+    for part in folder.relative_to(place).parts:
+        if len(os.fsencode(part)) > os.pathconf(place, "PC_NAME_MAX"):
+            return _unwritable(f"{folder} cannot be made: a name in it is too long")
     free_bytes = shutil.disk_usage(place).free
     used_bytes = _used_bytes(folder)
     limit_bytes = settings.journal_limit_bytes
@@ -91,7 +90,7 @@ def check_journal(settings: ClientSettings) -> Finding:
             f"chmod 700 {folder}",
             data,
         )
-    if used_bytes > limit_bytes * _NEARLY_FULL:
+    if used_bytes * 100 > limit_bytes * _NEARLY_FULL_PERCENT:
         return Finding(
             "warn",
             "journal",
@@ -104,6 +103,10 @@ def check_journal(settings: ClientSettings) -> Finding:
             "warn", "journal", f"{message}; {_megabytes(free_bytes)} are free", "free space", data
         )
     return Finding("ok", "journal", f"{message}; {_megabytes(free_bytes)} are free", data=data)
+
+
+def _unwritable(message: str) -> Finding:
+    return Finding("fail", "journal", message, "set HEADWAY_JOURNAL_DIR, or its rights")
 
 
 @dataclass(slots=True)
@@ -175,10 +178,13 @@ def check_waiting(
             level: Level = "ok" if pile.pids else "warn"
             findings.append(Finding(level, "waiting", message, "" if pile.pids else advice, data))
     for leftover in leftovers:
+        content, data = leftover.content, {"path": str(leftover.path)}
         if leftover.problem:
-            findings.append(
-                Finding("warn", "waiting", leftover.problem, data={"path": str(leftover.path)})
-            )
+            findings.append(Finding("warn", "waiting", leftover.problem, data=data))
+        elif content is not None and content.damaged and not leftover.is_in_use:
+            message = f"{content.damaged:,} calls or more in {leftover.path} cannot be read"
+            advice = "run `headway ship`, which sends what is whole; look after the disk"
+            findings.append(Finding("warn", "damaged", message, advice, data))
     return findings or [Finding("ok", "waiting", "nothing waits")]
 
 
@@ -213,4 +219,5 @@ def _used_bytes(folder: Path) -> int:
 
 
 def _megabytes(count: int) -> str:
-    return f"{count / _MEGABYTE:,.1f} MB"
+    tenths = count * 10 // _MEGABYTE
+    return f"{tenths // 10:,}.{tenths % 10} MB"

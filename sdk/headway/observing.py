@@ -9,16 +9,20 @@ a coroutine is followed to its end.
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from headway.arguments import ArgumentReader
 from headway.calls import Call, begin, template_of
 from headway.chunks import Reduce
 from headway.contexts import CURRENT, restore
+from headway.failures import is_from_outside
 from headway.following import settle
 from headway.lasting import are_lasting, is_lasting_text
 from headway.lifecycle import current_client
-from headway.records import Kind, Span
+from headway.peeking import found, lineage_of
+from headway.records import EMPTY, Kind, Span
 from headway.tracing import ActiveSpan, prompt_fields, span_of
 from headway.values import capture
 
@@ -29,8 +33,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_COROUTINE = 0x80
-"""The flag of the code of an ``async def`` (inspect.CO_COROUTINE)."""
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
+"""The flags of a function's code: CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR of inspect."""
 
 
 @overload
@@ -76,12 +80,16 @@ def observe(
     """
     fields = {"name": name, "kind": kind, "request_model": model, "provider": provider}
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Any) -> Any:
         if isinstance(function, (classmethod, staticmethod)):
-            bound: Any = type(function)(decorate(function.__func__))
-            return cast(Callable[..., Any], bound)
+            return type(function)(decorate(function.__func__))
+        if isinstance(function, property) and function.fget is not None:
+            return function.getter(decorate(function.fget))
+        if not callable(function):
+            raise TypeError(_advice(function))
         site = _Site(function, fields, prompt, reduce)
-        return site.async_call() if _is_coroutine_function(function) else site.call()
+        # A coroutine of what is none by its flags is followed when the call gives it back.
+        return site.async_call() if _flags_of(function) & _COROUTINE else site.call()
 
     return decorate if function is None else decorate(function)
 
@@ -108,29 +116,29 @@ class _Site:
         """Return what stands in the place of a plain function."""
         function, open_call, reduce = self._function, self._open, self._reduce
 
-        @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             client = current_client()
             opened = open_call(client, args, kwargs)
             if opened is None:
                 return function(*args, **kwargs)
-            token = CURRENT.set(opened)
+            previous = CURRENT.get()
             try:
+                # In here, and left without asking anything: a signal handler may raise anywhere.
+                CURRENT.set(opened)
                 result = function(*args, **kwargs)
             except BaseException as error:
                 span_of(opened, client).close(error)
                 raise
             finally:
-                restore(CURRENT, token)
+                CURRENT.set(previous)
             return _end(opened, client, result, reduce)
 
-        return call
+        return _dressed(call, function)
 
     def async_call(self) -> Callable[..., Any]:
         """Return what stands in the place of a coroutine function."""
         function, open_call, reduce = self._function, self._open, self._reduce
 
-        @functools.wraps(function)
         async def call(*args: Any, **kwargs: Any) -> Any:
             client = current_client()
             opened = open_call(client, args, kwargs)
@@ -146,7 +154,7 @@ class _Site:
                 restore(CURRENT, token)
             return _end(opened, client, result, reduce)
 
-        return call
+        return _dressed(call, function)
 
     def _open(self, client: "Client", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         if not client.is_recording:
@@ -160,7 +168,10 @@ class _Site:
                 named if are_lasting(named, client.limits) else capture(named, client.limits)
             )
         except Exception as error:
+            if is_from_outside(error):
+                raise
             client.guard.catch("opening a span", error)
+            client.refuse("unreadable", "a call could not be read, it was not recorded")
             return None
         return Call(record.trace_id, record.span_id, record)
 
@@ -168,8 +179,7 @@ class _Site:
         # Once, at the first call, when it is known how faults are to be treated.
         template = template_of(client)
         sample = ActiveSpan(client, template, is_recorded=False)
-        function = _unwrapped(self._function)
-        sample.name = getattr(function, "__name__", None) or type(function).__name__
+        sample.name = _name_of(_unwrapped(self._function))
         sample.set_all({**self._fields, **prompt_fields(client, self._prompt)})
         return template
 
@@ -180,12 +190,55 @@ def _unwrapped(function: Any) -> Any:
     return function
 
 
-def _is_coroutine_function(function: Any) -> bool:
-    # As inspect tells it, without importing inspect; a coroutine of what is missed here is
-    # followed when the call gives it back.
+def _advice(given: object) -> str:
+    if isinstance(given, str):
+        return f"observe() takes a function: for the kind {given!r} write observe(kind={given!r})"
+    return (
+        f"observe() takes a function and no {type(given).__name__}: "
+        "write it right above the function, below the other decorators"
+    )
+
+
+def _name_of(function: Any) -> str:
+    try:
+        name = function.__name__
+    except Exception:
+        # An object with a __getattr__ of its own.
+        name = None
+    return name if type(name) is str and name else type(function).__name__
+
+
+def _flags_of(function: Any) -> int:
+    # As inspect reads them, without importing inspect.
     function = _unwrapped(function)
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
-    return code is not None and bool(code.co_flags & _COROUTINE)
+    try:
+        flags = getattr(function, "__func__", function).__code__.co_flags
+    except Exception:
+        return 0
+    return flags if type(flags) is int else 0
+
+
+def _dressed(call: Callable[..., Any], function: Any) -> Callable[..., Any]:
+    """Return ``call`` with all that makes others take it for ``function``."""
+    followed = _flags_of(function) & (_GENERATOR | _ASYNC_GENERATOR)
+    if followed and type(call) is FunctionType:
+        # It gives back a generator without being one, since its span begins with the call; inspect
+        # and those who go by it, pytest and FastAPI among them, look at this flag.
+        code = call.__code__.replace(co_flags=call.__code__.co_flags | followed)
+        call = FunctionType(code, call.__globals__, call.__name__, None, call.__closure__)
+    for name in functools.WRAPPER_ASSIGNMENTS:
+        with suppress(Exception):
+            setattr(call, name, getattr(function, name))
+    with suppress(Exception):
+        vars(call).update(vars(function))
+    if not isinstance(function, (FunctionType, type)):
+        # What the object can do beside being called, such as lru_cache's cache_clear.
+        for able in {each for base in lineage_of(type(function)) for each in vars(base)}:
+            if not able.startswith("_") and callable(found(type(function), able)):
+                with suppress(Exception):
+                    setattr(call, able, getattr(function, able))
+    vars(call)["__wrapped__"] = function
+    return call
 
 
 def _end(call: Call, client: "Client", result: Any, reduce: Reduce | None) -> Any:
@@ -201,4 +254,6 @@ def _end(call: Call, client: "Client", result: Any, reduce: Reduce | None) -> An
     if end_ns > record.start_ns:
         record.end_ns = end_ns
     client.record(record)
+    # A task that was started inside may keep this call alive for days.
+    record.input = record.output = EMPTY
     return result

@@ -60,6 +60,16 @@ def stored(value: object, name: str) -> Any:
     return MISSING if is_computed else attribute
 
 
+def slots_beside(value: object, name: str) -> list[Any]:
+    """Return what is in the slots of the class that defines ``name``; it may be a base."""
+    for base in _lineage(type(value)):
+        namespace = _namespace(base)
+        if name in namespace:
+            members = namespace.values()
+            return [_slot(each, value) for each in members if type(each) is MemberDescriptorType]
+    return []
+
+
 def asked(value: object, base: type, name: str) -> Any:
     """Return an attribute as ``base``, whose code is trusted, defines it, or ``MISSING``.
 

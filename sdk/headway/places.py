@@ -10,13 +10,23 @@ from pathlib import Path
 
 import msgspec
 
-from headway.segments import HEADER_BYTES, SEGMENT_BYTES, SUFFIX, Header, Segment, create
+from headway.segments import (
+    HEADER_BYTES,
+    PAGE_BYTES,
+    SEGMENT_BYTES,
+    SUFFIX,
+    Header,
+    Segment,
+    create,
+    smallest_segment,
+)
 
 DEFAULT_LIMIT_BYTES = 512 << 20
 _FIRST_SEGMENT_BYTES = 1 << 20
 _SMALLEST_SEGMENT_BYTES = 64 << 10
-_PAGE_MASK = ~4095
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_BLOCK_BYTES = 512
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -46,15 +56,15 @@ class Place(msgspec.Struct, frozen=True):
     def segment_bytes(self) -> int:
         """Four segments fit under a small limit; none needs to be larger than 8 MB."""
         wanted = max(_SMALLEST_SEGMENT_BYTES, self.limit_bytes // 4)
-        return min(SEGMENT_BYTES, wanted) & _PAGE_MASK
+        return min(SEGMENT_BYTES, wanted) & -PAGE_BYTES
 
-    def bytes_of(self, number: int) -> int:
-        """Return the size of a process's ``number``-th segment, counted from zero.
+    def bytes_after(self, last_bytes: int) -> int:
+        """Return the size of a process's next segment; zero is before its first.
 
         They double, so that hundreds of quiet workers share a folder, and a busy one soon has
         segments that last.
         """
-        return min(self.segment_bytes, _FIRST_SEGMENT_BYTES << min(number, 8))
+        return min(self.segment_bytes, 2 * last_bytes or _FIRST_SEGMENT_BYTES)
 
     def files(self) -> list[Path]:
         """Return the segments of all processes, the oldest first; none where nobody may look."""
@@ -66,10 +76,17 @@ class Place(msgspec.Struct, frozen=True):
             # What is wrong with the folder is said by ``make``; here it only holds nothing to ship.
             return []
 
-    def make(self, header: Header, size: int) -> Segment | Refusal:
-        """Make a segment file, and the folder where it is missing."""
+    def make(self, header: Header, size: int, payload_bytes: int = 0) -> Segment | Refusal:
+        """Make a segment file, and the folder where it is missing.
+
+        Args:
+            header: says whose it is.
+            size: less where there is no room for so much: a half, a quarter, down to 64 KB.
+            payload_bytes: of the record that it has to hold.
+        """
         if self.folder is None:
             return MEMORY_ONLY
+        least = max(_SMALLEST_SEGMENT_BYTES, smallest_segment(payload_bytes))
         try:
             try:
                 files = _segments_in(self.folder)
@@ -81,12 +98,16 @@ class Place(msgspec.Struct, frozen=True):
             used = len(files) * SEGMENT_BYTES
             if used + size > self.limit_bytes:
                 used = sum(_size(path) for path in files)
-            if used + size <= self.limit_bytes:
-                return create(self.folder, header, size)
+            if used + least <= self.limit_bytes:
+                while used + size > self.limit_bytes:
+                    size = _less(size, least)
+                return _create(self.folder, header, size, least)
         except OSError as error:
+            is_open_files = error.errno in _TOO_MANY_FILES
+            advice = "raise the limit of open files" if is_open_files else "free space"
             return Refusal(
                 "disk_full" if error.errno in _DISK_FULL else "journal_unwritable",
-                f"no journal in {self.folder} ({error.strerror}): free space or set "
+                f"no journal in {self.folder} ({error.strerror}): {advice} or set "
                 "HEADWAY_JOURNAL_DIR; until then calls are kept in a little memory",
             )
         return Refusal(
@@ -106,13 +127,32 @@ class Place(msgspec.Struct, frozen=True):
             return None
 
 
+def bytes_taken(status: os.stat_result) -> int:
+    """Return what a file takes of the limit: of one with holes only what is there."""
+    return min(status.st_size, status.st_blocks * _BLOCK_BYTES)
+
+
+def _create(folder: Path, header: Header, size: int, least: int) -> Segment:
+    while True:
+        try:
+            return create(folder, header, size)
+        except OSError as error:
+            if error.errno not in _DISK_FULL or size <= least:
+                raise
+        size = _less(size, least)
+
+
+def _less(size: int, least: int) -> int:
+    return max(least, size // 2 & -PAGE_BYTES)
+
+
 def _segments_in(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(os.listdir(folder)) if name.endswith(SUFFIX)]
 
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return bytes_taken(path.lstat())
     except FileNotFoundError:
         # Shipped and deleted by its owner a moment ago.
         return 0

@@ -41,6 +41,7 @@ EMPTY = msgspec.Raw()
 
 PROJECT_HEADER = "Headway-Project"
 BATCH_HEADER = "Headway-Batch-Id"
+COLLECTOR_HEADER = "Headway-Collector"
 DEFAULT_PROJECT = "default"
 DEFAULT_URL = "http://127.0.0.1:4318"
 

@@ -84,7 +84,7 @@ def score(
             is_text=bool(is_text),
         )
     except Exception as error:
-        client.guard.catch(f"score {shown(name)}", error)
+        client.guard.catch("score", error, of=shown(name))
         return None
     client.record(record)
     return record.score_id

@@ -14,11 +14,13 @@ no record rather than half of one. A length of zero is the end. Whoever writes o
 holds its ``flock``; one that can be locked belongs to a dead process and may be adopted.
 """
 
+import errno
 import fcntl
 import mmap
 import os
+import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from headway.losses import Lost, encode_slot
 MAGIC = b"HWJOURN1"
 FORMAT_VERSION = 1
 SEGMENT_BYTES = 8 << 20
+PAGE_BYTES = 4096
 HEADER_BYTES = 4096
 SLOT_AT = 2048
 SUFFIX = ".segment"
@@ -38,6 +41,9 @@ FRAME = struct.Struct("=II")
 
 _ACKNOWLEDGED_AT = 16
 _STEP_BYTES = 1 << 18
+# A link, a folder, a socket.
+_NO_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
+_unclosable: list[mmap.mmap] = []
 _SHARE_BEFORE_SPARE = 8
 """The next segment is made when this one is an eighth full: a program that logs in a tight loop
 gives the shipper's thread little time."""
@@ -92,17 +98,23 @@ class Segment:
         end: int = HEADER_BYTES,
         acknowledged: int = HEADER_BYTES,
         losses: Sequence[Lost] = (),
+        gaps: Mapping[int, int] | None = None,
         is_damaged: bool = False,
     ) -> None:
         self.header = header
         self.path = path
         self.end = end
-        self.acknowledged = acknowledged
+        self._gaps = gaps or {}
+        """Where something damaged stands, and where the next whole record is."""
+        self.acknowledged = self._gaps.get(acknowledged, acknowledged)
         self.losses = losses
         """What its process lost and has not told."""
         self.is_damaged = is_damaged
         self._descriptor = descriptor
-        self._size = size
+        self._identity = None if descriptor is None else _identity_of(descriptor)
+        self._was_closed = False
+        """Whether somebody else closed our descriptors."""
+        self.size = size
         self._is_mapped = False
         self._map: mmap.mmap
         self._words: memoryview[int]
@@ -117,7 +129,17 @@ class Segment:
     @property
     def is_on_disk(self) -> bool:
         """Whether its records outlive this process: it has a file, and nobody removed that."""
-        return self._descriptor is not None and os.fstat(self._descriptor).st_nlink > 0
+        try:
+            descriptor = self._ours()
+            return descriptor is not None and os.fstat(descriptor).st_nlink > 0
+        except OSError:
+            # Another thread let go of it a moment ago.
+            return False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody closed its file, and it cannot be opened again."""
+        return self._identity is not None and self._ours() is None
 
     @property
     def is_done(self) -> bool:
@@ -139,22 +161,25 @@ class Segment:
 
     def has_room_for(self, payload: bytes) -> bool:
         """Tell whether an empty segment of this size takes the record."""
-        return len(payload) <= largest_payload(self._size)
+        return len(payload) <= largest_payload(self.size)
 
     def extend(self) -> bool:
         """Let the rest be written too; True the first time.
 
         A new segment takes records up to an eighth: the moment to have the next one made.
         """
-        is_new = 0 < self._writable < self._size
+        is_new = 0 < self._writable < self.size
         if is_new:
-            self._writable = self._size
+            self._writable = self.size
         return is_new
 
     def read(self, max_records: int, max_bytes: int) -> Extract:
         """Return the oldest records that are not acknowledged, at least one where there is one."""
-        start = self.acknowledged
-        block = self._block(start, min(self.end - start, max_bytes))
+        return self._read(self.acknowledged, max_records, max_bytes)
+
+    def _read(self, start: int, max_records: int, max_bytes: int) -> Extract:
+        stop = min((gap for gap in self._gaps if gap > start), default=self.end)
+        block = self._block(start, min(stop - start, max_bytes))
         if len(block) >= 8 and 8 + FRAME.unpack_from(block)[0] > len(block):
             block = self._block(start, 8 + FRAME.unpack_from(block)[0])
         payloads, stops = split(block, max_records)
@@ -162,29 +187,33 @@ class Segment:
 
     def count_pending(self) -> int:
         """Return how many records are not acknowledged."""
-        return len(self.read(self._size, self._size).payloads)
+        count, start = 0, self.acknowledged
+        while stops := self._read(start, self.size, self.size).stops:
+            count, start = count + len(stops), self._gaps.get(stops[-1], stops[-1])
+        return count
 
     def acknowledge(self, offset: int) -> None:
         """Note, for every later process too, that all before ``offset`` has arrived."""
-        self.acknowledged = offset
-        if self._descriptor is not None:
-            os.pwrite(self._descriptor, struct.pack("=Q", offset), _ACKNOWLEDGED_AT)
+        self.acknowledged = self._gaps.get(offset, offset)
+        if (descriptor := self._ours()) is not None:
+            os.pwrite(descriptor, struct.pack("=Q", self.acknowledged), _ACKNOWLEDGED_AT)
 
     def keep_losses(self, losses: Sequence[Lost]) -> None:
         """Note, for every later process too, what nobody has been told yet."""
         self.losses = losses
-        if self._descriptor is not None:
-            os.pwrite(self._descriptor, encode_slot(losses), SLOT_AT)
+        if (descriptor := self._ours()) is not None:
+            os.pwrite(descriptor, encode_slot(losses), SLOT_AT)
 
     def seal(self) -> None:
         """Take no more records, and give back the memory and the reserved rest of the file."""
-        if self._descriptor is None:
+        descriptor = self._ours()
+        if descriptor is None:
             # The records are nowhere else; the map goes with the segment.
             self._writable = 0
             return
         self._unmap()
         with suppress(OSError):
-            os.ftruncate(self._descriptor, self.end)
+            os.ftruncate(descriptor, self.end)
 
     def prefault(self) -> None:
         """Bring the file's pages into memory, so that the writer meets no page fault.
@@ -197,9 +226,11 @@ class Segment:
     def close(self) -> None:
         """Let go of the file: this unlocks it, for any process to adopt."""
         self._unmap()
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        is_ours, descriptor = self._is_ours(), self._descriptor
+        # First: another thread that finds it closed must not think that somebody else did it.
+        self._descriptor = self._identity = None
+        if is_ours and descriptor is not None:
+            os.close(descriptor)
 
     def delete(self) -> None:
         """Remove the file, whose records have all arrived, and let go of it."""
@@ -224,10 +255,10 @@ class Segment:
     def map(self) -> None:
         """Make the segment writable through memory."""
         descriptor = -1 if self._descriptor is None else self._descriptor
-        self._map = mmap.mmap(descriptor, self._size)
+        self._map = mmap.mmap(descriptor, self.size)
         self._words = memoryview(self._map).cast("I")
         self._is_mapped = True
-        self._writable = self._size // _SHARE_BEFORE_SPARE
+        self._writable = self.size // _SHARE_BEFORE_SPARE
 
     def write_header(self) -> None:
         """Say in a new file what it is."""
@@ -237,22 +268,86 @@ class Segment:
 
     def _unmap(self) -> None:
         self._writable = 0
-        if self._is_mapped:
-            self._is_mapped = False
-            self._words.release()
+        if not self._is_mapped:
+            return
+        self._is_mapped = False
+        self._words.release()
+        self._is_ours()
+        if self._was_closed:
+            # The map has a descriptor of its own, whose number is somebody else's by now as well.
+            _unclosable.append(self._map)
+        else:
             self._map.close()
+
+    def _is_ours(self) -> bool:
+        # Who makes a daemon of itself closes descriptors by number, and our number is then that
+        # of the next file that the program opens.
+        descriptor = self._descriptor
+        if descriptor is None or _identity_of(descriptor) == self._identity:
+            return descriptor is not None
+        self._descriptor, self._was_closed = None, True
+        return False
+
+    def _ours(self) -> int | None:
+        if self._is_ours() or self._identity is None or self.path is None:
+            return self._descriptor
+        try:
+            descriptor = open_file(self.path, os.O_RDWR)
+        except (OSError, SegmentError):
+            return None
+        if _identity_of(descriptor) != self._identity:
+            os.close(descriptor)
+            return None
+        with suppress(OSError):  # where a map of ours still has the lock, it stays with it
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._descriptor = descriptor
+        return descriptor
 
     def _block(self, start: int, size: int) -> bytes:
         # Not through memory where there is a file: its owner may be unmapping it just now, and one
         # that is broken or cut short would kill the process.
-        if self._descriptor is not None:
-            return os.pread(self._descriptor, size, start)
+        if (descriptor := self._ours()) is not None:
+            return os.pread(descriptor, size, start)
         return self._map[start : start + size] if self._is_mapped else b""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How far a process had written at some moment, in each of its segments."""
+
+    ends: Sequence[tuple[Segment, int]]
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether all that was written by then is acknowledged."""
+        return all(segment.acknowledged >= end for segment, end in self.ends)
+
+
+def open_file(path: Path, flags: int) -> int:
+    """Open a regular file that is there; nothing else, so that nobody has to wait.
+
+    Raises:
+        SegmentError: it is something else.
+        OSError: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+    raise SegmentError(f"{path} is not a file: move it out of the journal")
 
 
 def largest_payload(segment_bytes: int) -> int:
     """Return how long a record can be in a segment of that size."""
-    return segment_bytes - HEADER_BYTES - 8
+    return segment_bytes - HEADER_BYTES - FRAME.size
+
+
+def smallest_segment(payload_bytes: int) -> int:
+    """Return the size, in whole pages, of the smallest segment that holds such a record."""
+    return (HEADER_BYTES + FRAME.size + payload_bytes + PAGE_BYTES - 1) & -PAGE_BYTES
 
 
 def create(folder: Path, header: Header, size: int = SEGMENT_BYTES) -> Segment:
@@ -269,7 +364,7 @@ def create(folder: Path, header: Header, size: int = SEGMENT_BYTES) -> Segment:
         _reserve(descriptor, size)
         segment.map()
         segment.write_header()
-    except OSError:
+    except BaseException:
         segment.delete()
         raise
     return segment
@@ -297,6 +392,14 @@ def split(block: bytes, most: int) -> tuple[list[bytes], list[int]]:
         place = (first + length + 3) >> 2
         stops.append(place << 2)
     return payloads, stops
+
+
+def _identity_of(descriptor: int) -> tuple[int, int] | None:
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _reserve(descriptor: int, size: int) -> None:

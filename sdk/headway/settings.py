@@ -22,6 +22,12 @@ T = TypeVar("T")
 FILE_NAME = "headway.toml"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
+_MANY_BRACKETS = 100
+_UNITS = {
+    **{f"{prefix}ib": 1 << 10 * power for power, prefix in enumerate("kmgt", start=1)},
+    **{f"{prefix}b": 1000**power for power, prefix in enumerate("kmgt", start=1)},
+    "b": 1,
+}
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -30,6 +36,8 @@ class Sources(msgspec.Struct, frozen=True):
     environment: Mapping[str, str]
     file: Mapping[str, Any]
     file_name: str = FILE_NAME
+    problems: dict[str, str] | None = None
+    """What cannot be used, by key: it is noted here and gives way to the default. None raises."""
 
     def get(
         self, key: str, argument: T | None, default: T, parse: Callable[[str], T] | None = None
@@ -45,6 +53,17 @@ class Sources(msgspec.Struct, frozen=True):
         Raises:
             SettingsError: the value cannot be used; the message names its source and value.
         """
+        try:
+            return self._find(key, argument, default, parse)
+        except SettingsError as error:
+            if self.problems is None:
+                raise
+            self.problems[key] = str(error)
+            return default
+
+    def _find(
+        self, key: str, argument: T | None, default: T, parse: Callable[[str], T] | None
+    ) -> T:
         if argument is not None:
             return _parse_argument(key, argument, parse)
         variable = _variable(key)
@@ -53,7 +72,11 @@ class Sources(msgspec.Struct, frozen=True):
         node = self._in_file(key)
         if node is None:
             return default
-        return _parse(f"{key} in {self.file_name}", _as_text(node), parse)
+        source = f"{key} in {self.file_name}"
+        if isinstance(node, (Mapping, list)):
+            kind = "a list" if isinstance(node, list) else "a table"
+            raise SettingsError(f"{source} is {kind}: give a plain value, {key} = ...")
+        return _parse(source, _as_text(node), parse)
 
     def origin(self, key: str) -> str:
         """Return which of the two says what ``key`` is, by name; "default" where neither does."""
@@ -107,6 +130,22 @@ def parse_port(text: str) -> int:
     return port
 
 
+def parse_bytes(text: str) -> int:
+    """Read a size: a number of bytes, or of KB, MB, GB, TB, KiB, MiB, GiB or TiB."""
+    number, size = text.strip().lower(), 1
+    for unit, unit_bytes in _UNITS.items():
+        if number.endswith(unit):
+            number, size = number.removesuffix(unit), unit_bytes
+            break
+    try:
+        whole = int(number)
+    except ValueError:
+        whole = 0
+    if whole < 1:
+        raise ValueError("not a size above zero, such as 500000000, 500MB or 1GiB")
+    return whole * size
+
+
 def _variable(key: str) -> str:
     return "HEADWAY_" + key.replace(".", "_").upper()
 
@@ -135,9 +174,16 @@ def _as_text(node: Any) -> str:
 def _read_toml(path: Path) -> Mapping[str, Any]:
     import tomllib  # most programs have no such file
 
+    text = ""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    except RecursionError as error:
+        if text.count("[") + text.count("{") < _MANY_BRACKETS:
+            # It is the program's stack that is deep.
+            raise
+        raise SettingsError(f"{path} is nested too deeply: a setting is a plain value") from error

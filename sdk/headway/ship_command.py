@@ -10,11 +10,12 @@ from pathlib import Path
 
 from headway.client_settings import ClientSettings, read_settings
 from headway.commands import Command
+from headway.deadlines import PunctualTransport
 from headway.errors import CommandError
 from headway.forwarding import Forwarding, Outcome
 from headway.segments import Header
 from headway.settings import load_sources
-from headway.transports import HttpTransport, address_of
+from headway.transports import HttpTransport, Transport, address_of
 
 _TIMEOUT_S = 300.0
 _PROGRESS_EVERY_S = 2.0
@@ -56,16 +57,21 @@ def ship(folder: Path, forwarding: Forwarding, write: Callable[[str], object]) -
         parts.append(f"{outcome.told:,} losses of dead processes told")
     if outcome.in_use:
         parts.append(f"{outcome.in_use} files in use by living processes, which ship them")
-    write("; ".join(parts) + ".\n")
+    write(_printable("; ".join(parts) + ".\n"))
     for reason, count in outcome.dropped.items():
         write(f"Dropped: {count:,} calls ({reason}).\n")
     for line in outcome.remaining:
-        write(f"Remains: {line}\n")
+        write(_printable(f"Remains: {line}\n"))
     return 1 if outcome.remaining or outcome.dropped else 0
 
 
 def _amount(outcome: Outcome) -> str:
     return f"{outcome.records:,} calls, {outcome.payload_bytes / _MEGABYTE:.1f} MB"
+
+
+def _printable(text: str) -> str:
+    # A path may hold what is not UTF-8.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -101,14 +107,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _connector(
     settings: ClientSettings, *, is_for_all: bool, is_key_given: bool
-) -> Callable[[str], HttpTransport]:
+) -> Callable[[str], Transport]:
     ours = address_of(settings.url)
 
-    def connect(url: str) -> HttpTransport:
+    def connect(url: str) -> Transport:
         address = ours if is_for_all or not url else url
         # The key in force is for the collector in force; another one is not shown it unasked.
         is_for_us = is_key_given or address == ours
-        return HttpTransport(address, settings.api_key if is_for_us else None)
+        return PunctualTransport(HttpTransport(address, settings.api_key if is_for_us else None))
 
     return connect
 

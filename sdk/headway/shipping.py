@@ -12,9 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from headway.deliveries import MAX_BYTES, MAX_RECORDS, Receipt, deliver, tell
+from headway.deliveries import MAX_BYTES, MAX_RECORDS, deliver, tell
 from headway.guards import Guard
 from headway.journals import Journal
+from headway.losses import Lost
+from headway.places import Place
+from headway.routes import Route, Routes
 from headway.segments import Extract, Segment
 from headway.transports import TIMEOUT_S, Reply, Transport
 
@@ -50,14 +53,15 @@ class Shipper:
         clock_s: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = _draw,
     ) -> None:
-        self.transport = transport
-        self.shipped = 0
-        self.adopted = 0
+        self._routes = Routes(transport, journal.place.url, journal.place.project)
         self._journal = journal
         self._guard = guard
         self._clock_s = clock_s
         self._chance = chance
-        self._condition = threading.Condition()
+        # Entered by itself: a signal handler that raises in the condition's own __enter__ would
+        # leave it held.
+        self._lock = threading.RLock()
+        self._condition = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
         self._is_stopped = False
         self._orphan: Segment | None = None
@@ -66,17 +70,21 @@ class Shipper:
         self._scans = 0
         """How often the folder was searched and nobody's leavings were found."""
         self._failures = 0
-        self._failures_in_a_row = 0
-        self._complaint = ""
         self._due_s = 0.0
+        """When what has failed is tried again."""
         self._scan_due_s = 0.0
         self._end_s = math.inf
         self._seen = 0
         self._seen_s = 0.0
 
+    def turn_to(self, transport: Transport, place: Place) -> None:
+        """Let what is recorded in ``place`` from now on go this way."""
+        with self._lock:
+            self._routes.turn_to(transport, place.url, place.project)
+
     def wake(self) -> None:
         """Start the thread, or let it look at the journal now."""
-        with self._condition:
+        with self._lock:
             self._journal.is_unattended = False
             if self._thread is None and not self._is_stopped:
                 self._thread = self._start()
@@ -91,7 +99,7 @@ class Shipper:
         """
         mark, losses = self._journal.mark(), self._guard.losses
         lost: int | None = None
-        with self._condition:
+        with self._lock:
             scans, failures = self._scans, self._failures
 
             def is_delivered() -> bool:
@@ -107,6 +115,8 @@ class Shipper:
 
             self._hurried += 1
             self._due_s = self._scan_due_s = 0.0
+            for route in self._routes:
+                route.due_s = 0.0
             self.wake()
             try:
                 if self._thread is None:
@@ -126,7 +136,7 @@ class Shipper:
 
     def stop(self) -> None:
         """End the thread; one that waits for an answer is left to itself, and changes no more."""
-        with self._condition:
+        with self._lock:
             self._is_stopped = True
             self._condition.notify_all()
             thread = self._thread
@@ -155,10 +165,12 @@ class Shipper:
         while not self._is_stopped:
             try:
                 self._tend()
-                if self._clock_s() >= self._due_s:
-                    self._ship()
+                self._ship()
             except Exception as error:
-                self._back_off(0.0)
+                with self._lock:
+                    routes = list(self._routes)
+                for route in routes:
+                    self._back_off(route, 0.0)
                 self._guard.catch("shipping", error)
             self._pause()
 
@@ -177,7 +189,7 @@ class Shipper:
         self._journal.keep_losses()
 
     def _pause(self) -> None:
-        with self._condition:
+        with self._lock:
             now_s = self._clock_s()
             if self._journal.recorded != self._seen:
                 self._seen, self._seen_s = self._journal.recorded, now_s
@@ -195,94 +207,104 @@ class Shipper:
     def _ship(self) -> None:
         # Own records first, but never so long that what was adopted waits for a quiet moment.
         while not self._is_stopped:
-            own, orphan = self._journal.oldest(), self._adopt()
-            for segment in (own, orphan):
-                if segment is not None and not self._ship_some(segment):
-                    return
-            if not self._tell() or not (orphan is not None or self._has_more()):
+            own, orphan = self._journal.oldest(self._is_due), self._adopt()
+            has_orphan = orphan is not None and self._is_due(orphan)
+            if own is not None:
+                self._ship_some(own)
+            if orphan is not None and has_orphan:
+                self._ship_some(orphan)
+            self._tell()
+            if not (has_orphan or self._has_more()):
                 return
             self._tend()
+
+    def _is_due(self, segment: Segment) -> bool:
+        return self._clock_s() >= self._route(segment).due_s
+
+    def _route(self, segment: Segment) -> Route:
+        return self._routes.of_records(segment.header.url, segment.header.project)
 
     def _has_more(self) -> bool:
         # What comes in one by one is sent in turn with a pause, and not one by one.
         is_worth_it = bool(self._hurried) or self._journal.pending >= MAX_RECORDS
-        return is_worth_it and self._journal.oldest() is not None
+        return is_worth_it and self._journal.oldest(self._is_due) is not None
 
     def _adopt(self) -> Segment | None:
         if self._orphan is None and self._clock_s() >= self._scan_due_s:
             self._orphan = self._journal.adopt()
             if self._orphan is None:
-                with self._condition:
+                with self._lock:
                     self._scan_due_s = self._clock_s() + _SCAN_EVERY_S
                     self._scans += 1
                     self._condition.notify_all()
         return self._orphan
 
-    def _ship_some(self, segment: Segment) -> bool:
+    def _ship_some(self, segment: Segment) -> None:
         if not segment.pending_bytes:
-            return self._tell_for(segment)
+            self._tell_for(segment)
+            return
         extract = segment.read(MAX_RECORDS, MAX_BYTES)
         if extract.payloads:
-            return self._deliver(segment, extract)
-        if not self._is_stopped:
+            self._deliver(segment, extract)
+        elif not self._is_stopped:
             self._journal.give_up(segment)
             self._let_go()
-        return True
 
-    def _deliver(self, segment: Segment, extract: Extract) -> bool:
-        for outcome in deliver(self.transport, segment.header, extract, self._timeout_s):
+    def _deliver(self, segment: Segment, extract: Extract) -> None:
+        route = self._route(segment)
+        for outcome in deliver(route.transport, segment.header, extract, self._timeout_s):
             if self._is_stopped:
-                return False
+                return
             if isinstance(outcome, Reply):
-                self._complain(segment, outcome)
-                return False
-            self._settle(segment, outcome)
-        return True
-
-    def _settle(self, segment: Segment, receipt: Receipt) -> None:
-        if receipt.lost:
-            project = segment.header.project
-            self._guard.drop(receipt.reason, receipt.lost, receipt.message, project=project)
-        with self._condition:
-            self.shipped += receipt.count - receipt.lost
-            self._failures_in_a_row = 0
-            self._complaint = ""
-            self._journal.acknowledge(segment, receipt.stop, receipt.count)
-            if segment is self._orphan:
-                self.adopted += receipt.count
+                self._complain(route, outcome)
+                self._leave_forbidden(segment, outcome)
+                return
+            route.failures, route.complaint = 0, ""
+            # Not in our own lock: whoever has the journal's may wait for ours, to wake us.
+            self._journal.acknowledge(
+                segment,
+                outcome.stop,
+                outcome.count,
+                lost=outcome.lost,
+                reason=outcome.reason,
+                message=outcome.message,
+            )
             self._let_go()
 
     def _let_go(self) -> None:
-        with self._condition:
+        with self._lock:
             if self._orphan is not None and self._orphan.is_done:
                 self._orphan = None
             self._condition.notify_all()
 
-    def _tell(self) -> bool:
+    def _tell(self) -> None:
         losses = self._guard.losses
-        untold = losses.untold()
-        if not untold:
-            return True
-        for outcome in tell(
-            self.transport,
-            untold,
-            client_id=losses.client_id,
-            host=os.uname().nodename,
-            pid=os.getpid(),
-            timeout_s=self._timeout_s,
-        ):
-            if isinstance(outcome, Reply):
-                self._complain(None, outcome)
-                return False
-            losses.confirm(outcome)
-        self._journal.keep_losses()
-        self._let_go()
-        return True
+        by_project: dict[str, list[Lost]] = {}
+        for lost in losses.untold():
+            by_project.setdefault(lost.project, []).append(lost)
+        for project, untold in by_project.items():
+            route = self._routes.of_losses(project)
+            if self._clock_s() < route.due_s:
+                continue
+            for outcome in tell(
+                route.transport,
+                untold,
+                client_id=losses.client_id,
+                host=os.uname().nodename,
+                pid=os.getpid(),
+                timeout_s=self._timeout_s,
+            ):
+                if isinstance(outcome, Reply):
+                    self._complain(route, outcome)
+                    break
+                losses.confirm(outcome)
+                self._journal.keep_losses()
+                self._let_go()
 
-    def _tell_for(self, orphan: Segment) -> bool:
-        header = orphan.header
+    def _tell_for(self, orphan: Segment) -> None:
+        header, route = orphan.header, self._route(orphan)
         for outcome in tell(
-            self.transport,
+            route.transport,
             orphan.losses,
             client_id=header.client_id,
             host=header.host,
@@ -290,31 +312,34 @@ class Shipper:
             timeout_s=self._timeout_s,
         ):
             if isinstance(outcome, Reply):
-                self._complain(orphan, outcome)
-                return False
+                self._complain(route, outcome)
+                self._leave_forbidden(orphan, outcome)
+                return
         if not self._is_stopped:
             self._journal.settle_losses(orphan)
             self._let_go()
-        return True
 
-    def _complain(self, segment: Segment | None, reply: Reply) -> None:
-        if segment is not None and segment is self._orphan and reply.is_forbidden:
+    def _leave_forbidden(self, segment: Segment, reply: Reply) -> None:
+        if segment is self._orphan and reply.is_forbidden:
             # Another application's, and the collector does not take it from us.
             self._orphan = None
             self._journal.leave(segment)
-        self._back_off(reply.retry_after_s)
-        if reply.message != self._complaint:
-            self._complaint = reply.message
+
+    def _complain(self, route: Route, reply: Reply) -> None:
+        self._back_off(route, reply.retry_after_s)
+        if reply.message != route.complaint:
+            route.complaint = reply.message
             self._guard.warn("collector", f"{reply.message}; {self._journal.pending:,} calls wait")
 
     def _timeout_s(self) -> float:
         return max(_SHORTEST_WAIT_S, min(TIMEOUT_S, self._end_s - self._clock_s()))
 
-    def _back_off(self, retry_after_s: float) -> None:
-        with self._condition:
+    def _back_off(self, route: Route, retry_after_s: float) -> None:
+        with self._lock:
             longest_s = _HURRIED_WAIT_S if self._hurried else _LONGEST_WAIT_S
-            wait_s = min(longest_s, _FIRST_WAIT_S * 2 ** min(self._failures_in_a_row, 10))
+            wait_s = min(longest_s, _FIRST_WAIT_S * 2 ** min(route.failures, 10))
             self._failures += 1
-            self._failures_in_a_row += 1
-            self._due_s = self._clock_s() + max(retry_after_s, wait_s * (0.5 + self._chance() / 2))
+            route.failures += 1
+            route.due_s = self._clock_s() + max(retry_after_s, wait_s * (0.5 + self._chance() / 2))
+            self._due_s = min(each.due_s for each in self._routes if each.failures)
             self._condition.notify_all()

@@ -1,11 +1,13 @@
-"""What stands in for the client while it is being made.
+"""What stands in for the client while there is none.
 
 Making it imports modules, and a signal handler or a finalizer can run an observed function in the
-middle of that, in the very thread that imports them. Such calls wait here until there is a client.
+middle of that, in the very thread that imports them. Or it cannot be made, because no file can be
+opened. Such calls wait here until there is a client.
 """
 
 import copy
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from headway.identities import Identities
@@ -32,6 +34,13 @@ class StandIn:
         self.identities = Identities()
         self._records: list[Record] = []
         self._missed = 0
+        self._excuse: tuple[str, str] | None = None
+        self._heir: Client | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether something waits here for a client."""
+        return bool(self._records) or self._missed > 0
 
     @property
     def settings(self) -> "StandIn":
@@ -50,8 +59,19 @@ class StandIn:
             self._records.append(copy.copy(record))
         else:
             self._missed += 1
+        if self._heir is not None:
+            # The client was made since this call began.
+            self.hand_over(self._heir)
 
-    def catch(self, cause: str, error: BaseException) -> None:
+    def excuse(self, cause: str, message: str) -> None:
+        """Note what is wrong, for the client to tell."""
+        self._excuse = cause, message
+
+    def refuse(self, reason: str, message: str) -> None:
+        """Count a record as lost."""
+        self._missed += 1
+
+    def catch(self, cause: str, error: BaseException, *, of: str = "") -> None:
         """Leave a fault alone."""
 
     def fault(self, cause: str, message: str) -> None:
@@ -69,13 +89,35 @@ class StandIn:
         """Return what is known so far."""
         waiting, missed = len(self._records), self._missed
         dropped = {"starting": missed} if missed else {}
-        return Stats(waiting + missed, 0, 0, waiting, 0, dropped, {}, "memory", None, "")
+        return Stats(waiting + missed, 0, 0, waiting, 0, dropped, {}, "memory", self._reason, "")
+
+    def farewell(self) -> str:
+        """Return one line about what is lost where there never was a client, or nothing."""
+        lost = len(self._records) + self._missed
+        return f"headway: {lost:,} dropped (starting {lost:,}): {self._reason}\n" if lost else ""
 
     def hand_over(self, client: "Client") -> None:
-        """Give the client what waits, and let it count what is lost."""
-        records, self._records = self._records, []
-        missed, self._missed = self._missed, 0
-        for record in records:
-            client.record(record)
+        """Give the client what waits and will come, and let it count what is lost."""
+        # The heir first: whoever finds none has left its record where it is found below.
+        self._heir = client
+        excuse, self._excuse = self._excuse, None
+        if excuse is not None:
+            client.guard.fault(*excuse)
+        while self._records:
+            with suppress(IndexError):  # another thread hands over as well
+                record = self._records.pop(0)
+                if client.is_recording:
+                    client.record(record)
+        missed, self._missed = self._missed if client.is_recording else 0, 0
         for _ in range(missed):
-            client.refuse("starting", "too many calls came while Headway was being imported")
+            client.refuse("starting", "too many calls came before Headway had started")
+
+    def renew(self) -> None:
+        """Forget everything: after a fork it is the parent's."""
+        self.identities.forget()
+        self._records.clear()
+        self._missed = 0
+
+    @property
+    def _reason(self) -> str | None:
+        return self._excuse[1] if self._excuse else None

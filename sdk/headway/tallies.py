@@ -6,6 +6,17 @@ from typing import Literal
 import msgspec
 
 
+class Tally(msgspec.Struct, frozen=True):
+    """The counts of one moment."""
+
+    recorded: int
+    adopted: int
+    shipped: int
+    pending: int
+    pending_bytes: int
+    dropped: Mapping[str, int]
+
+
 class Stats(msgspec.Struct, frozen=True):
     """What became of the records of this process.
 

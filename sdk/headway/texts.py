@@ -47,10 +47,16 @@ def name_of(kind: type) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Return what ``error`` says, bounded, even where its ``__str__`` fails."""
+    """Return what ``error`` says, bounded, even where its ``__str__`` fails or wants to exit.
+
+    Raises:
+        KeyboardInterrupt: a person had enough of it.
+    """
     try:
         return clip(str.__str__(str(error)))
-    except Exception as failure:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as failure:
         return f"[{name_of(type(error))}.__str__ raised {name_of(type(failure))}]"
 
 

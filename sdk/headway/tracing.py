@@ -109,7 +109,13 @@ class ActiveSpan:
         return self.__dict__[name]
 
     def __enter__(self) -> Self:
-        self._token = CURRENT.set(self)
+        previous = CURRENT.get()
+        try:
+            self._token = CURRENT.set(self)
+        except BaseException:
+            # A signal handler's: nobody will leave a block that was not entered.
+            CURRENT.set(previous)
+            raise
         return self
 
     def __exit__(
@@ -161,7 +167,7 @@ class ActiveSpan:
             if "attributes" in self.__dict__:
                 self.assign("attributes", lambda given: self.capture(dict(given)), self.attributes)
         except Exception as failure:
-            self._client.guard.catch(f"closing the span {record.name}", failure)
+            self._client.guard.catch("closing", failure, of=f"the span {record.name}")
         self._client.record(record)
         if "scores" in self.__dict__:
             for name, value in (
@@ -186,7 +192,7 @@ class ActiveSpan:
         try:
             value = convert(value)
         except Exception as error:
-            self._client.guard.catch(f"setting {field} of the span {self.record.name}", error)
+            self._client.guard.catch(f"setting {field}", error, of=f"the span {self.record.name}")
             if not isinstance(error, CutError):
                 return
             value = error.kept

@@ -6,7 +6,8 @@ import logging  # noqa: F401
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -16,12 +17,14 @@ import msgspec
 from headway._version import __version__
 from headway.compressors import Compressor, find_compressor
 from headway.errors import SettingsError
-from headway.records import BATCH_HEADER, PROJECT_HEADER, IngestAnswer
+from headway.records import BATCH_HEADER, COLLECTOR_HEADER, PROJECT_HEADER, IngestAnswer
 
 TIMEOUT_S = 30.0
 _CONNECT_TIMEOUT_S = 3.0
 _LONGEST_WAIT_S = 300.0
 _LONGEST_URL = 1000
+_LARGEST_ANSWER_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
 _REFUSED = frozenset({400, 422})
 _FORBIDDEN = frozenset({401, 403})
 _TOO_LARGE = 413
@@ -79,12 +82,36 @@ class Reply(msgspec.Struct, frozen=True):
         """Whether a collector finds the content itself at fault, now and ever after."""
         return self.status in _REFUSED and bool(self.code)
 
+    @property
+    def is_final(self) -> bool:
+        """Whether a collector has spoken its last word on the records.
+
+        What stands between us and it, a proxy or another server, is perhaps right tomorrow.
+        """
+        is_ours = self.is_too_large and bool(self.code)
+        return self.answer is not None or self.is_refused or is_ours
+
 
 class Transport(Protocol):
     """Whatever can carry a batch to a collector."""
 
     def send(self, batch: Batch) -> Reply:
         """Send the batch and wait for the answer; every failure is a reply."""
+
+
+class Withheld:
+    """Sends nothing: every batch stays in the journal.
+
+    Args:
+        reason: what is wrong and what to do.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def send(self, batch: Batch) -> Reply:
+        """Say why the batch stays."""
+        return Reply(0, message=self._reason)
 
 
 class HttpTransport:
@@ -130,23 +157,29 @@ class HttpTransport:
             body = self._compressor.compress(body)
         wait_s = batch.timeout_s
         try:
+            end_s = time.monotonic() + wait_s
             response = self._pool.request(
                 "POST",
                 f"{self.url}/v1/ingest",
                 body=body,
                 headers=headers,
                 redirect=False,
+                preload_content=False,
                 timeout=urllib3.Timeout(connect=min(_CONNECT_TIMEOUT_S, wait_s), total=wait_s),
             )
-        except urllib3.exceptions.HTTPError as error:
+            content = read_answer(response, end_s)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             return Reply(
                 0,
                 message=f"no collector answers at {self.url} ({type(error).__name__}): "
                 "start one with `headway up`, or set HEADWAY_URL",
             )
-        return self._read(response.status, response.data, response.headers.get("Retry-After"))
+        except ValueError as error:
+            # What http.client cannot put into a header.
+            return Reply(0, message=f"a batch of {batch.project!r} cannot be sent: {error}")
+        return self._understand(response.status, response.headers, content)
 
-    def _read(self, status: int, body: bytes, retry_after: str | None) -> Reply:
+    def _understand(self, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
         if status == _OK:
             try:
                 return Reply(status, answer=msgspec.json.decode(body, type=IngestAnswer))
@@ -156,12 +189,38 @@ class HttpTransport:
             refusal = msgspec.json.decode(body, type=_Refusal)
         except msgspec.DecodeError:
             refusal = _Refusal("", _ADVICE.get(status, "it gave no reason"))
+        is_collector = COLLECTOR_HEADER in headers
         return Reply(
             status,
             message=f"{self.url} answered {status}: {refusal.message}",
-            code=refusal.code,
-            retry_after_s=_seconds(retry_after or "0", self._clock_s),
+            code=refusal.code if is_collector else "",
+            retry_after_s=_seconds(headers.get("Retry-After", "0"), self._clock_s),
         )
+
+
+def read_answer(response: Any, end_s: float) -> bytes:
+    """Return the body of an answer of urllib3 that was not read yet, up to 1 MiB as it travelled.
+
+    Nobody asked for a compressed one, so none is inflated.
+
+    Raises:
+        TimeoutError: it has not come until ``end_s``, by ``time.monotonic``.
+    """
+    content = bytearray()
+    is_whole = False
+    try:
+        while not is_whole and len(content) < _LARGEST_ANSWER_BYTES:
+            if time.monotonic() >= end_s:
+                raise TimeoutError
+            chunk = response.read1(_CHUNK_BYTES, decode_content=False)
+            content += chunk
+            is_whole = not chunk
+    finally:
+        if is_whole:
+            response.release_conn()
+        else:
+            response.close()
+    return bytes(content)
 
 
 def bearer(api_key: str) -> str:
@@ -186,6 +245,7 @@ def address_of(url: str) -> str:
         SettingsError: it is not an HTTP address.
     """
     try:
+        url.encode()  # a byte of the environment that is not UTF-8 could not travel
         parts = urlsplit(url)
         host, is_usable = parts.hostname, parts.port != 0
     except ValueError:
@@ -231,7 +291,7 @@ def _instant_of(date: str) -> float:
         return 0.0
 
 
-_importing = threading.Lock()
+_importing = threading.RLock()
 
 
 def _import_urllib3() -> ModuleType:
@@ -245,8 +305,10 @@ def _import_urllib3() -> ModuleType:
         return urllib3
 
 
-os.register_at_fork(
-    before=_importing.acquire,
-    after_in_parent=_importing.release,
-    after_in_child=_importing.release,
-)
+def _let_go() -> None:
+    # Where these hooks were registered while a fork waited for others, it does not have the lock.
+    with suppress(RuntimeError):
+        _importing.release()
+
+
+os.register_at_fork(before=_importing.acquire, after_in_parent=_let_go, after_in_child=_let_go)

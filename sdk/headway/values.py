@@ -9,14 +9,17 @@ too many, too long or too slow is cut with a word that says so, while the rest k
      "session": "<shop.Session>", "hits": [1, 2, 3, "[cut 997 of 1,000 items]"]}
 
 No object is asked for its ``repr``, a property, its length or its items: that can take seconds,
-raise, or hold a secret.
+raise, or hold a secret. JSON has no word for a float that is not finite, and null would hide it:
+it becomes the text ``NaN``, ``Infinity`` or ``-Infinity``.
 """
 
 from array import array
+from math import isfinite
 from typing import Any
 
 import msgspec
 
+from headway.failures import is_from_outside
 from headway.limits import LARGEST_INT, LIMITS, NODE_COST, Budget, Limits
 from headway.texts import name_of, weigh
 
@@ -40,19 +43,22 @@ _encode = msgspec.json.Encoder().encode
 
 
 def capture(value: object, limits: Limits = LIMITS) -> msgspec.Raw:
-    """Return ``value`` as JSON of at most ``limits.max_bytes``; never raises."""
+    """Return ``value`` as JSON of at most ``limits.max_bytes``; raises nothing of its own."""
     budget = Budget(limits)
     try:
         if _is_plain(value, limits, budget):
             encoded = _encode(value)
             if len(encoded) <= limits.max_bytes:
                 return msgspec.Raw(encoded)
-    except Exception:
-        # A lone surrogate, a dict that another thread changes.
-        pass
+    except Exception as error:
+        # A lone surrogate, a dict that another thread changes; but not a signal handler's.
+        if is_from_outside(error):
+            raise
     try:
         return msgspec.Raw(_walk(value, limits, budget))
     except Exception as error:
+        if is_from_outside(error):
+            raise
         return msgspec.Raw(_encode(f"[unreadable {name_of(type(value))}: {name_of(type(error))}]"))
 
 
@@ -101,9 +107,11 @@ def _is_plain(value: Any, limits: Limits, budget: Budget) -> bool:
                 children = container.values()
             else:
                 children = container
-            if count > _LONG and (kinds := set(map(type, children))) <= _NUMBERS:
+            if count > _LONG and (kinds := _kinds_of(children)) <= _NUMBERS:
                 room -= (_FLOAT_COST - NODE_COST) * count if float in kinds else 0
                 if int in kinds and not _are_short(children, kinds):
+                    return False
+                if float in kinds and not _are_finite(children, kinds):
                     return False
                 continue
             for child in children:
@@ -115,12 +123,23 @@ def _is_plain(value: Any, limits: Limits, budget: Budget) -> bool:
                 elif kind is int:
                     if not -LARGEST_INT < child < LARGEST_INT:
                         return False
-                elif kind not in _NUMBERS:
+                elif kind is float:
+                    if not isfinite(child):
+                        return False
+                elif child is not None and kind is not bool:
                     deeper.append(child)
         if not deeper or room < 0 or len(deeper) > limits.max_items:
             return not deeper and room >= 0
         level = deeper
     return False
+
+
+def _kinds_of(children: Any) -> set[type]:
+    try:
+        return set(map(type, children))
+    except Exception:
+        # A class of classes whose hash raises, or a dict that another thread changes.
+        return {object}
 
 
 def _are_short(numbers: Any, kinds: set[type]) -> bool:
@@ -132,3 +151,10 @@ def _are_short(numbers: Any, kinds: set[type]) -> bool:
     except OverflowError:
         return False
     return True
+
+
+def _are_finite(numbers: Any, kinds: set[type]) -> bool:
+    # One that is not makes the sum so; a sum that overflows only costs the walk.
+    if len(kinds) > 1:
+        numbers = [number for number in numbers if type(number) is float]
+    return isfinite(sum(numbers))

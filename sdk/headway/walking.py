@@ -5,11 +5,12 @@ Python's own: a subclass of ``dict`` is read as the dict that it is, whatever it
 """
 
 import collections
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from itertools import chain, islice
+from math import isfinite
 from pathlib import PurePath
 from types import (
     AsyncGeneratorType,
@@ -26,9 +27,20 @@ from uuid import UUID
 
 import msgspec
 
-from headway.descriptions import blob, described, is_library
+from headway.descriptions import blob, described, is_library, is_trusted_zone
+from headway.failures import is_from_outside
 from headway.limits import LARGEST_INT, NODE_COST, Budget, Limits
-from headway.peeking import MISSING, field_names, found, instance_dict, lineage_of, stored
+from headway.peeking import (
+    MISSING,
+    asked,
+    field_names,
+    found,
+    instance_dict,
+    lineage_of,
+    module_of,
+    slots_beside,
+    stored,
+)
 from headway.texts import clip, message_of, name_of, weigh
 
 _STEPS = 64
@@ -40,7 +52,12 @@ _SHORT_TEXT = 1000
 _HEAVIEST = 7
 """A character takes six bytes at most, as JSON; the rest is for what is said of the cut."""
 _LONGEST_DECIMAL = 10_000
-_PLAIN = frozenset({str, int, float, bool, type(None)})
+_PLAIN = frozenset(map(id, (str, int, float, bool, type(None))))
+"""By ``id``, as below."""
+_IN_PYTHON = frozenset({PurePath, UUID})
+_MOST_BRIEF = 100
+_NAMED_FLOATS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+_PARTS_OF_TIME = ("hour", "minute", "second", "microsecond")
 
 _struct_fields = type(msgspec.Struct).__dict__["__struct_fields__"].__get__
 _encode = msgspec.json.Encoder().encode
@@ -90,7 +107,10 @@ class Walk:
                     return reader(self, value, base, depth)
             return self._stranger(value, kind, depth)
         except Exception as error:
-            return f"[unreadable {name_of(kind)}: {name_of(type(error))}]"
+            # No code of the program's is run here, unless a signal handler comes in between.
+            if is_from_outside(error):
+                raise
+            return _unreadable(kind, error)
 
     def _stranger(self, value: Any, kind: type, depth: int) -> Any:
         """Read a record by its fields, a library's object by what it is, others by name."""
@@ -100,7 +120,12 @@ class Walk:
             more = more if type(more) is dict else {}
             pairs = chain(self._stored(value, names), more.items())
             return self._fill(value, pairs, len(names) + len(more), depth)
-        known = described(value, kind, self._budget)
+        try:
+            known = described(value, kind, self._budget)
+        except Exception as error:  # its library's
+            return _unreadable(kind, error)
+        if type(known) is float:
+            return self._number(known, float, depth)
         return self._told(f"<{name_of(kind)}>" if known is None else known)
 
     def _told(self, known: Any) -> Any:
@@ -123,9 +148,10 @@ class Walk:
         return clip(kept, _SHORT_TEXT) if self._room < 0 else kept
 
     def _number(self, value: Any, base: type, depth: int) -> Any:
-        """Keep a number, also one of a subclass; a huge one is named."""
+        """Keep a number, also one of a subclass; a huge one is named, and so is what is none."""
         if base is float:
-            return float.__float__(value)
+            number = float.__float__(value)
+            return number if isfinite(number) else _NAMED_FLOATS[float.__repr__(number)]
         whole = int.__index__(value)
         short = -LARGEST_INT < whole < LARGEST_INT
         return whole if short else f"[{whole.bit_length()} bit int]"
@@ -138,13 +164,25 @@ class Walk:
         """Keep what has one short way to be written."""
         if base is Decimal and Decimal.__sizeof__(value) > _LONGEST_DECIMAL:
             return f"[{Decimal.__sizeof__(value):,} byte Decimal]"
+        is_pythons = module_of(type(value)).partition(".")[0] in ("pathlib", "uuid")
+        if base in _IN_PYTHON and not is_pythons:
+            # A subclass may have written anew what makes the text.
+            return f"<{name_of(type(value))}>"
         return self._text(base.__str__(value))
 
     def _moment(self, value: Any, base: Any, depth: int) -> str:
         """Keep a date or time in ISO 8601."""
+        zone = None if base is date else asked(value, base, "tzinfo")
+        if zone is not None and not is_trusted_zone(type(zone)):
+            # To ask it how far it is from UTC would be to run its code.
+            told = f"{_without_zone(value, base).isoformat()} <{name_of(type(zone))}>"
+            return self._text(told)
         # Of pandas' own, since its NaT is a datetime of the year 1 where datetime is asked.
-        asked = type(value) if is_library(type(value)) else base
-        return self._text(asked.isoformat(value))
+        speaker = type(value) if is_library(type(value)) else base
+        try:
+            return self._text(speaker.isoformat(value))
+        except Exception as error:  # its library's, or that of its zone
+            return _unreadable(type(value), error)
 
     def _blob(self, value: Any, base: type, depth: int) -> dict[str, Any]:
         """Describe bytes; write them where that was asked for."""
@@ -162,7 +200,7 @@ class Walk:
         kind = type(value)
         args = BaseException.args.__get__(value)  # type: ignore[attr-defined]
         is_builtin = type(found(kind, "__str__")) is WrapperDescriptorType
-        if is_builtin and _PLAIN.issuperset(map(type, args)):
+        if is_builtin and _are_brief(args) and _are_brief(slots_beside(value, "__str__")):
             return {"type": name_of(kind), "message": self._text(message_of(value))}
         return {"type": name_of(kind), "args": self.plain(args, depth)}
 
@@ -262,6 +300,26 @@ class Walk:
             return f"<{name_of(type(key))}>"
         plain = self.plain(key, self._limits.max_depth)
         return plain if isinstance(plain, str) else _encode(plain).decode()
+
+
+def _unreadable(kind: type, error: Exception) -> str:
+    return f"[unreadable {name_of(kind)}: {name_of(type(error))}]"
+
+
+def _are_brief(values: Sequence[Any]) -> bool:
+    # Whether a text of all of them is soon made, and without a line of foreign code.
+    return (
+        len(values) <= _MOST_BRIEF
+        and _PLAIN.issuperset(map(id, map(type, values)))
+        and all(len(value) <= _LONG_TEXT for value in values if type(value) is str)
+    )
+
+
+def _without_zone(value: Any, base: type) -> datetime | time:
+    if base is time:
+        return time(*(asked(value, time, part) for part in _PARTS_OF_TIME))
+    # Not ``replace``, which calls the class of a subclass.
+    return datetime.combine(datetime.date(value), datetime.time(value))
 
 
 _CALLABLES = frozenset(

@@ -17,8 +17,8 @@ Lines = Callable[..., bytes]
     [
         ({"trace_id": "abc"}, "trace_id is 'abc', not 32 lower-case hex digits"),
         ({"trace_id": "A" * 32}, "not 32 lower-case hex digits"),
-        ({"trace_id": "0" * 32}, "not 32 lower-case hex digits"),
-        ({"span_id": "0" * 16}, "not 16 lower-case hex digits"),
+        ({"trace_id": "0" * 32}, "not 32 lower-case hex digits, or only zeros"),
+        ({"span_id": "0" * 16}, "not 16 lower-case hex digits, or only zeros"),
         ({"parent_span_id": ""}, "parent_span_id is ''"),
         ({"end_ns": 5}, "end_ns 5 is before start_ns"),
         ({"start_ns": -1}, "outside 1970 to 2200"),

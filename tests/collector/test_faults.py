@@ -31,6 +31,11 @@ def test_an_unknown_path_is_answered_with_the_nearest_known(
     assert response.json()["message"] == f"there is no {path}: did you mean {suggestion}?"
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/v1/losses", "/nowhere"])
+def test_every_answer_says_that_it_is_a_collectors(client: TestClient, path: str) -> None:
+    assert client.get(path).headers["Headway-Collector"]
+
+
 def test_a_wrong_method_is_answered_with_the_right_ones(client: TestClient) -> None:
     response = client.delete("/v1/metrics")
 

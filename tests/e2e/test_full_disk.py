@@ -1,6 +1,6 @@
 """A disk that fills up while four threads log: the host lives, and every call is accounted for.
 
-The disk is a tmpfs of 6 MB, which takes root to mount; anybody else sees the tests skipped.
+The disk is a small tmpfs, which takes root to mount; anybody else sees the tests skipped.
 """
 
 import json
@@ -13,13 +13,17 @@ from typing import Any
 
 import pytest
 
+from headway.guards import Guard
+from headway.identities import Identities
+from headway.journals import Journal
+from headway.places import Place
 from tests.e2e.processes import CollectorProcess, clean_environment
 
 pytestmark = pytest.mark.timeout(120)
 
 DISK_MB = 6
-# More than the disk has, so that it is the disk that stops the journal; it also bounds the size
-# of one segment, which has to fit on the disk.
+TINY_DISK_KB = 300
+# More than the disk has, so that it is the disk that stops the journal.
 LIMIT_MB = 8
 BEFORE = 100
 AFTER = 25
@@ -81,9 +85,18 @@ tell()
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small-disk"
+    yield from mount(tmp_path / "small-disk", DISK_MB << 10)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    yield from mount(tmp_path / "tiny-disk", TINY_DISK_KB)
+
+
+def mount(folder: Path, size_kb: int) -> Iterator[Path]:
+    """Let ``folder`` be a disk of that size for a while."""
     folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)]
+    options = ["-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", str(folder)]
     try:
         mounted = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -148,6 +161,27 @@ def test_calls_on_a_disk_that_was_full_before_are_kept_in_memory_and_shipped(
     assert set(full["dropped"]) == {"disk_full"}
     assert last["recorded"] == len(stored) + sum(last["dropped"].values())
     assert names("before", BEFORE) | names("after", AFTER) <= set(stored)
+
+
+def test_a_disk_with_less_room_than_a_segment_is_used_and_not_passed_by(tiny_disk: Path) -> None:
+    guard = Guard()
+    journal = Journal(Place(tiny_disk / "journal", "shop"), guard, Identities())
+    heir = Journal(journal.place, Guard(), Identities())
+    payloads = [f"{number:03d}".encode() + bytes(1020) for number in range(200)]
+    for payload in payloads:
+        journal.append(payload)
+    sizes = [path.stat().st_size for path in (tiny_disk / "journal").iterdir()]
+    is_in_memory = journal.is_in_memory
+    journal.close()
+    adopted = heir.adopt()
+    assert adopted is not None
+    kept = list(adopted.read(1000, 1 << 20).payloads)
+    adopted.close()
+
+    assert sizes == [256 << 10]
+    assert not is_in_memory
+    assert guard.dropped == {}
+    assert kept == payloads
 
 
 @contextmanager

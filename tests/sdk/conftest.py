@@ -15,7 +15,15 @@ import pytest
 from headway.client_settings import ClientSettings
 from headway.clients import Client
 from headway.lifecycle import install
-from headway.records import BATCH_HEADER, PROJECT_HEADER, Loss, Record, Score, Span
+from headway.records import (
+    BATCH_HEADER,
+    COLLECTOR_HEADER,
+    PROJECT_HEADER,
+    Loss,
+    Record,
+    Score,
+    Span,
+)
 
 DEADLINE_S = 10.0
 
@@ -39,6 +47,8 @@ class Answer:
     status: int
     body: bytes = b'{"code":"some_code","message":"some reason"}'
     headers: dict[str, str] = field(default_factory=dict)
+    is_strangers: bool = False
+    """Whether it is of a proxy, or of some other server."""
 
 
 class StandIn:
@@ -73,6 +83,8 @@ class StandIn:
                     )
                 )
                 self.send_response(answer.status)
+                if not answer.is_strangers:
+                    self.send_header(COLLECTOR_HEADER, "0.0")
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer.body)))

@@ -86,12 +86,26 @@ def test_headway_toml_is_read_and_weaker_than_the_environment(
     assert [request.project for request in collector.requests] == ["file", "variable"]
 
 
-def test_a_setting_that_cannot_be_used_records_nothing_and_says_why_once(tmp_path: Path) -> None:
-    done = run(CALL + "ask('two')", tmp_path, HEADWAY_EXIT_TIMEOUT_S="soon")
+def test_a_setting_that_cannot_be_used_gives_way_to_its_default_and_is_told_once(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    settings = {"HEADWAY_JOURNAL_LIMIT_BYTES": "lots", "HEADWAY_URL": collector.url}
+    done = run(CALL + "ask('two')", tmp_path, **settings)
 
     assert done.returncode == 0
-    assert done.stderr.count("nothing is recorded: HEADWAY_EXIT_TIMEOUT_S is 'soon'") == 1
-    assert not (tmp_path / "journal").exists()
+    assert done.stderr.count("HEADWAY_JOURNAL_LIMIT_BYTES is 'lots'") == 1
+    assert len(collector.spans) == 2
+
+
+def test_calls_wait_in_the_journal_for_an_address_that_can_be_used(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    said = run(CALL, tmp_path, HEADWAY_URL="nowhere").stderr
+    run(CALL, tmp_path, HEADWAY_URL=collector.url)
+
+    assert "the collector's address is 'nowhere'" in said
+    assert "1 recorded and not shipped, they wait in" in said
+    assert collector.wait_until(lambda: len(collector.spans) == 2)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +163,7 @@ def test_a_second_init_sends_each_call_to_the_project_it_was_made_in(
     done = run(
         f"""
         import headway
-        headway.init(project="shop", url="http://127.0.0.1:9")
+        headway.init(project="shop", url="{collector.url}")
         with headway.span("first"): pass
         headway.init(project="desk", url="{collector.url}")
         with headway.span("second"): pass
@@ -262,7 +276,7 @@ def test_a_fork_in_the_middle_of_threads_that_record_leaves_nobody_hanging(
     assert collector.repeated == []
 
 
-def test_what_is_recorded_after_shutdown_is_counted_and_init_starts_again(
+def test_what_is_recorded_after_shutdown_waits_for_the_next_client(
     collector: StandIn, make_client: MakeClient
 ) -> None:
     make_client(collector.url)
@@ -274,9 +288,103 @@ def test_what_is_recorded_after_shutdown_is_counted_and_init_starts_again(
     with headway.span("again"):
         pass
 
-    assert stats.dropped == {"shut_down": 1}
+    assert (stats.pending, stats.dropped) == (1, {})
     assert headway.flush()
-    assert [span.name for span in collector.spans] == ["again"]
+    assert [span.name for span in collector.spans] == ["again", "late"]
+
+
+def test_without_a_journal_what_is_recorded_after_shutdown_is_counted(
+    collector: StandIn, make_client: MakeClient
+) -> None:
+    make_client(collector.url, journal_dir=None)
+    assert headway.shutdown()
+    with headway.span("late"):
+        pass
+
+    assert headway.stats().dropped == {"shut_down": 1}
+
+
+def test_what_waits_goes_to_its_own_collector_with_the_key_of_then(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    other = StandIn()
+    other.refuse_all()
+    done = run(
+        """
+        import os, headway
+        def ask(project, url, key):
+            headway.init(project=project, url=url, api_key=key)
+            with headway.span(project): pass
+        ask("a", os.environ["OTHER"], "key-a")
+        ask("b", os.environ["THIS"], "key-b")
+        ask("c", os.environ["THIS"], "key-c")
+        print(headway.flush(1.0), headway.stats().shipped, headway.stats().pending)
+        """,
+        tmp_path,
+        THIS=collector.url,
+        OTHER=other.url,
+    )
+    other.stop()
+
+    sent = {(each.project, each.headers["Authorization"]) for each in collector.requests}
+    assert done.stdout.strip() == "False 2 1", done.stderr
+    assert sent == {("b", "Bearer key-b"), ("c", "Bearer key-c")}
+    assert {(each.project, each.headers["Authorization"]) for each in other.requests} == {
+        ("a", "Bearer key-a")
+    }
+
+
+def test_the_last_line_names_every_journal_in_which_something_waits(tmp_path: Path) -> None:
+    done = run(
+        """
+        import headway
+        for folder in ("one", "two"):
+            headway.init(journal_dir=folder, exit_timeout_s=0.1)
+            with headway.span(folder): pass
+        headway.init(is_disabled=True)
+        """,
+        tmp_path,
+        HEADWAY_URL="http://127.0.0.1:9",
+    )
+
+    waiting = f"they wait in {tmp_path / 'one'} and {tmp_path / 'two'}"
+    assert done.stderr.splitlines()[-1] == f"headway: 2 recorded and not shipped, {waiting}"
+
+
+def test_the_last_line_does_not_name_a_journal_that_somebody_moved(tmp_path: Path) -> None:
+    done = run(
+        """
+        import headway, os
+        headway.init(exit_timeout_s=0.1)
+        with headway.span("one"): pass
+        os.rename("journal", "elsewhere")
+        """,
+        tmp_path,
+        HEADWAY_URL="http://127.0.0.1:9",
+    )
+
+    assert done.stderr.splitlines()[-1].endswith("they wait in files that somebody moved")
+
+
+def test_stats_add_up_at_every_moment(collector: StandIn, make_client: MakeClient) -> None:
+    client = make_client(collector.url, journal_limit_bytes=1 << 19)
+    is_over = threading.Event()
+
+    def work() -> None:
+        while not is_over.is_set():
+            with headway.span("busy"):
+                pass
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    seen = [client.stats() for _ in range(2000)]
+    is_over.set()
+    thread.join()
+
+    assert seen[-1].recorded > seen[0].recorded
+    for each in seen:
+        known = each.shipped + each.pending + sum(each.dropped.values())
+        assert each.recorded + each.adopted == known
 
 
 def test_a_forked_child_ships_its_own_calls_and_leaves_its_parents_alone(
@@ -365,6 +473,20 @@ def test_a_signal_handler_may_record_while_a_record_is_written(
     assert done.stdout.strip() == "True {}", done.stderr
     assert sum(b"handler" in bytes(span.input) for span in collector.spans) > 0
     assert sum(b"xxx" in bytes(span.input) for span in collector.spans) == 3000
+
+
+def test_what_is_only_in_memory_is_worth_waiting_for_at_the_end(
+    collector: StandIn, make_client: MakeClient, tmp_path: Path
+) -> None:
+    (tmp_path / "no folder").touch()
+    collector.answers.extend([Answer(503)] * 3)
+    client = make_client(collector.url, journal_dir=tmp_path / "no folder")
+    with headway.span("in memory"):
+        pass
+    has_arrived = client.close(DEADLINE_S)
+
+    assert has_arrived
+    assert [span.name for span in collector.spans] == ["in memory"]
 
 
 def test_records_come_whole_from_many_threads(collector: StandIn, make_client: MakeClient) -> None:

@@ -16,11 +16,12 @@ import pytest
 from headway.client_settings import ClientSettings
 from headway.collector_checks import visit
 from headway.doctor_command import DOCTOR, examine
-from headway.findings import Finding, exit_code
+from headway.findings import Finding, as_json, as_text, exit_code
 from headway.guards import Guard
 from headway.identities import Identities
 from headway.journals import Journal
 from headway.places import Place
+from headway.records import COLLECTOR_HEADER
 from headway.settings import Sources
 
 NOW_S = 1_800_000_000.0
@@ -48,6 +49,7 @@ class Clinic:
                 content = body if isinstance(body, bytes) else json.dumps(body).encode()
                 # Not send_response, which says the machine's own time.
                 self.send_response_only(status)
+                self.send_header(COLLECTOR_HEADER, "1.2")
                 self.send_header("Date", formatdate(clinic.now_s, usegmt=True))
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
@@ -133,10 +135,11 @@ def test_each_setting_is_named_with_its_source_and_secrets_are_not_shown(
 def test_settings_that_cannot_be_used_are_the_first_thing_to_mend(
     ask: Callable[..., list[Finding]],
 ) -> None:
-    (finding,) = ask(EXIT_TIMEOUT_S="soon")
+    findings = ask(EXIT_TIMEOUT_S="soon", URL="nowhere")
 
-    assert finding.level == "fail"
-    assert "HEADWAY_EXIT_TIMEOUT_S is 'soon'" in finding.message
+    assert [finding.level for finding in findings] == ["fail", "fail"]
+    assert "HEADWAY_EXIT_TIMEOUT_S is 'soon'" in findings[0].message
+    assert "nothing is sent, calls wait in the journal" in findings[1].message
 
 
 def test_being_disabled_needs_attention(ask: Callable[..., list[Finding]]) -> None:
@@ -228,6 +231,28 @@ def test_a_server_that_never_answers_is_as_good_as_none() -> None:
     assert not seen.is_taking
 
 
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
+def test_a_server_that_drips_is_as_good_as_none(begin: bytes) -> None:
+    is_over = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(begin)
+            while not is_over.wait(0.02):
+                connection.sendall(b"H" if not begin else b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        seen = visit(ClientSettings(url=url), timeout_s=0.3)
+        is_over.set()
+        thread.join()
+
+    assert "nobody answers" in only(seen.findings, "collector").message
+
+
 def test_a_collector_that_takes_nothing_now_says_why(
     ask: Callable[..., list[Finding]], clinic: Clinic
 ) -> None:
@@ -287,6 +312,37 @@ def test_a_journal_near_its_limit_needs_attention(
 
     assert finding.level == "warn"
     assert "1.0 MB of 1.0 MB" in finding.message
+
+
+def test_a_journal_that_cannot_be_made_is_told_before_the_first_call(
+    ask: Callable[..., list[Finding]], tmp_path: Path
+) -> None:
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    for folder in (tmp_path / "nowhere", tmp_path / ("x" * 300), tmp_path / "new" / ("x" * 300)):
+        assert only(ask(JOURNAL_DIR=str(folder)), "journal").level == "fail"
+
+
+def test_what_is_out_of_the_ordinary_can_be_said_nevertheless(
+    ask: Callable[..., list[Finding]], tmp_path: Path
+) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    findings = ask(JOURNAL_DIR=folder, JOURNAL_LIMIT_BYTES="1" + "0" * 400)
+
+    assert "\\udcff" in as_text(findings).encode().decode()
+    assert json.loads(as_json(findings))["findings"][0]["check"] == "setting"
+    assert exit_code(findings) == 0
+
+
+def test_damaged_calls_are_told_with_what_to_do(
+    ask: Callable[..., list[Finding]], clinic: Clinic, tmp_path: Path
+) -> None:
+    leave(tmp_path / "journal", clinic.url).close()
+    path = next(tmp_path.glob("journal/*.segment"))
+    path.write_bytes(path.read_bytes().replace(b"one", b"onX"))
+    finding = only(ask(), "damaged")
+
+    assert finding.message.startswith("1 calls or more")
+    assert "headway ship" in finding.advice
 
 
 def test_machines_read_the_same_with_the_exit_code(

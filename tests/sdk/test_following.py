@@ -6,6 +6,7 @@ import gc
 import json
 import sys
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -211,6 +212,26 @@ def test_one_chunk_is_held_no_longer_than_a_value_may_be(captured: Captured) -> 
     assert span.chunk_count == 2
     assert len(bytes(span.output)) <= 1 << 20
     assert "…[cut 1 of 2 chunks]" in data(span.output)
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_a_chunk_longer_than_a_value_may_be_is_not_copied(
+    captured: Captured, kind: Callable[[bytes], Any]
+) -> None:
+    @headway.observe
+    def huge() -> Iterator[Any]:
+        yield page
+
+    page = kind(bytes(20 << 20))
+    tracemalloc.start()
+    try:
+        list(huge())
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < 10 << 20
+    assert data(captured.span("huge").output)[0]["size"] == 20 << 20
 
 
 def test_a_chunk_longer_than_a_value_may_be_is_let_go(captured: Captured) -> None:

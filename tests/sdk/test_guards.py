@@ -2,7 +2,9 @@ import logging
 
 import pytest
 
+import headway
 from headway.guards import Guard
+from headway.testing import capture
 
 
 def test_a_cause_is_logged_once_a_minute_and_counted_each_time(
@@ -34,3 +36,30 @@ def test_a_raising_guard_gives_the_error_back() -> None:
         Guard(is_raising=True).catch("encoding", error)
 
     assert raised.value is error
+
+
+def test_a_log_handler_that_raises_does_not_reach_the_program() -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise BrokenPipeError("the sink is away")
+
+    guard, handler = Guard(), Broken()
+    logging.getLogger("headway").addHandler(handler)
+    try:
+        guard.fault("thread", "no thread")
+    finally:
+        logging.getLogger("headway").removeHandler(handler)
+
+    assert guard.faults == {"thread": 1}
+
+
+def test_the_programs_names_are_in_the_messages_and_not_in_the_causes() -> None:
+    with capture(is_raising=False):
+        for number in range(3):
+            headway.score(f"request {number}", float("nan"), trace_id="a" * 32)
+            with headway.span(f"step {number}") as span:
+                span.input_tokens = -1
+        stats = headway.stats()
+
+    assert stats.faults == {"score": 3, "setting input_tokens": 3}
+    assert "step 2" in (stats.last_error or "") or "request" in (stats.last_error or "")

@@ -131,6 +131,53 @@ def test_at_its_limit_the_journal_keeps_the_oldest_and_counts_what_it_drops(
     assert "HEADWAY_JOURNAL_LIMIT_BYTES" in str(journal._guard.last_error)
 
 
+def test_a_rest_of_the_limit_is_used_up_to_the_last_64_kilobytes(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal()
+    others = tmp_path / "journal" / "0.segment"
+    others.parent.mkdir()
+    others.write_bytes(bytes(LIMIT - (100 << 10)))
+    for _ in range(60):
+        journal.append(KILOBYTE)
+    in_file = journal._own()[0]
+
+    assert (in_file.is_on_disk, in_file.size) == (True, 64 << 10)
+    assert journal.is_in_memory
+    assert sum(path.stat().st_size for path in others.parent.iterdir()) > LIMIT - (64 << 10)
+
+
+def test_segments_grow_again_where_there_is_room_again(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal(limit=8 << 20)
+    others = tmp_path / "journal" / "0.segment"
+    others.parent.mkdir()
+    others.write_bytes(bytes((8 << 20) - (300 << 10)))
+    journal.append(KILOBYTE)
+    others.unlink()
+    while len(journal._own()) < 4:
+        journal.append(KILOBYTE * 16)
+
+    assert [each.size >> 10 for each in journal._own()] == [256, 512, 1024, 2048]
+
+
+def test_the_last_room_goes_to_a_segment_just_large_enough_for_its_record(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal()
+    others = tmp_path / "journal" / "0.segment"
+    others.parent.mkdir()
+    others.write_bytes(bytes(LIMIT - (100 << 10)))
+    journal.append(b"x" * (90 << 10))
+    kept = journal._own()[-1]
+    journal.append(b"y" * (90 << 10))
+
+    assert (kept.is_on_disk, kept.size) == (True, 96 << 10)
+    assert journal.is_in_memory
+    assert [len(each) for each in ship_all(journal)] == [90 << 10] * 2
+
+
 def test_a_folder_that_cannot_be_written_means_memory_until_it_can(
     make_journal: Callable[..., Journal], tmp_path: Path, clock: Clock
 ) -> None:
@@ -246,6 +293,8 @@ def test_the_undamaged_part_of_a_damaged_segment_is_shipped_and_the_rest_set_asi
     shipped = ship(shipper, adopted)
 
     assert shipped == [b"whole"]
+    assert [(lost.reason, lost.count) for lost in adopted.losses] == [("damaged", 1)]
+    shipper.settle_losses(adopted)
     assert shipper.adopt() is None
     assert [each.suffix for each in (tmp_path / "journal").iterdir()] == [".damaged"]
     assert shipper._guard.faults == {"damaged segment": 1}
@@ -312,3 +361,44 @@ def test_a_folder_that_cannot_be_listed_takes_and_holds_nothing(
     assert journal.adopt() is None
     assert journal.is_in_memory
     assert ship_all(journal) == [KILOBYTE]
+
+
+def test_a_process_is_in_memory_only_when_its_next_record_is(
+    make_journal: Callable[..., Journal], tmp_path: Path, clock: Clock
+) -> None:
+    journal = make_journal()
+    journal.append(KILOBYTE)
+    others = tmp_path / "journal" / "0.segment"
+    others.write_bytes(bytes(LIMIT))
+    while not journal._supply.is_due:
+        journal.append(KILOBYTE)
+    journal.prepare()
+    without_spare = (journal.is_in_memory, journal.is_at_risk)
+    while journal._own()[-1].path is not None:
+        journal.append(KILOBYTE)
+    with_full_file = (journal.is_in_memory, journal.is_at_risk)
+    others.unlink()
+    clock.now_s += 60
+    journal.prepare()
+    with_room_again = (journal.is_in_memory, journal.is_at_risk)
+    ship_all(journal)
+
+    assert journal._guard.last_error is not None
+    assert without_spare == (False, False)
+    assert with_full_file == (True, True)
+    assert with_room_again == (False, True)
+    assert not journal.is_at_risk
+
+
+def test_records_in_a_removed_file_are_at_risk_and_counted_as_lost_at_the_end(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal()
+    journal.append(b"one")
+    shutil.rmtree(tmp_path / "journal")
+    is_told = journal.is_in_memory and journal.is_at_risk
+    journal.close()
+
+    assert is_told
+    assert dropped(journal) == {"exit": 1}
+    assert journal.pending == 0

@@ -4,6 +4,7 @@ import functools
 import gc
 import inspect
 import json
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, assert_type
@@ -14,6 +15,7 @@ import pytest
 
 import headway
 from headway.contexts import CURRENT
+from headway.lifecycle import current_client
 from headway.records import Span
 from headway.testing import Captured, capture
 
@@ -159,6 +161,60 @@ def test_a_stack_keeps_the_innermost_frames_only(captured: Captured) -> None:
 
     assert stack.count("in dig") <= 20
     assert 'raise ValueError("bottom")' in stack
+
+
+def test_an_exception_through_hundreds_of_calls_is_not_formatted_in_each(
+    captured: Captured,
+) -> None:
+    @headway.observe
+    def dig(depth: int) -> None:
+        if depth == 0:
+            raise ValueError("bottom")
+        dig(depth - 1)
+
+    formatting = 0
+
+    def count(frame: Any, event: str, argument: object) -> None:
+        nonlocal formatting
+        module = frame.f_globals.get("__name__")
+        formatting += event == "call" and module in ("traceback", "linecache")
+
+    sys.setprofile(count)
+    try:
+        with pytest.raises(ValueError, match="bottom"):
+            dig(100)
+    finally:
+        sys.setprofile(None)
+    stacks = [span.error_stack or "" for span in captured.spans]
+
+    assert formatting < 100
+    assert len(stacks) == 101
+    assert all('raise ValueError("bottom")' in stack for stack in stacks)
+
+
+def test_a_call_that_a_task_outlives_lets_go_of_its_content(captured: Captured) -> None:
+    calls: list[Any] = []
+
+    @headway.observe
+    def start(document: str) -> str:
+        calls.append(CURRENT.get())
+        return document.upper()
+
+    start("x" * 1000)
+    record = calls[0].record
+    span = captured.span("start")
+
+    assert (bytes(record.input), bytes(record.output)) == (b"", b"")
+    assert (data(span.input), data(span.output)) == ({"document": "x" * 1000}, "X" * 1000)
+
+
+def test_an_argument_that_is_no_finite_number_is_named(captured: Captured) -> None:
+    @headway.observe
+    def rate(loss: float) -> None: ...
+
+    rate(float("nan"))
+
+    assert data(captured.span("rate").input) == {"loss": "NaN"}
 
 
 def test_a_generator_is_followed_to_its_end(captured: Captured) -> None:
@@ -536,3 +592,132 @@ def test_a_result_whose_class_hides_is_handed_through(captured: Captured) -> Non
 
     assert headway.observe(lambda: odd)() is odd
     assert b"Odd" in bytes(captured.spans[0].output)
+
+
+def test_a_generator_function_is_still_taken_for_one(captured: Captured) -> None:
+    assert inspect.isgeneratorfunction(stream)
+    assert inspect.isasyncgenfunction(astream)
+    assert not inspect.isgeneratorfunction(triage)
+    assert not inspect.isasyncgenfunction(stream)
+
+
+class Shelf:
+    @headway.observe  # type: ignore[prop-decorator]
+    @property
+    def size(self) -> int:
+        return 3
+
+    @headway.observe
+    @functools.lru_cache  # noqa: B019  # the shelf lives as long as the test
+    def find(self, title: str) -> str:
+        return title
+
+
+def test_a_property_is_observed_when_it_is_read(captured: Captured) -> None:
+    shelf: Any = Shelf()
+
+    assert shelf.size == 3
+    assert captured.span("size").output == msgspec.Raw(b"3")
+
+
+def test_what_a_callable_object_can_do_stays_in_reach(captured: Captured) -> None:
+    find: Any = Shelf.find
+    Shelf().find("Emma")
+
+    assert find.cache_info().misses == 1
+    find.cache_clear()
+    assert find.cache_info().misses == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("llm", r"write observe\(kind='llm'\)"),
+        (5, "no int"),
+        (functools.cached_property(len), "no cached_property: write it right above the function"),
+        (functools.partialmethod(len, []), "no partialmethod"),
+        (functools.singledispatchmethod(len), "no singledispatchmethod"),
+    ],
+)
+def test_what_cannot_be_observed_is_refused_with_advice(given: Any, advice: str) -> None:
+    with pytest.raises(TypeError, match=advice):
+        headway.observe(given)
+
+
+class Secretive:
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name}")
+
+    def __call__(self, question: str) -> str:
+        return question
+
+
+class Numbered:
+    __name__ = 5
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        raise NameError("only for type checkers")
+
+    def __call__(self, question: str) -> str:
+        return question
+
+
+@pytest.mark.parametrize("kind", [Secretive, Numbered])
+def test_a_callable_that_answers_no_questions_is_recorded_by_its_class(
+    captured: Captured, kind: Callable[[], Callable[[str], str]]
+) -> None:
+    given = headway.observe(kind())("x")
+
+    assert given == "x"
+    assert captured.spans[0].name in ("Secretive", "Numbered")
+
+
+def test_a_call_that_cannot_be_read_is_counted_as_lost() -> None:
+    def work() -> int:
+        return 1
+
+    with capture(is_raising=False):
+        client: Any = current_client()
+        client.identities = None
+        given = headway.observe(work)()
+        stats = headway.stats()
+
+    assert given == 1
+    assert (stats.recorded, stats.dropped) == (1, {"unreadable": 1})
+
+
+def test_a_generator_that_a_function_hands_through_stays_open_for_who_else_reads_it(
+    captured: Captured,
+) -> None:
+    @headway.observe
+    def skip_first(numbers: Iterator[int]) -> Iterator[int]:
+        next(numbers)
+        return numbers
+
+    numbers = (number for number in range(6))
+    for number in skip_first(numbers):
+        if number == 2:
+            break
+
+    assert list(numbers) == [3, 4, 5]
+    assert captured.span("skip_first").is_abandoned
+
+
+def test_a_generator_that_only_its_span_holds_is_closed_with_it(captured: Captured) -> None:
+    ended = []
+
+    @headway.observe
+    def count() -> Iterator[int]:
+        def generate() -> Iterator[int]:
+            try:
+                yield 1
+            finally:
+                ended.append(True)
+
+        return generate()
+
+    for _ in count():
+        break
+
+    assert ended == [True]

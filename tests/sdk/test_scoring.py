@@ -69,6 +69,8 @@ def test_values_keep_their_type(captured: Captured, given: Any, kept: object) ->
         {"value": 1, "session_id": ""},
         {"value": 1, "trace_id": "abc"},
         {"value": 1, "span_id": "A" * 16},
+        {"value": 1, "trace_id": "0" * 32},
+        {"value": 1, "span_id": "0" * 16},
         {"value": 1, "time_ns": 2**63},
         {"value": 10**30},
         {"value": 1, "is_text": True},

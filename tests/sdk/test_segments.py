@@ -7,6 +7,7 @@ from zlib import crc32
 import pytest
 
 from headway.adoption import adopt
+from headway.places import bytes_taken
 from headway.segments import (
     FORMAT_VERSION,
     Header,
@@ -44,6 +45,16 @@ def change(path: Path, offset: int, content: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(offset)
         file.write(content)
+
+
+def open_descriptors() -> list[int]:
+    return [
+        int(name) for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")
+    ]
+
+
+def inode_of(descriptor: int) -> int:
+    return os.fstat(descriptor).st_ino
 
 
 def test_records_come_back_in_order_and_only_until_acknowledged(tmp_path: Path) -> None:
@@ -144,17 +155,106 @@ def test_a_record_torn_by_death_is_no_record_and_no_damage(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", [b"X", struct.pack("=I", 1 << 30)])
-def test_a_damaged_segment_is_read_up_to_the_damage(tmp_path: Path, content: bytes) -> None:
-    path = left_behind(tmp_path, b"one", b"two", b"three")
-    second = FIRST + 12
-    change(path, second + (8 if content == b"X" else 0), content)
+def test_what_is_whole_behind_damaged_records_is_found(tmp_path: Path, content: bytes) -> None:
+    whole = b'{"type":"span"}'
+    path = left_behind(tmp_path, b"one", b"two", whole, b"four", whole)
+    second, fourth = FIRST + 12, FIRST + 12 + 12 + 24
+    for place in (second, fourth):
+        change(path, place + (8 if content == b"X" else 0), content)
+
+    adopted = adopt(path)
+
+    assert adopted is not None
+    assert adopted.count_pending() == 3
+    shipped: list[bytes] = []
+    while adopted.pending_bytes:
+        extract = adopted.read(9, SIZE)
+        shipped += extract.payloads
+        adopted.acknowledge(extract.stops[-1])
+    assert shipped == [b"one", whole, whole]
+    assert adopted.is_damaged
+    assert [(lost.reason, lost.count) for lost in adopted.losses] == [("damaged", 2)]
+    adopted.close()
+    again = adopt(path)
+    assert again is not None
+    assert again.pending_bytes == 0
+    again.delete()
+
+
+def test_a_last_record_that_is_damaged_is_counted(tmp_path: Path) -> None:
+    path = left_behind(tmp_path, b"one", b"two")
+    change(path, FIRST + 12 + 8, b"X")
 
     adopted = adopt(path)
 
     assert adopted is not None
     assert list(adopted.read(9, SIZE).payloads) == [b"one"]
-    assert adopted.is_damaged
+    assert [lost.count for lost in adopted.losses] == [1]
     adopted.delete()
+
+
+def test_only_a_file_is_a_segment_and_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.segment")
+    (tmp_path / "folder.segment").mkdir()
+    (tmp_path / "link.segment").symlink_to(tmp_path / "pipe.segment")
+    for name in ("pipe", "folder", "link"):
+        with pytest.raises(SegmentError, match="is not a file"):
+            adopt(tmp_path / f"{name}.segment")
+
+
+def test_of_a_file_without_an_end_only_so_much_is_read(tmp_path: Path) -> None:
+    path = left_behind(tmp_path, b"one")
+    os.truncate(path, 1 << 40)
+
+    adopted = adopt(path)
+
+    assert adopted is not None
+    assert list(adopted.read(9, SIZE).payloads) == [b"one"]
+    assert bytes_taken(path.stat()) <= SIZE
+    adopted.delete()
+
+
+@pytest.mark.parametrize("project", ["", "two\nlines", "Grüße"])
+def test_a_project_that_cannot_travel_is_told(tmp_path: Path, project: str) -> None:
+    create(tmp_path, Header("0001", project, 1, "here", 5), SIZE).close()
+
+    with pytest.raises(SegmentError, match="cannot travel"):
+        adopt(tmp_path / "0001.segment")
+
+
+def test_a_number_that_became_somebody_elses_is_not_touched(tmp_path: Path) -> None:
+    segment = filled(tmp_path, b"one")
+    assert segment.path is not None
+    inode = segment.path.stat().st_ino
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"A" * 100)
+    for number in [each for each in open_descriptors() if inode_of(each) == inode]:
+        with mine.open("r+b") as file:
+            os.dup2(file.fileno(), number)
+    segment.seal()
+    segment.keep_losses([])
+    first = segment.read(9, SIZE)
+    segment.acknowledge(first.stops[-1])
+    segment.delete()
+
+    assert list(first.payloads) == [b"one"]
+    assert mine.read_bytes() == b"A" * 100
+    assert [inode_of(each) for each in open_descriptors()].count(mine.stat().st_ino) == 2
+
+
+def test_a_file_that_is_closed_and_gone_is_lost_and_says_so(tmp_path: Path) -> None:
+    segment = filled(tmp_path, b"one")
+    segment.seal()
+    assert segment.path is not None
+    inode = segment.path.stat().st_ino
+    segment.path.unlink()
+    for number in [each for each in open_descriptors() if inode_of(each) == inode]:
+        os.close(number)
+
+    assert segment.is_lost
+    assert not segment.is_on_disk
+    assert segment.read(9, SIZE).payloads == []
+    segment.close()
 
 
 def test_a_damaged_acknowledgement_sends_everything_again(tmp_path: Path) -> None:
@@ -200,6 +300,15 @@ def test_a_segment_whose_maker_died_before_the_first_record_is_cleared_away(
 
     assert [adopt(path) for path in (reserved, young, old)] == [None, None, None]
     assert sorted(tmp_path.iterdir()) == [young]
+
+
+def test_nothing_is_left_where_a_header_cannot_be_written(tmp_path: Path) -> None:
+    before = open_descriptors()
+    with pytest.raises(UnicodeEncodeError):
+        create(tmp_path, Header("0001", "shop", 1, "\udcff", 5), SIZE)
+
+    assert list(tmp_path.iterdir()) == []
+    assert open_descriptors() == before
 
 
 def test_nothing_is_left_where_no_segment_can_be_made(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -232,6 +234,29 @@ def test_the_time_given_is_kept(
 
     assert outcome.records == MAX_RECORDS
     assert outcome.remaining == ["5 calls of shop: the time given by --timeout is over"]
+
+
+def test_an_answer_that_does_not_end_does_not_keep_anybody(
+    leave: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    is_over = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while not is_over.wait(0.02):
+                connection.sendall(b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        leave(f"http://127.0.0.1:{listener.getsockname()[1]}", "one")
+        code = ship("--timeout", "0.3")
+        is_over.set()
+        thread.join()
+
+    assert code == 1
+    assert "the answer was not whole after 0.3 s" in capsys.readouterr().out
 
 
 def test_progress_is_said_when_it_takes_long_and_not_at_every_batch() -> None:

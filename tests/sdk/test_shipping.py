@@ -1,3 +1,4 @@
+import io
 import logging
 import os
 import threading
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import urllib3
 
 from headway.errors import SettingsError
 from headway.guards import Guard
@@ -16,7 +18,7 @@ from headway.leftovers import survey
 from headway.places import Place
 from headway.records import Span
 from headway.shipping import Shipper
-from headway.transports import Batch, HttpTransport, address_of
+from headway.transports import Batch, HttpTransport, address_of, read_answer
 from tests.sdk.conftest import DEADLINE_S, Answer, Request, StandIn
 from tests.sdk.programs import run
 
@@ -128,7 +130,7 @@ def test_what_was_sent_is_not_sent_again(
     assert line.flush()
 
     assert [len(request.lines) for request in collector.requests] == [1, 1]
-    assert line.shipper.shipped == 2
+    assert line.journal.shipped == 2
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429, 401, 403, 404, 405, 301])
@@ -213,8 +215,9 @@ def test_a_batch_too_large_is_halved_until_it_fits(
     make_line: Callable[..., Line], collector: StandIn
 ) -> None:
     def limit(request: Request) -> Answer | None:
-        is_large = len(request.lines) > 3 or any(b"huge" in line for line in request.lines)
-        return Answer(413, b"<html>nginx</html>") if is_large else None
+        if len(request.lines) > 3:
+            return Answer(413, b"<html>nginx</html>", is_strangers=True)
+        return Answer(413) if any(b"huge" in line for line in request.lines) else None
 
     collector.decide = limit
     line = make_line()
@@ -223,6 +226,68 @@ def test_a_batch_too_large_is_halved_until_it_fits(
     assert line.flush()
     assert names(collector) == [str(number) for number in range(10)]
     assert line.guard.dropped == {"too_large": 1}
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_somebody_else_than_a_collector_refuses_waits_for_a_collector(
+    make_line: Callable[..., Line], collector: StandIn, status: int
+) -> None:
+    collector.answers.extend(Answer(status, is_strangers=True) for _ in range(3))
+    line = make_line()
+    line.record("one")
+
+    assert line.flush()
+    assert names(collector) == ["one"]
+    assert line.guard.dropped == {}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "duplicates", "rejected"), [(0, 0, 0), (2, 0, 0), (2, 0, -1), (0, 0, 5)]
+)
+def test_an_answer_that_does_not_add_up_is_no_collectors(
+    make_line: Callable[..., Line],
+    collector: StandIn,
+    accepted: int,
+    duplicates: int,
+    rejected: int,
+) -> None:
+    answer = {"accepted": accepted, "duplicates": duplicates, "rejected": rejected}
+    collector.answers.append(Answer(200, msgspec.json.encode(answer)))
+    line = make_line()
+    line.record("one")
+
+    assert line.flush()
+    assert names(collector) == ["one"]
+    assert line.guard.dropped == {}
+    assert "no Headway collector" in str(line.guard.last_error)
+
+
+def test_an_answer_without_an_end_is_left_after_a_megabyte() -> None:
+    with open("/dev/zero", "rb") as endless:
+        response = urllib3.HTTPResponse(endless, preload_content=False)
+        content = read_answer(response, time.monotonic() + DEADLINE_S)
+
+    assert len(content) == 1 << 20
+
+
+def test_an_answer_that_drips_is_left_when_the_time_is_over() -> None:
+    class Drip(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def read1(self, size: int = -1) -> bytes:
+            return b" "
+
+    response = urllib3.HTTPResponse(Drip(), preload_content=False)
+    with pytest.raises(TimeoutError):
+        read_answer(response, time.monotonic() + 0.05)
+
+
+def test_a_project_that_cannot_travel_is_told_and_not_thrown(collector: StandIn) -> None:
+    reply = HttpTransport(collector.url).send(Batch("two\nlines", "1", [b"{}"]))
+
+    assert reply.answer is None
+    assert "two\\nlines" in reply.message
 
 
 def test_records_that_the_collector_rejects_are_counted_with_its_reason(
@@ -241,7 +306,7 @@ def test_records_that_the_collector_rejects_are_counted_with_its_reason(
 
     assert line.flush()
     assert line.guard.dropped == {"rejected": 1}
-    assert line.shipper.shipped == 1
+    assert line.journal.shipped == 1
     assert "end before start" in str(line.guard.last_error)
 
 
@@ -252,7 +317,7 @@ def test_waiting_grows_and_obeys_the_collector() -> None:
     shipper = Shipper(journal, transport, guard, clock_s=lambda: 100.0, chance=lambda: 1.0)
     waits = []
     for retry_after_s in (0.0, 0.0, 0.0, 20.0, *[0.0] * 10):
-        shipper._back_off(retry_after_s)
+        shipper._back_off(shipper._routes.latest, retry_after_s)
         waits.append(shipper._due_s - 100.0)
 
     assert waits[:5] == [0.5, 1.0, 2.0, 20.0, 8.0]
@@ -271,7 +336,7 @@ def test_many_processes_do_not_try_again_at_the_same_moment() -> None:
             clock_s=lambda: 0.0,
             chance=lambda chance=chance: chance,  # type: ignore[misc]
         )
-        shipper._back_off(0.0)
+        shipper._back_off(shipper._routes.latest, 0.0)
         waits.append(shipper._due_s)
 
     assert waits == [0.25, 0.375, 0.5]
@@ -381,8 +446,8 @@ def test_what_another_application_left_is_shipped_for_its_own_project(
     assert line.flush()
     assert len(names(collector)) == 601
     assert {request.project for request in collector.requests} == {"shop", "desk"}
-    assert line.shipper.adopted == 600
-    assert line.shipper.shipped == 601
+    assert line.journal.adopted == 600
+    assert line.journal.shipped == 601
     assert len(list((tmp_path / "journal").iterdir())) == 1
 
 

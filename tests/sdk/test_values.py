@@ -14,6 +14,7 @@ import numpy as np
 import pydantic
 import pytest
 
+from headway.lasting import are_lasting
 from headway.limits import Limits
 from headway.texts import clip, message_of
 from headway.values import capture
@@ -66,7 +67,7 @@ def captured(value: object, limits: Limits | None = None) -> Any:
         ("text", "text"),
         (None, None),
         (1.5, 1.5),
-        (float("nan"), None),
+        (float("nan"), "NaN"),
         ({"a": [1, True, {"b": None}]}, {"a": [1, True, {"b": None}]}),
         ((1, 2), [1, 2]),
         ({1: "a", None: "b", (1, 2): "c"}, {"1": "a", "null": "b", "<tuple>": "c"}),
@@ -235,6 +236,33 @@ def test_an_exception_that_cannot_say_what_it_is_is_still_named() -> None:
             raise RuntimeError
 
     assert message_of(Mute()).endswith("Mute.__str__ raised RuntimeError]")
+
+
+def test_an_exception_whose_text_exits_ends_nothing_but_a_person_may() -> None:
+    class Leaving(Exception):
+        def __str__(self) -> str:
+            raise self.args[0]
+
+    assert message_of(Leaving(SystemExit(3))).endswith("Leaving.__str__ raised SystemExit]")
+    with pytest.raises(KeyboardInterrupt):
+        message_of(Leaving(KeyboardInterrupt()))
+
+
+@pytest.mark.parametrize(
+    ("value", "word"), [(np.nan, "NaN"), (np.inf, "Infinity"), (-np.inf, "-Infinity")]
+)
+def test_a_float_that_is_not_finite_is_named(value: float, word: str) -> None:
+    assert captured({"a": value, "b": [1.5, value]}) == {"a": word, "b": [1.5, word]}
+    assert captured([0.5] * 100 + [value])[-1] == word
+    assert captured([0.5, 1, None] * 30 + [value])[-1] == word
+    assert captured([object(), np.float32(value), np.float64(value)])[1:] == [word, word]
+    assert captured({value: 1}) == {word: 1}
+    assert are_lasting({"a": 0.5}, Limits())
+    assert not are_lasting({"a": value}, Limits())
+
+
+def test_a_sum_that_is_not_finite_does_not_make_its_numbers_so() -> None:
+    assert captured([1e308] * 100) == [1e308] * 100
 
 
 def test_clipping_keeps_head_and_tail() -> None:

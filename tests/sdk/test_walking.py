@@ -2,22 +2,28 @@
 
 import collections
 import enum
+import itertools
 import json
+import signal
 import threading
 import time
 from collections import UserDict, UserList
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import time as clock_time
 from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
 import pandas as pd  # type: ignore[import-untyped]
 import pydantic
 import pytest
+from dateutil.tz import gettz  # type: ignore[import-untyped]
 
 from headway.limits import Limits
 from headway.values import capture
@@ -66,6 +72,35 @@ class TouchyDate(Touchy, datetime):
 
 
 class TouchyError(Touchy, Exception): ...
+
+
+class TouchyPath(Touchy, PurePosixPath):
+    _format_parsed_parts = Touchy._touch
+
+
+class TouchyColumn:
+    def __str__(self) -> str:
+        TOUCHED.append("column")
+        raise AssertionError("nobody may ask a column for its text")
+
+    __repr__ = __str__
+
+
+class TouchyZone(Touchy, tzinfo):
+    utcoffset = dst = tzname = Touchy._touch
+
+
+class TouchyClass(type):
+    def __hash__(cls) -> int:
+        TOUCHED.append(cls.__name__)
+        raise AssertionError(cls.__name__)
+
+    def __eq__(cls, other: object) -> bool:
+        TOUCHED.append(cls.__name__)
+        raise AssertionError(cls.__name__)
+
+
+class OfTouchyClass(metaclass=TouchyClass): ...
 
 
 class Silent(Touchy):
@@ -143,6 +178,36 @@ STRANGERS: dict[str, tuple[Callable[[], object], object]] = {
         lambda: ValueError(Touchy()),
         {"type": "ValueError", "args": [f"<{__name__}.Touchy>"]},
     ),
+    "file name of an error": (
+        lambda: OSError(2, "gone", Touchy()),
+        {"type": "FileNotFoundError", "args": [2, "gone"]},
+    ),
+    "zone of a datetime": (
+        lambda: datetime(2026, 11, 22, tzinfo=TouchyZone()),
+        f"2026-11-22T00:00:00 <{__name__}.TouchyZone>",
+    ),
+    "zone of a datetime of a subclass": (
+        lambda: TouchyDate(2026, 11, 22, tzinfo=TouchyZone()),
+        f"2026-11-22T00:00:00 <{__name__}.TouchyZone>",
+    ),
+    "zone of a time": (
+        lambda: clock_time(12, 30, tzinfo=TouchyZone()),
+        f"12:30:00 <{__name__}.TouchyZone>",
+    ),
+    "column": (
+        lambda: pd.DataFrame({TouchyColumn(): [1], ("a", 2): [1]}),
+        {
+            "type": "pandas.DataFrame",
+            "shape": [1, 2],
+            "dtypes": {f"<{__name__}.TouchyColumn>": "int64", "('a', 2)": "int64"},
+        },
+    ),
+    "path": (lambda: TouchyPath("a"), f"<{__name__}.TouchyPath>"),
+    "class of classes": (OfTouchyClass, f"<{__name__}.OfTouchyClass>"),
+    "class of classes in an exception": (
+        lambda: ValueError(OfTouchyClass()),
+        {"type": "ValueError", "args": [f"<{__name__}.OfTouchyClass>"]},
+    ),
     "key": (lambda: {Touchy(): 1}, {f"<{__name__}.Touchy>": 1}),
 }
 
@@ -154,6 +219,7 @@ def test_no_code_of_a_strangers_object_runs(name: str) -> None:
     TOUCHED.clear()
 
     got = captured([object(), value])[1]
+    assert captured([value, None])[0] == kept
     touched = list(TOUCHED)
 
     assert got == kept
@@ -177,6 +243,9 @@ def test_bytes_of_a_subclass_are_counted_as_bytes_count_them() -> None:
         (Word.YES, "yes"),
         (Shape.BOTH, [1, "a"]),
         (date(2026, 11, 22), "2026-11-22"),
+        (datetime(2026, 7, 1, tzinfo=ZoneInfo("Europe/Paris")), "2026-07-01T00:00:00+02:00"),
+        (datetime(2026, 7, 1, tzinfo=gettz("Europe/Paris")), "2026-07-01T00:00:00+02:00"),
+        (clock_time(12, 30, tzinfo=UTC), "12:30:00+00:00"),
         (timedelta(minutes=90), "1:30:00"),
         (pd.Timestamp("2026-11-22", tz=UTC), "2026-11-22T00:00:00+00:00"),
         (pd.NaT, "NaT"),
@@ -191,6 +260,11 @@ def test_bytes_of_a_subclass_are_counted_as_bytes_count_them() -> None:
         (collections.defaultdict(list, a=[1]), {"a": [1]}),
         (frozenset([1]), [1]),
         (FileNotFoundError(2, "gone"), {"type": "FileNotFoundError", "message": "[Errno 2] gone"}),
+        (
+            FileNotFoundError(2, "gone", "a.txt"),
+            {"type": "FileNotFoundError", "message": "[Errno 2] gone: 'a.txt'"},
+        ),
+        (KeyError("id"), {"type": "KeyError", "message": "'id'"}),
         (json, "<module json>"),
         (json.JSONDecoder().decode, "<method json.decoder.JSONDecoder.decode>"),
         ([].append, "<method list.append>"),
@@ -200,6 +274,42 @@ def test_bytes_of_a_subclass_are_counted_as_bytes_count_them() -> None:
 )
 def test_kinds_of_values_are_kept_as_a_reader_expects(value: object, kept: object) -> None:
     assert captured(value) == kept
+
+
+@pytest.mark.parametrize("count", [1, 200])
+def test_what_a_signal_handler_raises_goes_on_to_the_program(count: int) -> None:
+    class SoftTimeoutError(Exception): ...
+
+    def handle(*_: object) -> None:
+        raise SoftTimeoutError
+
+    def interrupted_s() -> float:
+        # Between the first value and the last, where many are read.
+        if next(looks) == count // 100:
+            signal.raise_signal(signal.SIGUSR1)
+        return 0.0
+
+    looks = itertools.count()
+    previous = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with pytest.raises(SoftTimeoutError):
+            capture([object()] * count, Limits(clock_s=interrupted_s))
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+
+
+def test_what_a_library_raises_of_its_own_costs_only_its_object() -> None:
+    class Broken(pd.DataFrame):
+        __module__ = "pandas"
+
+        @property
+        def shape(self) -> None:
+            raise TypeError
+
+    unreadable, beside = captured([Broken(), 1])
+
+    assert unreadable.endswith("Broken: TypeError]")
+    assert beside == 1
 
 
 def test_generators_are_named_and_never_consumed() -> None:

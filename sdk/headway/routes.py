@@ -1,0 +1,55 @@
+"""Which way to the collector records take: the one that was in force when they were made.
+
+A program may call ``init`` again, with another collector or another key. What waits still goes
+where it was meant to, with the key of then, and a collector that is away holds up only its own.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from headway.transports import Transport
+
+
+class Route(msgspec.Struct, eq=False):
+    """One way to a collector, and how it has gone lately.
+
+    Args:
+        due_s: before this nothing is tried.
+        failures: in a row.
+        complaint: the last one, which is said once.
+    """
+
+    transport: Transport
+    due_s: float = 0.0
+    failures: int = 0
+    complaint: str = ""
+
+
+class Routes:
+    """The routes of a process; ``latest`` carries what names no address."""
+
+    def __init__(self, transport: Transport, url: str = "", project: str = "") -> None:
+        self._by_place: dict[tuple[str, str], Route] = {}
+        self._by_project: dict[str, Route] = {}
+        self.latest: Route
+        self.turn_to(transport, url, project)
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter({id(each): each for each in (*self._by_place.values(), self.latest)}.values())
+
+    def turn_to(self, transport: Transport, url: str, project: str) -> None:
+        """Let what is recorded from now on go this way."""
+        self.latest = Route(transport)
+        # Also for what another process left for that collector, in a project that is not ours.
+        self._by_place[url, project] = self._by_place[url, ""] = self.latest
+        self._by_project[project] = self.latest
+
+    def of_records(self, url: str, project: str) -> Route:
+        """Return the way to ``url`` for a project."""
+        places = self._by_place
+        return places.get((url, project)) or places.get((url, "")) or self.latest
+
+    def of_losses(self, project: str) -> Route:
+        """Return the way that the records of a project took at last."""
+        return self._by_project.get(project, self.latest)
