@@ -40,6 +40,8 @@ class ClientSettings(msgspec.Struct, frozen=True):
     is_raising: bool = False
     obstacle: str | None = None
     """Why nothing can be sent; calls wait in the journal then."""
+    is_url_chosen: bool = True
+    """Whether anybody named the collector, or it is only where one usually is."""
 
     @property
     def limits(self) -> Limits:
@@ -113,6 +115,7 @@ def read_settings(
     return ClientSettings(
         project=sources.get("project", project, DEFAULT_PROJECT, _parse_project),
         url=sources.get("url", url, DEFAULT_URL),
+        is_url_chosen=url is not None or sources.origin("url") != "default",
         api_key=sources.get("api_key", api_key, "") or None,
         journal_dir=sources.get("journal_dir", _as_given(journal_dir), None, _parse_folder)
         or _state_folder(sources),

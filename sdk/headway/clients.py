@@ -80,12 +80,14 @@ class Client:
                 settings, journal_dir=kept.journal_dir, is_raising=kept.is_raising
             )
             transport = self._transport
+        # What was recorded before anybody named a collector was meant for the one named now.
+        takes_over = not self.settings.is_url_chosen
         self.settings = settings
         self.is_recording = not settings.is_disabled
         self.limits = settings.limits
         self.guard.is_raising = settings.is_raising
         # First: what is recorded there may be shipped at once.
-        self._shipper.turn_to(transport, settings.place)
+        self._shipper.turn_to(transport, settings.place, takes_over=takes_over)
         self._journal.move(settings.place)
 
     def flush(self, timeout_s: float | None = None) -> bool:

@@ -4,11 +4,14 @@ A program may call ``init`` again, with another collector or another key. What w
 where it was meant to, with the key of then, and a collector that is away holds up only its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import TypeVar
 
 import msgspec
 
 from headway.transports import Transport
+
+K = TypeVar("K", bound=Hashable)
 
 
 class Route(msgspec.Struct, eq=False):
@@ -32,15 +35,21 @@ class Routes:
     def __init__(self, transport: Transport, url: str = "", project: str = "") -> None:
         self._by_place: dict[tuple[str, str], Route] = {}
         self._by_project: dict[str, Route] = {}
-        self.latest: Route
+        self.latest = Route(transport)
         self.turn_to(transport, url, project)
 
     def __iter__(self) -> Iterator[Route]:
         return iter({id(each): each for each in (*self._by_place.values(), self.latest)}.values())
 
-    def turn_to(self, transport: Transport, url: str, project: str) -> None:
-        """Let what is recorded from now on go this way."""
+    def turn_to(
+        self, transport: Transport, url: str, project: str, *, takes_over: bool = False
+    ) -> None:
+        """Let what is recorded from now on go this way, or what the latest had as well."""
+        before = self.latest
         self.latest = Route(transport)
+        if takes_over:
+            _replace(self._by_place, before, self.latest)
+            _replace(self._by_project, before, self.latest)
         # Also for what another process left for that collector, in a project that is not ours.
         self._by_place[url, project] = self._by_place[url, ""] = self.latest
         self._by_project[project] = self.latest
@@ -53,3 +62,7 @@ class Routes:
     def of_losses(self, project: str) -> Route:
         """Return the way that the records of a project took at last."""
         return self._by_project.get(project, self.latest)
+
+
+def _replace(routes: dict[K, Route], before: Route, after: Route) -> None:
+    routes.update({key: after for key, route in routes.items() if route is before})

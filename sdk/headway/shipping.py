@@ -77,10 +77,10 @@ class Shipper:
         self._seen = 0
         self._seen_s = 0.0
 
-    def turn_to(self, transport: Transport, place: Place) -> None:
+    def turn_to(self, transport: Transport, place: Place, *, takes_over: bool = False) -> None:
         """Let what is recorded in ``place`` from now on go this way."""
         with self._lock:
-            self._routes.turn_to(transport, place.url, place.project)
+            self._routes.turn_to(transport, place.url, place.project, takes_over=takes_over)
 
     def wake(self) -> None:
         """Start the thread, or let it look at the journal now."""

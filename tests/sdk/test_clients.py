@@ -177,6 +177,25 @@ def test_a_second_init_sends_each_call_to_the_project_it_was_made_in(
     assert projects == {"first": "shop", "second": "desk"}
 
 
+def test_calls_before_init_go_to_the_collector_that_init_names(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    done = run(
+        f"""
+        import headway
+        with headway.span("early"): pass
+        headway.init(project="shop", url="{collector.url}")
+        with headway.span("late"): pass
+        print(headway.flush(), headway.stats().recorded)
+        """,
+        tmp_path,
+    )
+    projects = {span.name: collector.projects[span.span_id] for span in collector.spans}
+
+    assert done.stdout.strip() == "True 2", done.stderr
+    assert projects == {"early": "default", "late": "shop"}
+
+
 def test_what_waits_at_the_exit_is_said_in_one_line_and_shipped_by_the_next_process(
     collector: StandIn, tmp_path: Path
 ) -> None:
