@@ -10,10 +10,9 @@ from zlib import crc32
 
 import msgspec
 
+from headway.files import open_file
 from headway.guards import Guard
-from headway.losses import SLOT_BYTES, Lost, decode_slot
-from headway.places import Place
-from headway.segments import (
+from headway.layouts import (
     FORMAT_VERSION,
     FRAME,
     HEADER_BYTES,
@@ -22,11 +21,12 @@ from headway.segments import (
     SEGMENT_BYTES,
     SLOT_AT,
     Header,
-    Segment,
     SegmentError,
-    open_file,
     split,
 )
+from headway.losses import SLOT_BYTES, Lost, decode_slot
+from headway.places import Place
+from headway.segments import Segment
 
 MOST_BYTES = 2 * SEGMENT_BYTES
 """Of a file no more is read: it is none of ours, or a damaged one."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from headway.layouts import Extract, Header
 from headway.losses import Lost, make_reports
-from headway.segments import Extract, Header
 from headway.transports import Batch, Reply, Transport
 
 MAX_RECORDS = 1000

@@ -13,9 +13,10 @@ from pathlib import Path
 from headway.adoption import adopt
 from headway.deliveries import MAX_BYTES, MAX_RECORDS, Receipt, deliver, tell
 from headway.errors import SettingsError
+from headway.layouts import Header, SegmentError
 from headway.leftovers import survey
 from headway.losses import Losses, Lost
-from headway.segments import Header, Segment, SegmentError
+from headway.segments import Segment
 from headway.transports import TIMEOUT_S, Reply, Transport
 
 _FIRST_WAIT_S = 0.5

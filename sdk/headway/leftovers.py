@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headway.adoption import MOST_BYTES, Content, inspect, is_blank
+from headway.files import open_file
+from headway.layouts import DAMAGED_SUFFIX, SUFFIX, SegmentError
 from headway.places import bytes_taken
-from headway.segments import DAMAGED_SUFFIX, SUFFIX, SegmentError, open_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,15 @@ from pathlib import Path
 
 import msgspec
 
-from headway.segments import (
+from headway.layouts import (
     HEADER_BYTES,
     PAGE_BYTES,
     SEGMENT_BYTES,
     SUFFIX,
     Header,
-    Segment,
-    create,
     smallest_segment,
 )
+from headway.segments import Segment, create
 
 DEFAULT_LIMIT_BYTES = 512 << 20
 _FIRST_SEGMENT_BYTES = 1 << 20

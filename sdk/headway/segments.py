@@ -1,24 +1,12 @@
 """One file of the journal: reserved before use, written through memory, read by whoever ships.
 
-    offset 0     magic "HWJOURN1"
-           8     format version, length of the JSON header              two u32
-          16     where the first record stands that is not acknowledged  one u64
-          24     {"segment_id":"…","project":"support-bot","pid":4711,"host":"web-1","created_ns":…,
-                  "url":"http://127.0.0.1:4318","client_id":"32 hex"}
-        2048     what the process lost (see ``losses``): reserved, so that a full disk takes it too
-        4096     records, each at a multiple of four:
-                 length u32, crc32 of the payload u32, the payload
-
-A record's length is written last and in one store, so a process that dies while it writes leaves
-no record rather than half of one. A length of zero is the end. Whoever writes or ships a segment
-holds its ``flock``; one that can be locked belongs to a dead process and may be adopted.
+Whoever writes or ships a segment holds its ``flock``; one that can be locked belongs to a dead
+process and may be adopted. What stands where in it: ``layouts``.
 """
 
-import errno
 import fcntl
 import mmap
 import os
-import stat
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,59 +14,30 @@ from pathlib import Path
 
 import msgspec
 
+from headway.files import identity_of, open_file, populate, reserve
+from headway.layouts import (
+    DAMAGED_SUFFIX,
+    FORMAT_VERSION,
+    FRAME,
+    HEADER_BYTES,
+    MAGIC,
+    PREAMBLE,
+    SEGMENT_BYTES,
+    SLOT_AT,
+    SUFFIX,
+    Extract,
+    Header,
+    SegmentError,
+    largest_payload,
+    split,
+)
 from headway.losses import Lost, encode_slot
 
-MAGIC = b"HWJOURN1"
-FORMAT_VERSION = 1
-SEGMENT_BYTES = 8 << 20
-PAGE_BYTES = 4096
-HEADER_BYTES = 4096
-SLOT_AT = 2048
-SUFFIX = ".segment"
-DAMAGED_SUFFIX = ".damaged"
-PREAMBLE = struct.Struct("=8sIIQ")
-FRAME = struct.Struct("=II")
-
 _ACKNOWLEDGED_AT = 16
-_STEP_BYTES = 1 << 18
-# A link, a folder, a socket.
-_NO_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
 _unclosable: list[mmap.mmap] = []
 _SHARE_BEFORE_SPARE = 8
 """The next segment is made when this one is an eighth full: a program that logs in a tight loop
 gives the shipper's thread little time."""
-# Linux 5.14; Python has no name for it before 3.14.
-_MADV_POPULATE_WRITE = 23
-
-
-class Header(msgspec.Struct, frozen=True):
-    """Who wrote a segment, for which project and collector; never with which key."""
-
-    segment_id: str
-    project: str
-    pid: int
-    host: str
-    created_ns: int
-    url: str = ""
-    client_id: str = ""
-
-
-class SegmentError(Exception):
-    """A file of the journal cannot be used; the message says why."""
-
-
-class Extract(msgspec.Struct, frozen=True):
-    """Some records of a segment, in order; ``stops[i]`` is the offset behind record ``i``."""
-
-    start: int
-    payloads: Sequence[bytes]
-    stops: Sequence[int]
-
-    def halves(self) -> "list[Extract]":
-        """Split in two; for more than one record."""
-        middle = len(self.payloads) // 2
-        first = Extract(self.start, self.payloads[:middle], self.stops[:middle])
-        return [first, Extract(first.stops[-1], self.payloads[middle:], self.stops[middle:])]
 
 
 class Segment:
@@ -111,7 +70,7 @@ class Segment:
         """What its process lost and has not told."""
         self.is_damaged = is_damaged
         self._descriptor = descriptor
-        self._identity = None if descriptor is None else _identity_of(descriptor)
+        self._identity = None if descriptor is None else identity_of(descriptor)
         self._was_closed = False
         """Whether somebody else closed our descriptors."""
         self.size = size
@@ -221,7 +180,7 @@ class Segment:
         For a segment that nobody else knows yet.
         """
         if self._is_mapped:
-            _populate(self._map)
+            populate(self._map)
 
     def close(self) -> None:
         """Let go of the file: this unlocks it, for any process to adopt."""
@@ -283,7 +242,7 @@ class Segment:
         # Who makes a daemon of itself closes descriptors by number, and our number is then that
         # of the next file that the program opens.
         descriptor = self._descriptor
-        if descriptor is None or _identity_of(descriptor) == self._identity:
+        if descriptor is None or identity_of(descriptor) == self._identity:
             return descriptor is not None
         self._descriptor, self._was_closed = None, True
         return False
@@ -295,7 +254,7 @@ class Segment:
             descriptor = open_file(self.path, os.O_RDWR)
         except (OSError, SegmentError):
             return None
-        if _identity_of(descriptor) != self._identity:
+        if identity_of(descriptor) != self._identity:
             os.close(descriptor)
             return None
         with suppress(OSError):  # where a map of ours still has the lock, it stays with it
@@ -322,34 +281,6 @@ class Mark(msgspec.Struct, frozen=True):
         return all(segment.acknowledged >= end for segment, end in self.ends)
 
 
-def open_file(path: Path, flags: int) -> int:
-    """Open a regular file that is there; nothing else, so that nobody has to wait.
-
-    Raises:
-        SegmentError: it is something else.
-        OSError: it cannot be opened.
-    """
-    try:
-        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return descriptor
-        os.close(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_FILE:
-            raise
-    raise SegmentError(f"{path} is not a file: move it out of the journal")
-
-
-def largest_payload(segment_bytes: int) -> int:
-    """Return how long a record can be in a segment of that size."""
-    return segment_bytes - HEADER_BYTES - FRAME.size
-
-
-def smallest_segment(payload_bytes: int) -> int:
-    """Return the size, in whole pages, of the smallest segment that holds such a record."""
-    return (HEADER_BYTES + FRAME.size + payload_bytes + PAGE_BYTES - 1) & -PAGE_BYTES
-
-
 def create(folder: Path, header: Header, size: int = SEGMENT_BYTES) -> Segment:
     """Make a file in ``folder`` with all its disk space reserved, locked and ready to write.
 
@@ -361,7 +292,7 @@ def create(folder: Path, header: Header, size: int = SEGMENT_BYTES) -> Segment:
     segment = Segment(header, path=path, descriptor=descriptor, size=size)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _reserve(descriptor, size)
+        reserve(descriptor, size)
         segment.map()
         segment.write_header()
     except BaseException:
@@ -375,54 +306,3 @@ def create_in_memory(header: Header, size: int = SEGMENT_BYTES) -> Segment:
     segment = Segment(header, path=None, descriptor=None, size=size)
     segment.map()
     return segment
-
-
-def split(block: bytes, most: int) -> tuple[list[bytes], list[int]]:
-    """Return the payloads that stand whole in a block of records, and where each record ends."""
-    # Tight, since the shipper's every step here holds up the program's threads.
-    payloads: list[bytes] = []
-    stops: list[int] = []
-    words = memoryview(block)[: len(block) & ~3].cast("I")
-    place = 0
-    while len(payloads) < most and place + 2 <= len(words) and (length := words[place]):
-        first = (place + 2) << 2
-        if first + length > len(block):
-            break
-        payloads.append(block[first : first + length])
-        place = (first + length + 3) >> 2
-        stops.append(place << 2)
-    return payloads, stops
-
-
-def _identity_of(descriptor: int) -> tuple[int, int] | None:
-    try:
-        status = os.fstat(descriptor)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _reserve(descriptor: int, size: int) -> None:
-    # A write through memory to a file without its blocks kills the process when the disk is full.
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-        return
-    for offset in range(0, size, _STEP_BYTES):
-        os.pwrite(descriptor, bytes(min(_STEP_BYTES, size - offset)), offset)
-
-
-def _populate(pages: mmap.mmap) -> None:
-    # mmap.madvise would keep the program's threads waiting for milliseconds; a foreign function
-    # lets them run meanwhile. Where it fails (an older kernel, another system) the writer faults
-    # the pages in one by one, which costs it a little.
-    import ctypes  # heavy, and only a program that logs a lot comes here
-
-    first = ctypes.c_char.from_buffer(pages)
-    try:
-        madvise = ctypes.CDLL(None).madvise
-        madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-        madvise(ctypes.addressof(first), len(pages), _MADV_POPULATE_WRITE)
-    except (OSError, AttributeError):
-        return
-    finally:
-        del first

@@ -13,7 +13,7 @@ from headway.commands import Command
 from headway.deadlines import PunctualTransport
 from headway.errors import CommandError
 from headway.forwarding import Forwarding, Outcome
-from headway.segments import Header
+from headway.layouts import Header
 from headway.settings import load_sources
 from headway.transports import HttpTransport, Transport, address_of
 

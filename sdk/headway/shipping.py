@@ -15,10 +15,11 @@ from collections.abc import Callable
 from headway.deliveries import MAX_BYTES, MAX_RECORDS, deliver, tell
 from headway.guards import Guard
 from headway.journals import Journal
+from headway.layouts import Extract
 from headway.losses import Lost
 from headway.places import Place
 from headway.routes import Route, Routes
-from headway.segments import Extract, Segment
+from headway.segments import Segment
 from headway.transports import TIMEOUT_S, Reply, Transport
 
 _TICK_S = 0.2

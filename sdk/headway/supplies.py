@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 
 from headway.identities import Identities
+from headway.layouts import Header, largest_payload
 from headway.places import MEMORY_ONLY, Place, Refusal
-from headway.segments import Header, Segment, create_in_memory, largest_payload
+from headway.segments import Segment, create_in_memory
 
 _RETRY_S = 1.0
 

@@ -13,10 +13,11 @@ from headway.adoption import adopt
 from headway.guards import Guard
 from headway.identities import Identities
 from headway.journals import Journal
+from headway.layouts import FORMAT_VERSION, Header
 from headway.leftovers import survey
 from headway.losses import Losses
 from headway.places import DEFAULT_LIMIT_BYTES, Place
-from headway.segments import FORMAT_VERSION, Header, create
+from headway.segments import create
 
 KILOBYTE = b"k" * 1024
 HERE, THERE = "http://here:4318", "http://there:4318"

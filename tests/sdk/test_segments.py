@@ -7,16 +7,9 @@ from zlib import crc32
 import pytest
 
 from headway.adoption import adopt
+from headway.layouts import FORMAT_VERSION, Header, SegmentError, largest_payload
 from headway.places import bytes_taken
-from headway.segments import (
-    FORMAT_VERSION,
-    Header,
-    Segment,
-    SegmentError,
-    create,
-    create_in_memory,
-    largest_payload,
-)
+from headway.segments import Segment, create, create_in_memory
 
 SIZE = 64 << 10
 FIRST = 4096

@@ -15,11 +15,11 @@ from headway.forwarding import Forwarding, Outcome
 from headway.guards import Guard
 from headway.identities import Identities
 from headway.journals import Journal
+from headway.layouts import Header
 from headway.leftovers import survey
 from headway.losses import Losses
 from headway.places import Place
 from headway.records import Span, encode_record
-from headway.segments import Header
 from headway.ship_command import SHIP, Progress
 from headway.transports import HttpTransport
 from tests.sdk.conftest import Answer, Request, StandIn
