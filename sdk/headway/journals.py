@@ -58,8 +58,8 @@ class Journal:
         # is in here: the lock lets it in, and what it records is deferred.
         self._lock = threading.RLock()
         self._is_busy = False
-        self._is_entering = False
-        """Whether a thread waits for the lock, or has it and not yet the interpreter."""
+        self._entering = 0
+        """The thread that waits for the lock, or has it and not yet the interpreter."""
         self._deferred: list[bytes] = []
         self._is_catching_up = False
         self._unsaid: list[Callable[[], None]] = []
@@ -108,12 +108,12 @@ class Journal:
         """Keep one record; when this returns it survives the death of the process."""
         checksum = crc32(payload)
         refusal: Refusal | None = None
-        if self._is_busy or self._is_entering:
+        if self._is_busy or self._entering:
             self._let_finish()
-        self._is_entering = True
+        self._entering = threading.get_ident()
         # With nothing but ``with`` an exception of a signal handler cannot leave the lock held.
         with self._lock:
-            self._is_entering = False
+            self._entering = 0
             if self._is_busy:
                 self.recorded += 1
                 self._deferred.append(payload)
@@ -309,9 +309,11 @@ class Journal:
         # others waiting meanwhile, at every call from then on. Who only asks again and again never
         # holds the lock without running.
         lock: Any = self._lock
+        me = threading.get_ident()
         attempt = 0
         while attempt < _MOST_ATTEMPTS and not lock._is_owned():
-            if not (self._is_busy or self._is_entering):
+            # A signal handler may run while its own thread is about to enter.
+            if not self._is_busy and self._entering in (0, me):
                 return
             time.sleep(0 if attempt < _EAGER_ATTEMPTS else _ATTEMPT_S)
             attempt += 1
