@@ -30,6 +30,8 @@ FACTS = {
     "release": "Release",
     "cache_read_tokens": "Tokens read from cache",
     "reasoning_tokens": "Reasoning tokens",
+    "audio_input_tokens": "Audio tokens in",
+    "audio_output_tokens": "Audio tokens out",
     "chunk_count": "Chunks",
     "is_abandoned": "Abandoned early",
     "price_version": "Price version",

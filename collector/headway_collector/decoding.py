@@ -64,6 +64,8 @@ _COUNTS = (
     "cache_read_tokens",
     "cache_write_tokens",
     "reasoning_tokens",
+    "audio_input_tokens",
+    "audio_output_tokens",
     "chunk_count",
 )
 _AMOUNTS = {

@@ -4,8 +4,10 @@
     ├── StoreError                  the database cannot be opened; the line says why
     └── RequestError                a request gets no for an answer; carries status and code
         ├── NotNdjsonError              400
+        ├── MalformedBodyError          400
         ├── NotFoundError               404
         ├── BodyTooLargeError           413
+        ├── UnsupportedMediaError       415
         ├── InvalidRequestError         422
         ├── UnstorableError             422
         ├── QueueFullError              429, with Retry-After
@@ -41,6 +43,13 @@ class NotNdjsonError(RequestError):
     code = "not_ndjson"
 
 
+class MalformedBodyError(RequestError):
+    """The body is not the OTLP request that its ``Content-Type`` and path say it is."""
+
+    status = 400
+    code = "malformed_body"
+
+
 class NotFoundError(RequestError):
     """There is no such trace, run or comparison."""
 
@@ -53,6 +62,13 @@ class BodyTooLargeError(RequestError):
 
     status = 413
     code = "body_too_large"
+
+
+class UnsupportedMediaError(RequestError):
+    """The ``Content-Type`` is none that this path reads."""
+
+    status = 415
+    code = "unsupported_media"
 
 
 class InvalidRequestError(RequestError):

@@ -16,6 +16,7 @@ import genai_prices
 from genai_prices.types import ModelPrice, PriceCalculation, TieredPrices
 
 from headway.records import Span
+from headway_collector.store.batches import Derived
 
 PRICE_VERSION = f"genai-prices {genai_prices.__version__}"
 
@@ -45,9 +46,9 @@ class _Rates:
     cache_write: float
 
 
-def price_spans(spans: list[Span]) -> list[str | None]:
+def price_spans(spans: list[Span]) -> list[Derived]:
     """Fill ``cost_usd`` where it can be known; return the price list's version for those."""
-    return [_price(span) for span in spans]
+    return [Derived(price_version=_price(span)) for span in spans]
 
 
 def _price(span: Span) -> str | None:

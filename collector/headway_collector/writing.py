@@ -19,8 +19,9 @@ import duckdb
 
 from headway.records import IngestAnswer
 from headway_collector.errors import QueueFullError, RequestError, StoreUnavailableError
+from headway_collector.store.batches import Batch
 from headway_collector.store.connections import Store
-from headway_collector.store.writes import Batch, append_batches
+from headway_collector.store.writes import append_batches
 
 T = TypeVar("T")
 Task = Callable[[duckdb.DuckDBPyConnection], T]

@@ -16,9 +16,9 @@ from headway.layouts import (
     FORMAT_VERSION,
     FRAME,
     HEADER_BYTES,
+    LARGEST_SEGMENT_BYTES,
     MAGIC,
     PREAMBLE,
-    SEGMENT_BYTES,
     SLOT_AT,
     Header,
     SegmentError,
@@ -28,7 +28,7 @@ from headway.losses import SLOT_BYTES, Lost, decode_slot
 from headway.places import Place
 from headway.segments import Segment
 
-MOST_BYTES = 2 * SEGMENT_BYTES
+MOST_BYTES = LARGEST_SEGMENT_BYTES
 """Of a file no more is read: it is none of ours, or a damaged one."""
 
 _STILLBORN_S = 60.0
@@ -77,6 +77,8 @@ class Orphans:
                 return segment
             if segment is not None:
                 discard(segment, self._guard.fault)
+                # Where it cannot be removed, once is enough.
+                self._left.add(path)
         return None
 
     def leave(self, segment: Segment) -> None:
@@ -92,7 +94,14 @@ class Orphans:
 
 def discard(segment: Segment, tell: Callable[[str, str], None]) -> None:
     """Remove a segment that is done; a damaged one is kept aside, which is a fault to ``tell``."""
-    if (aside := segment.discard()) is not None:
+    try:
+        aside = segment.discard()
+    except OSError as error:
+        segment.close()
+        said = f"{segment.path} has arrived and cannot be removed ({error.strerror}): remove it"
+        tell("journal unwritable", said)
+        return
+    if aside is not None:
         tell("damaged segment", f"what was whole in {aside} was shipped; the rest is kept there")
 
 
@@ -233,11 +242,12 @@ def _take(path: Path, descriptor: int) -> Segment | None:
 def _with_damaged(content: Content, time_ns: int) -> list[Lost]:
     if not content.damaged:
         return content.losses
-    # A count stands for all of a process: what it had counted itself is in it.
-    key = content.header.project, "damaged"
-    others = [each for each in content.losses if (each.project, each.reason) != key]
-    known = sum(each.count for each in content.losses if (each.project, each.reason) == key)
-    return [*others, Lost(*key, known + content.damaged, time_ns)]
+    # The largest count of a client stands, and several segments of one process may be damaged: each
+    # tells of its own, under an id that is the same for whoever adopts it next.
+    header = content.header
+    client_id = f"{header.client_id[:16]:0>16}{crc32(header.segment_id.encode()):016x}"
+    damaged = Lost(header.project, "damaged", content.damaged, time_ns, client_id)
+    return [*content.losses, damaged]
 
 
 def _parse_header(path: Path, block: bytes) -> Header:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from keyword import iskeyword
 from typing import Any, NamedTuple
 
+from headway.failures import forgiven
+
 _STARS = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
 _BY_PLACE = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
 _OWNERS = ("self", "cls")
@@ -62,7 +64,7 @@ class _Parameter(NamedTuple):
 
 def _make_reader(parameters: Sequence[_Parameter]) -> Callable[..., dict[str, Any]]:
     if not all(each.name.isidentifier() and not iskeyword(each.name) for each in parameters):
-        # Not written by a person, for example the parameter of a comprehension.
+        # Not to be written in Python, as a parameter of C that is named ``from``.
         return _read_loosely
     is_owned = parameters and parameters[0].kind in _BY_PLACE and parameters[0].name in _OWNERS
     shown = parameters[1:] if is_owned else parameters
@@ -114,9 +116,10 @@ def _read_loosely(*args: Any, **kwargs: Any) -> dict[str, Any]:
 def _parameters_of(function: Callable[..., Any]) -> list[_Parameter]:
     import inspect  # heavy, and a program that only imports us may never need it
 
-    try:
+    parameters = None
+    with forgiven():
         parameters = inspect.signature(function).parameters.values()
-    except Exception:
+    if parameters is None:
         # Some built-in functions have none, and others' raises: they take what they are given.
         return [_Parameter("args", "VAR_POSITIONAL"), _Parameter("kwargs", "VAR_KEYWORD")]
     return [

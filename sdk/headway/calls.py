@@ -52,15 +52,14 @@ def begin(client: "Client", template: Span, start_ns: int) -> Span:
     return record
 
 
-def template_of(client: "Client", name: str = "span", **fields: Any) -> Span:
+def template_of(environment: str | None, release: str | None) -> Span:
     """Return a record to begin others with."""
     return Span(
         trace_id="",
         span_id="",
-        name=name,
+        name="span",
         start_ns=0,
         end_ns=0,
-        environment=client.settings.environment,
-        release=client.settings.release,
-        **fields,
+        environment=environment,
+        release=release,
     )

@@ -12,11 +12,11 @@ import io
 import os
 from binascii import b2a_base64
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
+from headway.failures import forgiven
 from headway.limits import Budget
-from headway.peeking import MISSING, asked, lineage_of, module_of, qualname_of, stored
+from headway.peeking import MISSING, asked, library_of, lineage_of, module_of, qualname_of, stored
 from headway.texts import clip, name_of
 
 _HASHED_BYTES = 8 << 20
@@ -28,17 +28,13 @@ _LONGEST_WORD = 256
 _PLAIN_SCALARS = {"b": bool, "i": int, "u": int, "f": float}
 """What a single value of numpy becomes, by the kind of its dtype."""
 
-_ZONES = frozenset({"datetime", "zoneinfo", "pytz", "dateutil", "pandas", "pendulum"})
-_ZONES |= {"pydantic_core", "django", "psycopg2"}
-"""Whose time zones are asked how far they are from UTC."""
-
 _BUFFERED = (io.BufferedReader, io.BufferedWriter, io.BufferedRandom)
 
 
 def described(value: Any, kind: type, budget: Budget) -> Any:
     """Describe an object of a known library; None for any other."""
     for base in lineage_of(kind):
-        describe = _LIBRARIES.get(_library(base))
+        describe = _LIBRARIES.get(library_of(base))
         if describe is not None and (known := describe(value, base, budget)) is not None:
             return {"type": name_of(kind), **known} if type(known) is dict else known
     return None
@@ -47,20 +43,15 @@ def described(value: Any, kind: type, budget: Budget) -> Any:
 def bulk_of(value: object) -> int:
     """Return the bytes that an array holds; 0 of anything else."""
     for base in lineage_of(type(value)):
-        if _LIBRARIES.get(_library(base)) is _array:
-            with suppress(Exception):  # sparse ones have none
+        if _LIBRARIES.get(library_of(base)) is _array:
+            with forgiven():  # sparse ones have none
                 return int(asked(value, base, "nbytes"))
     return 0
 
 
 def is_library(kind: type) -> bool:
     """Whether a class itself is one of a known library."""
-    return _library(kind) in _LIBRARIES
-
-
-def is_trusted_zone(kind: type) -> bool:
-    """Whether a class of time zones is of Python or a known library."""
-    return _library(kind) in _ZONES
+    return library_of(kind) in _LIBRARIES
 
 
 def blob(value: Any, base: Any, budget: Budget, room: int | None) -> dict[str, Any]:
@@ -102,7 +93,7 @@ def _array(value: Any, base: type, budget: Budget) -> Any:
     shape, dtype = asked(value, base, "shape"), asked(value, base, "dtype")
     if shape is MISSING or dtype is MISSING:
         return None
-    if _library(base) == "numpy" and shape == ():
+    if library_of(base) == "numpy" and shape == ():
         if (plain := _PLAIN_SCALARS.get(dtype.kind)) is not None:
             return plain(value)
         if dtype.kind in "mM":
@@ -118,7 +109,7 @@ def _table(value: Any, base: type, budget: Budget) -> Any:
     if len(known["shape"]) == 1:
         return {**known, "dtype": clip(str(asked(value, base, "dtype")), _LONGEST_WORD)}
     if known["shape"][-1] <= _MOST_COLUMNS:
-        schema = asked(value, base, "dtypes" if _library(base) == "pandas" else "schema")
+        schema = asked(value, base, "dtypes" if library_of(base) == "pandas" else "schema")
         pairs = zip(schema.names, schema.types, strict=True) if _is_arrow(base) else schema.items()
         known["dtypes"] = {_column(name): clip(str(dtype), _LONGEST_WORD) for name, dtype in pairs}
     return known
@@ -133,7 +124,7 @@ def _column(name: Any) -> str:
 
 
 def _is_arrow(base: type) -> bool:
-    return _library(base) == "pyarrow"
+    return library_of(base) == "pyarrow"
 
 
 def _image(value: Any, base: type, budget: Budget) -> Any:
@@ -196,10 +187,6 @@ def _words(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _is_word(field: object) -> bool:
     return type(field) is str or type(field) is int
-
-
-def _library(kind: type) -> str:
-    return module_of(kind).partition(".")[0]
 
 
 _LIBRARIES: dict[str, Callable[[Any, type, Budget], Any]] = {

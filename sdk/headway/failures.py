@@ -6,8 +6,12 @@ ran in the middle of it.
 
 import functools
 import os
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import CodeType, FunctionType, MethodType, TracebackType
+from typing import Any
 
+from headway.peeking import found
 from headway.records import Span
 from headway.texts import clip, message_of, name_of
 
@@ -46,6 +50,40 @@ def is_from_outside(error: BaseException) -> bool:
             return True
         trace = trace.tb_next
     return False
+
+
+def is_from_handler(error: BaseException) -> bool:
+    """Whether a signal handler raised this, told apart from other code of the program.
+
+    To be asked where such code is run, as a property or a reducer, whose own errors stay with us.
+    """
+    import signal  # only programs that fail pay for it
+
+    codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+@contextmanager
+def forgiven() -> Iterator[None]:
+    """Pass over what the program's code raises inside, unless a signal handler raised it."""
+    try:
+        yield
+    except Exception as error:
+        if is_from_handler(error):
+            raise
+
+
+def _code_of(handler: Any) -> CodeType | None:
+    while isinstance(handler, (functools.partial, MethodType)):
+        handler = handler.func if isinstance(handler, functools.partial) else handler.__func__
+    if type(handler) is not FunctionType:
+        handler = found(type(handler), "__call__")
+    return handler.__code__ if type(handler) is FunctionType else None
 
 
 def _is_outside(file_name: str) -> bool:

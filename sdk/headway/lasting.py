@@ -1,6 +1,8 @@
 """Values that cannot change and are surely small: they may wait in a record unencoded.
 
 Such a record is encoded in one go when its call ends, instead of value by value before.
+Which numbers may be written as they are is settled in ``values`` and here alike, and not by one
+function of both: a call for each value would cost more than the question. A test compares them.
 """
 
 from collections.abc import Mapping

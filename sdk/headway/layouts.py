@@ -21,6 +21,9 @@ import msgspec
 MAGIC = b"HWJOURN1"
 FORMAT_VERSION = 1
 SEGMENT_BYTES = 8 << 20
+"""How large segments are, up to a limit of 512 MB; under a larger one they grow."""
+
+LARGEST_SEGMENT_BYTES = 64 << 20
 PAGE_BYTES = 4096
 HEADER_BYTES = 4096
 SLOT_AT = 2048

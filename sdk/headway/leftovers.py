@@ -58,11 +58,12 @@ def _look_at(path: Path) -> Leftover | None:
     except OSError as error:
         return Leftover(path, 0, problem=f"{path} cannot be read: {error.strerror}")
     try:
-        size_bytes = bytes_taken(os.fstat(descriptor))
+        status = os.fstat(descriptor)
+        size_bytes = bytes_taken(status)
         if path.name.endswith(DAMAGED_SUFFIX):
             return Leftover(path, size_bytes, problem=f"{path} is damaged, what was whole is sent")
         is_in_use = _is_locked(descriptor)
-        block = os.pread(descriptor, MOST_BYTES, 0)
+        block = os.pread(descriptor, min(status.st_size, MOST_BYTES), 0)
     finally:
         os.close(descriptor)
     if is_blank(block):

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from headway.clients import Client
     from headway.transports import Transport
 
-_FLUSH_TIMEOUT_S = 10.0
 _RETRY_S = 1.0
 _LONGEST_MAKING_S = 5.0
 _LATE_MODULES = ("inspect", "linecache", "headway.walking")
@@ -118,8 +117,12 @@ def init(
         previous.close()
 
 
-def flush(timeout_s: float | None = _FLUSH_TIMEOUT_S) -> bool:
-    """Wait until everything recorded so far has arrived; False where it has not in time."""
+def flush(timeout_s: float | None = None) -> bool:
+    """Wait until everything recorded so far has arrived; False where it has not in time.
+
+    Args:
+        timeout_s: None means ten seconds.
+    """
     return current_client().flush(timeout_s)
 
 

@@ -81,8 +81,8 @@ def check_journal(settings: ClientSettings) -> Finding:
     data = {"free_bytes": free_bytes, "used_bytes": used_bytes, "limit_bytes": limit_bytes}
     message = f"{folder} takes {_megabytes(used_bytes)} of {_megabytes(limit_bytes)}"
     if place != folder:
-        return Finding("ok", "journal", f"{folder} is made at the first call", data=data)
-    if rights := stat.S_IMODE(folder.stat().st_mode) & ~_PRIVATE:
+        message = f"{folder} is made at the first call"
+    elif rights := stat.S_IMODE(folder.stat().st_mode) & ~_PRIVATE:
         return Finding(
             "warn",
             "journal",

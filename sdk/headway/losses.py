@@ -24,13 +24,18 @@ SLOT_BYTES = 2048
 _PREFIX = struct.Struct("=II")
 
 
-class Lost(msgspec.Struct, frozen=True):
-    """How many records of a project are lost for one reason, and when the latest of them was."""
+class Lost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many records of a project are lost for one reason, and when the latest of them was.
+
+    Args:
+        client_id: under which it is told; empty means that of the process.
+    """
 
     project: str
     reason: str
     count: int
     time_ns: int
+    client_id: str = ""
 
 
 class _Tally(msgspec.Struct):
@@ -105,7 +110,7 @@ class Losses:
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The losses of one process in one project, as they travel."""
+    """The losses of one client in one project, as they travel."""
 
     project: str
     batch_id: str
@@ -114,18 +119,18 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def make_reports(losses: Iterable[Lost], *, client_id: str, host: str, pid: int) -> list[Report]:
-    """Return a report for each project among ``losses``."""
-    by_project: dict[str, list[Lost]] = {}
+    """Return a report for each project and id among ``losses``."""
+    groups: dict[tuple[str, str], list[Lost]] = {}
     for lost in losses:
-        by_project.setdefault(lost.project, []).append(lost)
+        groups.setdefault((lost.project, lost.client_id or client_id), []).append(lost)
     return [
         Report(
             project,
-            f"loss:{client_id}:{sum(lost.count for lost in group)}",
+            f"loss:{teller}:{sum(lost.count for lost in group)}",
             [
                 encode_record(
                     Loss(
-                        client_id=client_id,
+                        client_id=teller,
                         reason=lost.reason,
                         count=lost.count,
                         time_ns=lost.time_ns,
@@ -137,7 +142,7 @@ def make_reports(losses: Iterable[Lost], *, client_id: str, host: str, pid: int)
             ],
             group,
         )
-        for project, group in by_project.items()
+        for (project, teller), group in groups.items()
     ]
 
 

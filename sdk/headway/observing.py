@@ -7,10 +7,7 @@ What the call gives back is settled by ``following``: a plain value ends the spa
 a coroutine is followed to its end.
 """
 
-import functools
 from collections.abc import Callable
-from contextlib import suppress
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from headway.arguments import ArgumentReader
@@ -21,10 +18,10 @@ from headway.failures import is_from_outside
 from headway.following import settle
 from headway.lasting import are_lasting, is_lasting_text
 from headway.lifecycle import current_client
-from headway.peeking import found, lineage_of
 from headway.records import EMPTY, Kind, Span
 from headway.tracing import ActiveSpan, prompt_fields, span_of
 from headway.values import capture
+from headway.wrapping import dressed, function_name, is_coroutine_function
 
 if TYPE_CHECKING:
     from headway.client_settings import ClientSettings
@@ -32,9 +29,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
-"""The flags of a function's code: CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR of inspect."""
 
 
 @overload
@@ -89,7 +83,7 @@ def observe(
             raise TypeError(_advice(function))
         site = _Site(function, fields, prompt, reduce)
         # A coroutine of what is none by its flags is followed when the call gives it back.
-        return site.async_call() if _flags_of(function) & _COROUTINE else site.call()
+        return site.async_call() if is_coroutine_function(function) else site.call()
 
     return decorate if function is None else decorate(function)
 
@@ -133,7 +127,7 @@ class _Site:
                 CURRENT.set(previous)
             return _end(opened, client, result, reduce)
 
-        return _dressed(call, function)
+        return dressed(call, function)
 
     def async_call(self) -> Callable[..., Any]:
         """Return what stands in the place of a coroutine function."""
@@ -154,7 +148,7 @@ class _Site:
                 restore(CURRENT, token)
             return _end(opened, client, result, reduce)
 
-        return _dressed(call, function)
+        return dressed(call, function)
 
     def _open(self, client: "Client", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         if not client.is_recording:
@@ -177,68 +171,11 @@ class _Site:
 
     def _make_template(self, client: "Client") -> Span:
         # Once, at the first call, when it is known how faults are to be treated.
-        template = template_of(client)
+        template = template_of(client.settings.environment, client.settings.release)
         sample = ActiveSpan(client, template, is_recorded=False)
-        sample.name = _name_of(_unwrapped(self._function))
+        sample.name = function_name(self._function)
         sample.set_all({**self._fields, **prompt_fields(client, self._prompt)})
         return template
-
-
-def _unwrapped(function: Any) -> Any:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
-
-
-def _advice(given: object) -> str:
-    if isinstance(given, str):
-        return f"observe() takes a function: for the kind {given!r} write observe(kind={given!r})"
-    return (
-        f"observe() takes a function and no {type(given).__name__}: "
-        "write it right above the function, below the other decorators"
-    )
-
-
-def _name_of(function: Any) -> str:
-    try:
-        name = function.__name__
-    except Exception:
-        # An object with a __getattr__ of its own.
-        name = None
-    return name if type(name) is str and name else type(function).__name__
-
-
-def _flags_of(function: Any) -> int:
-    # As inspect reads them, without importing inspect.
-    function = _unwrapped(function)
-    try:
-        flags = getattr(function, "__func__", function).__code__.co_flags
-    except Exception:
-        return 0
-    return flags if type(flags) is int else 0
-
-
-def _dressed(call: Callable[..., Any], function: Any) -> Callable[..., Any]:
-    """Return ``call`` with all that makes others take it for ``function``."""
-    followed = _flags_of(function) & (_GENERATOR | _ASYNC_GENERATOR)
-    if followed and type(call) is FunctionType:
-        # It gives back a generator without being one, since its span begins with the call; inspect
-        # and those who go by it, pytest and FastAPI among them, look at this flag.
-        code = call.__code__.replace(co_flags=call.__code__.co_flags | followed)
-        call = FunctionType(code, call.__globals__, call.__name__, None, call.__closure__)
-    for name in functools.WRAPPER_ASSIGNMENTS:
-        with suppress(Exception):
-            setattr(call, name, getattr(function, name))
-    with suppress(Exception):
-        vars(call).update(vars(function))
-    if not isinstance(function, (FunctionType, type)):
-        # What the object can do beside being called, such as lru_cache's cache_clear.
-        for able in {each for base in lineage_of(type(function)) for each in vars(base)}:
-            if not able.startswith("_") and callable(found(type(function), able)):
-                with suppress(Exception):
-                    setattr(call, able, getattr(function, able))
-    vars(call)["__wrapped__"] = function
-    return call
 
 
 def _end(call: Call, client: "Client", result: Any, reduce: Reduce | None) -> Any:
@@ -257,3 +194,12 @@ def _end(call: Call, client: "Client", result: Any, reduce: Reduce | None) -> An
     # A task that was started inside may keep this call alive for days.
     record.input = record.output = EMPTY
     return result
+
+
+def _advice(given: object) -> str:
+    if isinstance(given, str):
+        return f"observe() takes a function: for the kind {given!r} write observe(kind={given!r})"
+    return (
+        f"observe() takes a function and no {type(given).__name__}: "
+        "write it right above the function, below the other decorators"
+    )

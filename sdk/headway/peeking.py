@@ -33,6 +33,11 @@ def module_of(kind: type) -> str:
     return module if type(module) is str else ""
 
 
+def library_of(kind: type) -> str:
+    """Return the package that a class says it is from, or nothing."""
+    return module_of(kind).partition(".")[0]
+
+
 def qualname_of(kind: type) -> str:
     """Return the name of a class inside its module."""
     qualname: str = _qualname(kind)

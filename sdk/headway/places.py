@@ -12,6 +12,7 @@ import msgspec
 
 from headway.layouts import (
     HEADER_BYTES,
+    LARGEST_SEGMENT_BYTES,
     PAGE_BYTES,
     SEGMENT_BYTES,
     SUFFIX,
@@ -21,6 +22,7 @@ from headway.layouts import (
 from headway.segments import Segment, create
 
 DEFAULT_LIMIT_BYTES = 512 << 20
+_MOST_SEGMENTS = 64
 _FIRST_SEGMENT_BYTES = 1 << 20
 _SMALLEST_SEGMENT_BYTES = 64 << 10
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -53,7 +55,10 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def segment_bytes(self) -> int:
-        """Four segments fit under a small limit; none needs to be larger than 8 MB."""
+        """How large a segment is in memory, and for the largest record.
+
+        Four fit under a small limit; none needs to be larger than 8 MB.
+        """
         wanted = max(_SMALLEST_SEGMENT_BYTES, self.limit_bytes // 4)
         return min(SEGMENT_BYTES, wanted) & -PAGE_BYTES
 
@@ -63,7 +68,13 @@ class Place(msgspec.Struct, frozen=True):
         They double, so that hundreds of quiet workers share a folder, and a busy one soon has
         segments that last.
         """
-        return min(self.segment_bytes, 2 * last_bytes or _FIRST_SEGMENT_BYTES)
+        return min(self._most_bytes, 2 * last_bytes or _FIRST_SEGMENT_BYTES)
+
+    @property
+    def _most_bytes(self) -> int:
+        # A segment that waits keeps a descriptor open: the program needs most of its for itself.
+        wanted = min(LARGEST_SEGMENT_BYTES, self.limit_bytes // _MOST_SEGMENTS) & -PAGE_BYTES
+        return max(self.segment_bytes, wanted)
 
     def files(self) -> list[Path]:
         """Return the segments of all processes, the oldest first; none where nobody may look."""
@@ -93,8 +104,8 @@ class Place(msgspec.Struct, frozen=True):
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 files = []
             # Each system call costs this thread its turn, in a program that computes; and most
-            # often there are so few files that their sizes do not matter.
-            used = len(files) * SEGMENT_BYTES
+            # often there are so few files that their sizes, taken as ours at most, do not matter.
+            used = len(files) * max(SEGMENT_BYTES, self._most_bytes)
             if used + size > self.limit_bytes:
                 used = sum(_size(path) for path in files)
             if used + least <= self.limit_bytes:

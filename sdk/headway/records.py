@@ -52,8 +52,8 @@ class Span(
     """One timed step: an LLM call, a retrieval, a tool, a guardrail, or the chain around them.
 
     Times are nanoseconds since the Unix epoch; ``ttft_ms`` and the chunk times are milliseconds.
-    ``input_tokens`` includes cached tokens and ``output_tokens`` includes reasoning tokens, as
-    OpenTelemetry defines them.
+    ``input_tokens`` includes cached and audio tokens, ``output_tokens`` reasoning and audio tokens,
+    as OpenTelemetry defines them.
     """
 
     trace_id: str
@@ -80,6 +80,8 @@ class Span(
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
     cost_usd: float | None = None
     ttft_ms: float | None = None
     chunk_count: int | None = None

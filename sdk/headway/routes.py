@@ -13,6 +13,8 @@ from headway.transports import Transport
 
 K = TypeVar("K", bound=Hashable)
 
+_FIRST_WAIT_S = 0.5
+
 
 class Route(msgspec.Struct, eq=False):
     """One way to a collector, and how it has gone lately.
@@ -28,6 +30,15 @@ class Route(msgspec.Struct, eq=False):
     failures: int = 0
     complaint: str = ""
 
+    def put_off(self, now_s: float, longest_s: float, retry_after_s: float, chance: float) -> None:
+        """Wait after a failure: twice as long as after the one before, less up to half by chance.
+
+        ``longest_s`` is the end of that, unless the collector asks for more.
+        """
+        wait_s = min(longest_s, _FIRST_WAIT_S * 2 ** min(self.failures, 10))
+        self.failures += 1
+        self.due_s = now_s + max(retry_after_s, wait_s * (0.5 + chance / 2))
+
 
 class Routes:
     """The routes of a process; ``latest`` carries what names no address."""
@@ -40,6 +51,16 @@ class Routes:
 
     def __iter__(self) -> Iterator[Route]:
         return iter({id(each): each for each in (*self._by_place.values(), self.latest)}.values())
+
+    @property
+    def due_s(self) -> float:
+        """When the first of what has failed is tried again; in the past where nothing has."""
+        return min((each.due_s for each in self if each.failures), default=0.0)
+
+    def hurry(self) -> None:
+        """Try everything again now."""
+        for route in self:
+            route.due_s = 0.0
 
     def turn_to(
         self, transport: Transport, url: str, project: str, *, takes_over: bool = False

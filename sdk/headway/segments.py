@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from weakref import finalize
 
 import msgspec
 
@@ -34,10 +35,12 @@ from headway.layouts import (
 from headway.losses import Lost, encode_slot
 
 _ACKNOWLEDGED_AT = 16
-_unclosable: list[mmap.mmap] = []
 _SHARE_BEFORE_SPARE = 8
 """The next segment is made when this one is an eighth full: a program that logs in a tight loop
 gives the shipper's thread little time."""
+
+_unclosable: list[mmap.mmap] = []
+"""Maps kept for ever: to close one would close a descriptor that is somebody else's by now."""
 
 
 class Segment:
@@ -73,6 +76,7 @@ class Segment:
         self._identity = None if descriptor is None else identity_of(descriptor)
         self._was_closed = False
         """Whether somebody else closed our descriptors."""
+        self._finalizer: finalize[[int], Segment] | None = None
         self.size = size
         self._is_mapped = False
         self._map: mmap.mmap
@@ -99,6 +103,11 @@ class Segment:
     def is_lost(self) -> bool:
         """Whether somebody closed its file, and it cannot be opened again."""
         return self._identity is not None and self._ours() is None
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether it takes records, or did until it was sealed only half."""
+        return self._writable > 0
 
     @property
     def is_done(self) -> bool:
@@ -136,14 +145,6 @@ class Segment:
         """Return the oldest records that are not acknowledged, at least one where there is one."""
         return self._read(self.acknowledged, max_records, max_bytes)
 
-    def _read(self, start: int, max_records: int, max_bytes: int) -> Extract:
-        stop = min((gap for gap in self._gaps if gap > start), default=self.end)
-        block = self._block(start, min(stop - start, max_bytes))
-        if len(block) >= 8 and 8 + FRAME.unpack_from(block)[0] > len(block):
-            block = self._block(start, 8 + FRAME.unpack_from(block)[0])
-        payloads, stops = split(block, max_records)
-        return Extract(start, payloads, [start + stop for stop in stops])
-
     def count_pending(self) -> int:
         """Return how many records are not acknowledged."""
         count, start = 0, self.acknowledged
@@ -170,9 +171,9 @@ class Segment:
             # The records are nowhere else; the map goes with the segment.
             self._writable = 0
             return
-        self._unmap()
         with suppress(OSError):
             os.ftruncate(descriptor, self.end)
+        self._unmap()
 
     def prefault(self) -> None:
         """Bring the file's pages into memory, so that the writer meets no page fault.
@@ -187,7 +188,8 @@ class Segment:
         self._unmap()
         is_ours, descriptor = self._is_ours(), self._descriptor
         # First: another thread that finds it closed must not think that somebody else did it.
-        self._descriptor = self._identity = None
+        self._identity = None
+        self._forget()
         if is_ours and descriptor is not None:
             os.close(descriptor)
 
@@ -211,6 +213,21 @@ class Segment:
         self.close()
         return aside
 
+    def make(self) -> None:
+        """Make the file: all of its space reserved, locked, ready to write."""
+        assert self.path is not None
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self._identity = identity_of(self._descriptor)
+        # A signal handler may raise before anybody knows the segment: nobody could adopt the file.
+        self._finalizer = finalize(self, os.close, self._descriptor)
+        self._finalizer.atexit = False
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        reserve(self._descriptor, self.size)
+        self.map()
+        encoded = msgspec.json.encode(self.header)
+        preamble = PREAMBLE.pack(MAGIC, FORMAT_VERSION, len(encoded), HEADER_BYTES) + encoded
+        self._map[: len(preamble)] = preamble
+
     def map(self) -> None:
         """Make the segment writable through memory."""
         descriptor = -1 if self._descriptor is None else self._descriptor
@@ -219,11 +236,13 @@ class Segment:
         self._is_mapped = True
         self._writable = self.size // _SHARE_BEFORE_SPARE
 
-    def write_header(self) -> None:
-        """Say in a new file what it is."""
-        encoded = msgspec.json.encode(self.header)
-        preamble = PREAMBLE.pack(MAGIC, FORMAT_VERSION, len(encoded), HEADER_BYTES) + encoded
-        self._map[: len(preamble)] = preamble
+    def _read(self, start: int, max_records: int, max_bytes: int) -> Extract:
+        stop = min((gap for gap in self._gaps if gap > start), default=self.end)
+        block = self._block(start, min(stop - start, max_bytes))
+        if len(block) >= 8 and 8 + FRAME.unpack_from(block)[0] > len(block):
+            block = self._block(start, 8 + FRAME.unpack_from(block)[0])
+        payloads, stops = split(block, max_records)
+        return Extract(start, payloads, [start + stop for stop in stops])
 
     def _unmap(self) -> None:
         self._writable = 0
@@ -242,10 +261,20 @@ class Segment:
         # Who makes a daemon of itself closes descriptors by number, and our number is then that
         # of the next file that the program opens.
         descriptor = self._descriptor
-        if descriptor is None or identity_of(descriptor) == self._identity:
-            return descriptor is not None
-        self._descriptor, self._was_closed = None, True
+        if descriptor is None:
+            return False
+        # Ours is looked up last: whoever closes it meanwhile has made it None.
+        if identity_of(descriptor) == self._identity or self._identity is None:
+            return True
+        self._forget()
+        self._was_closed = True
         return False
+
+    def _forget(self) -> None:
+        # The number is nobody's, or somebody else's.
+        self._descriptor = None
+        if self._finalizer is not None:
+            self._finalizer.detach()
 
     def _ours(self) -> int | None:
         if self._is_ours() or self._identity is None or self.path is None:
@@ -270,17 +299,6 @@ class Segment:
         return self._map[start : start + size] if self._is_mapped else b""
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """How far a process had written at some moment, in each of its segments."""
-
-    ends: Sequence[tuple[Segment, int]]
-
-    @property
-    def is_passed(self) -> bool:
-        """Whether all that was written by then is acknowledged."""
-        return all(segment.acknowledged >= end for segment, end in self.ends)
-
-
 def create(folder: Path, header: Header, size: int = SEGMENT_BYTES) -> Segment:
     """Make a file in ``folder`` with all its disk space reserved, locked and ready to write.
 
@@ -288,13 +306,12 @@ def create(folder: Path, header: Header, size: int = SEGMENT_BYTES) -> Segment:
         OSError: there is no room, no permission or no such folder; nothing is left behind.
     """
     path = folder / (header.segment_id + SUFFIX)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    segment = Segment(header, path=path, descriptor=descriptor, size=size)
+    segment = Segment(header, path=path, descriptor=None, size=size)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        reserve(descriptor, size)
-        segment.map()
-        segment.write_header()
+        segment.make()
+    except FileExistsError:
+        # Not ours to remove.
+        raise
     except BaseException:
         segment.delete()
         raise

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from headway.deliveries import MAX_BYTES, MAX_RECORDS, deliver, tell
+from headway.failures import is_from_outside
 from headway.guards import Guard
 from headway.journals import Journal
 from headway.layouts import Extract
@@ -25,7 +26,6 @@ from headway.transports import TIMEOUT_S, Reply, Transport
 _TICK_S = 0.2
 _REST_AFTER_S = 5.0
 _SCAN_EVERY_S = 10.0
-_FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 30.0
 _HURRIED_WAIT_S = 0.2
 _SHORTEST_WAIT_S = 0.01
@@ -71,8 +71,6 @@ class Shipper:
         self._scans = 0
         """How often the folder was searched and nobody's leavings were found."""
         self._failures = 0
-        self._due_s = 0.0
-        """When what has failed is tried again."""
         self._scan_due_s = 0.0
         self._end_s = math.inf
         self._seen = 0
@@ -88,7 +86,7 @@ class Shipper:
         with self._lock:
             self._journal.is_unattended = False
             if self._thread is None and not self._is_stopped:
-                self._thread = self._start()
+                self._start()
             self._condition.notify_all()
 
     def flush(self, timeout_s: float, *, is_patient: bool = True) -> bool:
@@ -100,24 +98,24 @@ class Shipper:
         """
         mark, losses = self._journal.mark(), self._guard.losses
         lost: int | None = None
-        with self._lock:
+
+        def is_delivered() -> bool:
+            nonlocal lost
+            if lost is None and mark.is_passed and self._scans > scans and not self._orphan:
+                # Only now: what the collector did not take is lost, and is told as well.
+                lost = losses.total
+            return lost is not None and losses.told >= lost
+
+        def is_over() -> bool:
+            has_to_leave = not is_patient and self._failures > failures
+            return is_delivered() or self._is_stopped or has_to_leave
+
+        # A signal handler may call this from the middle of a record, which ends only after it.
+        with self._journal.opened(), self._lock:
             scans, failures = self._scans, self._failures
-
-            def is_delivered() -> bool:
-                nonlocal lost
-                if lost is None and mark.is_passed and self._scans > scans and not self._orphan:
-                    # Only now: what the collector did not take is lost, and is told as well.
-                    lost = losses.total
-                return lost is not None and losses.told >= lost
-
-            def is_over() -> bool:
-                has_failed = self._failures > failures
-                return is_delivered() or self._is_stopped or (has_failed and not is_patient)
-
             self._hurried += 1
-            self._due_s = self._scan_due_s = 0.0
-            for route in self._routes:
-                route.due_s = 0.0
+            self._scan_due_s = 0.0
+            self._routes.hurry()
             self.wake()
             try:
                 if self._thread is None:
@@ -126,7 +124,7 @@ class Shipper:
                     self._condition.wait_for(is_over, timeout_s)
             finally:
                 self._hurried -= 1
-            return is_delivered()
+            return is_delivered() and mark.is_whole
 
     def finish(self, timeout_s: float, *, is_patient: bool = False) -> bool:
         """Ship what can be shipped in time, and stop."""
@@ -151,18 +149,26 @@ class Shipper:
         if orphan is not None:
             orphan.close()
 
-    def _start(self) -> threading.Thread | None:
+    def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="headway-shipper", daemon=True)
+        if self._thread is not None:
+            # While this one was made, a finalizer recorded something, and started another.
+            return
+        self._thread = thread
         try:
             thread.start()
-        except RuntimeError as error:
-            # The interpreter is shutting down, or the system has no more threads.
-            self._journal.is_unattended = True
+        except BaseException as error:
+            self._thread, self._journal.is_unattended = None, True
+            # Else the interpreter is shutting down, or the system has no more threads.
+            if not isinstance(error, RuntimeError) or is_from_outside(error):
+                raise
             self._guard.fault("thread", f"no thread for shipping: {error}")
-            return None
-        return thread
 
     def _run(self) -> None:
+        # Whoever starts it has the lock. One whose start was interrupted is not the one.
+        with self._lock:
+            if self._thread is not threading.current_thread():
+                return
         while not self._is_stopped:
             try:
                 self._tend()
@@ -194,7 +200,7 @@ class Shipper:
             now_s = self._clock_s()
             if self._journal.recorded != self._seen:
                 self._seen, self._seen_s = self._journal.recorded, now_s
-            wait_s = max(0.0, min(self._due_s, now_s + _SCAN_EVERY_S) - now_s)
+            wait_s = max(0.0, min(self._routes.due_s, now_s + _SCAN_EVERY_S) - now_s)
             if self._hurried:
                 self._condition.wait(wait_s or _SHORTEST_WAIT_S)
             elif now_s - self._seen_s < _REST_AFTER_S:
@@ -337,10 +343,7 @@ class Shipper:
 
     def _back_off(self, route: Route, retry_after_s: float) -> None:
         with self._lock:
-            longest_s = _HURRIED_WAIT_S if self._hurried else _LONGEST_WAIT_S
-            wait_s = min(longest_s, _FIRST_WAIT_S * 2 ** min(route.failures, 10))
             self._failures += 1
-            route.failures += 1
-            route.due_s = self._clock_s() + max(retry_after_s, wait_s * (0.5 + self._chance() / 2))
-            self._due_s = min(each.due_s for each in self._routes if each.failures)
+            longest_s = _HURRIED_WAIT_S if self._hurried else _LONGEST_WAIT_S
+            route.put_off(self._clock_s(), longest_s, retry_after_s, self._chance())
             self._condition.notify_all()

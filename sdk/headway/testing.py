@@ -19,8 +19,6 @@ from headway.lifecycle import install
 from headway.records import IngestAnswer, Loss, Record, Score, Span
 from headway.transports import Batch, Reply
 
-_FLUSH_TIMEOUT_S = 10.0
-
 _decode = msgspec.json.Decoder(Record | Loss).decode
 
 
@@ -55,7 +53,7 @@ class Captured:
     @property
     def records(self) -> list[Record]:
         """Spans and scores, in the order in which they ended."""
-        self._client.flush(_FLUSH_TIMEOUT_S)
+        self._client.flush()
         return self._transport.records
 
     @property
@@ -71,7 +69,7 @@ class Captured:
     @property
     def projects(self) -> set[str]:
         """The projects to which records were sent."""
-        self._client.flush(_FLUSH_TIMEOUT_S)
+        self._client.flush()
         return {batch.project for batch in self._transport.batches}
 
     def span(self, name: str) -> Span:

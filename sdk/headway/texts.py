@@ -46,6 +46,11 @@ def name_of(kind: type) -> str:
     return clip(name if module in ("", "builtins") else f"{module}.{name}")
 
 
+def unreadable(kind: type, error: Exception) -> str:
+    """Return what stands in the place of a value that raised when it was read."""
+    return f"[unreadable {name_of(kind)}: {name_of(type(error))}]"
+
+
 def message_of(error: BaseException) -> str:
     """Return what ``error`` says, bounded, even where its ``__str__`` fails or wants to exit.
 

@@ -8,6 +8,7 @@ cannot be used is counted as a fault and left out, and a span that nobody record
 disabled, or there is none around) takes everything and keeps nothing.
 """
 
+import functools
 from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
@@ -17,7 +18,7 @@ import msgspec
 
 from headway.calls import Call, begin, template_of
 from headway.contexts import CURRENT, Ancestor, restore
-from headway.failures import describe
+from headway.failures import describe, is_from_handler
 from headway.fields import (
     CapturedField,
     CutError,
@@ -76,6 +77,8 @@ class ActiveSpan:
     cache_read_tokens = Field(as_count)
     cache_write_tokens = Field(as_count)
     reasoning_tokens = Field(as_count)
+    audio_input_tokens = Field(as_count)
+    audio_output_tokens = Field(as_count)
     cost_usd = Field(as_amount)
     ttft_ms = Field(as_amount)
     chunk_count = Field(as_count)
@@ -167,6 +170,8 @@ class ActiveSpan:
             if "attributes" in self.__dict__:
                 self.assign("attributes", lambda given: self.capture(dict(given)), self.attributes)
         except Exception as failure:
+            if is_from_handler(failure):
+                raise
             self._client.guard.catch("closing", failure, of=f"the span {record.name}")
         self._client.record(record)
         if "scores" in self.__dict__:
@@ -192,6 +197,8 @@ class ActiveSpan:
         try:
             value = convert(value)
         except Exception as error:
+            if is_from_handler(error):
+                raise
             self._client.guard.catch(f"setting {field}", error, of=f"the span {self.record.name}")
             if not isinstance(error, CutError):
                 return
@@ -205,6 +212,9 @@ class ActiveSpan:
     def _miss(self, field: str) -> None:
         self._client.guard.fault("span", f"a span has no field {field!r}, it was left out")
 
+
+# One for all spans of a place, since ``begin`` only copies it.
+_template = functools.lru_cache(template_of)
 
 # A __setattr__ would cost every span; what is misspelled is found when the span ends.
 _OWN = frozenset(
@@ -240,7 +250,7 @@ def span(
     client = current_client()
     begun_ns = checked(client.guard, "start_ns", as_instant, start_ns)
     now_ns = client.clock_ns()
-    record = begin(client, template_of(client), now_ns if begun_ns is None else begun_ns)
+    record = begin(client, _template_of(client), now_ns if begun_ns is None else begun_ns)
     opened = ActiveSpan(client, record, shift_ns=record.start_ns - now_ns)
     opened.end_ns = checked(client.guard, "end_ns", as_instant, end_ns)
     known = {"name": name, "kind": kind, "request_model": model}
@@ -255,7 +265,7 @@ def current_span() -> ActiveSpan:
         return current
     if isinstance(current, Call):
         return span_of(current, client)
-    record = begin(client, template_of(client), client.clock_ns())
+    record = begin(client, _template_of(client), client.clock_ns())
     return ActiveSpan(client, record, is_recorded=False)
 
 
@@ -276,6 +286,11 @@ def prompt_fields(client: "Client", prompt: object) -> dict[str, str | None]:
         "prompt_name": checked(client.guard, "prompt", _name_in, prompt),
         "prompt_version": checked(client.guard, "prompt", _version_in, prompt),
     }
+
+
+def _template_of(client: "Client") -> Span:
+    settings = client.settings
+    return _template(settings.environment, settings.release)
 
 
 def _name_in(prompt: Any) -> str:

@@ -1,5 +1,7 @@
 """One POST to the collector, and what its answer means for the batch."""
 
+import io
+
 # Before the hooks below are registered: a fork takes the locks in reverse, ours must be before
 # that of logging, which the import of urllib3 takes under ours.
 import logging  # noqa: F401
@@ -144,13 +146,9 @@ class HttpTransport:
         """Send the batch and wait for the answer; every failure is a reply."""
         urllib3 = _import_urllib3()
         if self._pool is None:
-            self._pool = urllib3.PoolManager(retries=False)
+            self._pool = _make_pool(urllib3, self.url)
             self._compressor = None if _is_loopback(self.url) else find_compressor()
-        headers = {
-            **self._headers,
-            PROJECT_HEADER: batch.project,
-            BATCH_HEADER: batch.batch_id,
-        }
+        headers = {**self._headers, PROJECT_HEADER: batch.project, BATCH_HEADER: batch.batch_id}
         body = b"\n".join(batch.lines)
         if self._compressor is not None:
             headers["Content-Encoding"] = self._compressor.encoding
@@ -160,7 +158,7 @@ class HttpTransport:
             end_s = time.monotonic() + wait_s
             response = self._pool.request(
                 "POST",
-                f"{self.url}/v1/ingest",
+                f"{urlsplit(self.url).path}/v1/ingest",
                 body=body,
                 headers=headers,
                 redirect=False,
@@ -289,6 +287,43 @@ def _instant_of(date: str) -> float:
         return parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):
         return 0.0
+
+
+class _Punctual(io.RawIOBase):
+    """Reads within the time that a socket has now; its own limit begins anew at every byte."""
+
+    def __init__(self, source: io.RawIOBase, connection: Any) -> None:
+        self._source = source
+        self._connection = connection
+        self._end_s = time.monotonic() + connection.gettimeout()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if (left_s := self._end_s - time.monotonic()) <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left_s)
+        return self._source.readinto(buffer)
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+def _make_pool(urllib3: ModuleType, url: str) -> Any:
+    from http.client import HTTPResponse  # urllib3 has brought it by now
+
+    def begin(connection: Any, *args: Any, **named: Any) -> HTTPResponse:
+        # The head is read before urllib3 returns the answer.
+        answer = HTTPResponse(connection, *args, **named)
+        answer.fp = io.BufferedReader(_Punctual(answer.fp.detach(), connection))
+        return answer
+
+    pool: Any = urllib3.connection_from_url(url, retries=False)
+    members = {"response_class": staticmethod(begin)}
+    pool.ConnectionCls = type("PunctualConnection", (pool.ConnectionCls,), members)
+    return pool
 
 
 _importing = threading.RLock()

@@ -19,9 +19,9 @@ from typing import Any
 
 import msgspec
 
-from headway.failures import is_from_outside
+from headway.failures import is_from_handler, is_from_outside
 from headway.limits import LARGEST_INT, LIMITS, NODE_COST, Budget, Limits
-from headway.texts import name_of, weigh
+from headway.texts import name_of, unreadable, weigh
 
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _FLOAT_COST = 16
@@ -59,7 +59,7 @@ def capture(value: object, limits: Limits = LIMITS) -> msgspec.Raw:
     except Exception as error:
         if is_from_outside(error):
             raise
-        return msgspec.Raw(_encode(f"[unreadable {name_of(type(value))}: {name_of(type(error))}]"))
+        return msgspec.Raw(_encode(unreadable(type(value), error)))
 
 
 def _walk(value: object, limits: Limits, budget: Budget) -> bytes:
@@ -137,8 +137,10 @@ def _is_plain(value: Any, limits: Limits, budget: Budget) -> bool:
 def _kinds_of(children: Any) -> set[type]:
     try:
         return set(map(type, children))
-    except Exception:
+    except Exception as error:
         # A class of classes whose hash raises, or a dict that another thread changes.
+        if is_from_handler(error):
+            raise
         return {object}
 
 

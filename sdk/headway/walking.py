@@ -6,42 +6,28 @@ Python's own: a subclass of ``dict`` is read as the dict that it is, whatever it
 
 import collections
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
 from itertools import chain, islice
 from math import isfinite
-from pathlib import PurePath
-from types import (
-    AsyncGeneratorType,
-    BuiltinFunctionType,
-    CoroutineType,
-    FunctionType,
-    GeneratorType,
-    MethodType,
-    ModuleType,
-    WrapperDescriptorType,
-)
+from types import WrapperDescriptorType
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
-from headway.descriptions import blob, described, is_library, is_trusted_zone
-from headway.failures import is_from_outside
+from headway.descriptions import blob, described
+from headway.failures import is_from_handler, is_from_outside
 from headway.limits import LARGEST_INT, NODE_COST, Budget, Limits
 from headway.peeking import (
     MISSING,
-    asked,
     field_names,
     found,
     instance_dict,
     lineage_of,
-    module_of,
     slots_beside,
     stored,
 )
-from headway.texts import clip, message_of, name_of, weigh
+from headway.texts import clip, message_of, name_of, unreadable, weigh
+from headway.wordings import WORDED, worded
 
 _STEPS = 64
 """The clock is looked at once in so many nodes."""
@@ -51,13 +37,10 @@ _SHORT_TEXT = 1000
 """Fits also where there is no room or time left; and no key is longer."""
 _HEAVIEST = 7
 """A character takes six bytes at most, as JSON; the rest is for what is said of the cut."""
-_LONGEST_DECIMAL = 10_000
 _PLAIN = frozenset(map(id, (str, int, float, bool, type(None))))
 """By ``id``, as below."""
-_IN_PYTHON = frozenset({PurePath, UUID})
 _MOST_BRIEF = 100
 _NAMED_FLOATS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-_PARTS_OF_TIME = ("hour", "minute", "second", "microsecond")
 
 _struct_fields = type(msgspec.Struct).__dict__["__struct_fields__"].__get__
 _encode = msgspec.json.Encoder().encode
@@ -110,7 +93,7 @@ class Walk:
             # No code of the program's is run here, unless a signal handler comes in between.
             if is_from_outside(error):
                 raise
-            return _unreadable(kind, error)
+            return unreadable(kind, error)
 
     def _stranger(self, value: Any, kind: type, depth: int) -> Any:
         """Read a record by its fields, a library's object by what it is, others by name."""
@@ -122,8 +105,10 @@ class Walk:
             return self._fill(value, pairs, len(names) + len(more), depth)
         try:
             known = described(value, kind, self._budget)
-        except Exception as error:  # its library's
-            return _unreadable(kind, error)
+        except Exception as error:
+            if is_from_handler(error):
+                raise
+            return unreadable(kind, error)  # its library's
         if type(known) is float:
             return self._number(known, float, depth)
         return self._told(f"<{name_of(kind)}>" if known is None else known)
@@ -160,29 +145,9 @@ class Walk:
         """Keep what is JSON already."""
         return value
 
-    def _words(self, value: Any, base: Any, depth: int) -> str:
+    def _worded(self, value: Any, base: type, depth: int) -> str:
         """Keep what has one short way to be written."""
-        if base is Decimal and Decimal.__sizeof__(value) > _LONGEST_DECIMAL:
-            return f"[{Decimal.__sizeof__(value):,} byte Decimal]"
-        is_pythons = module_of(type(value)).partition(".")[0] in ("pathlib", "uuid")
-        if base in _IN_PYTHON and not is_pythons:
-            # A subclass may have written anew what makes the text.
-            return f"<{name_of(type(value))}>"
-        return self._text(base.__str__(value))
-
-    def _moment(self, value: Any, base: Any, depth: int) -> str:
-        """Keep a date or time in ISO 8601."""
-        zone = None if base is date else asked(value, base, "tzinfo")
-        if zone is not None and not is_trusted_zone(type(zone)):
-            # To ask it how far it is from UTC would be to run its code.
-            told = f"{_without_zone(value, base).isoformat()} <{name_of(type(zone))}>"
-            return self._text(told)
-        # Of pandas' own, since its NaT is a datetime of the year 1 where datetime is asked.
-        speaker = type(value) if is_library(type(value)) else base
-        try:
-            return self._text(speaker.isoformat(value))
-        except Exception as error:  # its library's, or that of its zone
-            return _unreadable(type(value), error)
+        return self._text(worded(value, base))
 
     def _blob(self, value: Any, base: type, depth: int) -> dict[str, Any]:
         """Describe bytes; write them where that was asked for."""
@@ -203,20 +168,6 @@ class Walk:
         if is_builtin and _are_brief(args) and _are_brief(slots_beside(value, "__str__")):
             return {"type": name_of(kind), "message": self._text(message_of(value))}
         return {"type": name_of(kind), "args": self.plain(args, depth)}
-
-    def _named(self, value: Any, base: type, depth: int) -> str:
-        """Name a class, a function, a module or a generator, which is never consumed."""
-        if base is type:
-            return f"<type {name_of(value)}>"
-        word = base.__name__.removeprefix("builtin_function_or_")
-        if base is MethodType:
-            value = value.__func__
-        if base is ModuleType:
-            return clip(f"<{word} {instance_dict(value).get('__name__')}>")
-        if id(type(value)) not in _READERS:
-            return f"<{word}>"
-        module = getattr(value, "__module__", None)
-        return clip(f"<{word} {module + '.' if module else ''}{value.__qualname__}>")
 
     def _sequence(self, value: Any, base: Any, depth: int) -> Any:
         """Keep the items, as the built-in class gives them; a named tuple's by name."""
@@ -302,10 +253,6 @@ class Walk:
         return plain if isinstance(plain, str) else _encode(plain).decode()
 
 
-def _unreadable(kind: type, error: Exception) -> str:
-    return f"[unreadable {name_of(kind)}: {name_of(type(error))}]"
-
-
 def _are_brief(values: Sequence[Any]) -> bool:
     # Whether a text of all of them is soon made, and without a line of foreign code.
     return (
@@ -315,25 +262,12 @@ def _are_brief(values: Sequence[Any]) -> bool:
     )
 
 
-def _without_zone(value: Any, base: type) -> datetime | time:
-    if base is time:
-        return time(*(asked(value, time, part) for part in _PARTS_OF_TIME))
-    # Not ``replace``, which calls the class of a subclass.
-    return datetime.combine(datetime.date(value), datetime.time(value))
-
-
-_CALLABLES = frozenset(
-    {FunctionType, BuiltinFunctionType, GeneratorType, AsyncGeneratorType, CoroutineType}
-)
-
 _KINDS: dict[type, Reader] = {
-    **dict.fromkeys((str,), Walk._text),
+    str: Walk._text,
     **dict.fromkeys((bool, type(None)), Walk._itself),
     **dict.fromkeys((int, float), Walk._number),
-    **dict.fromkeys((complex, timedelta, UUID, Decimal, PurePath), Walk._words),
-    **dict.fromkeys((datetime, date, time), Walk._moment),
     **dict.fromkeys((bytes, bytearray, memoryview), Walk._blob),
-    **dict.fromkeys((type, MethodType, ModuleType, *_CALLABLES), Walk._named),
+    **dict.fromkeys(WORDED, Walk._worded),
     **dict.fromkeys((list, tuple, set, frozenset, collections.deque, range), Walk._sequence),
     **dict.fromkeys((type({}.keys()), type({}.values()), type({}.items())), Walk._sequence),
     **dict.fromkeys((collections.UserDict, collections.UserList), Walk._wrapper),

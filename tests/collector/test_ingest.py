@@ -60,6 +60,8 @@ def test_every_field_of_a_span_comes_back_as_it_was_sent(
         "cache_read_tokens": 3,
         "cache_write_tokens": 2,
         "reasoning_tokens": 5,
+        "audio_input_tokens": 2,
+        "audio_output_tokens": 1,
         "cost_usd": 0.25,
         "ttft_ms": 12.5,
         "chunk_count": 4,

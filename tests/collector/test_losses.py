@@ -8,8 +8,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from headway.records import Loss
+from headway_collector.store.batches import Batch
 from headway_collector.store.connections import Store
-from headway_collector.store.writes import Batch, append_batches
+from headway_collector.store.writes import append_batches
 
 Lines = Callable[..., bytes]
 Ingest = Callable[..., Any]

@@ -8,6 +8,7 @@ import pytest
 
 from headway.records import Span
 from headway_collector.pricing import PRICE_VERSION, price_spans
+from headway_collector.store.batches import Derived
 
 START_NS = 1_763_800_000_000_000_000
 
@@ -64,9 +65,9 @@ def test_a_cost_is_what_the_price_list_says(
         genai_request_timestamp=datetime.fromtimestamp(START_NS / 1e9, UTC),
     )
 
-    versions = price_spans([span])
+    derived = price_spans([span])
 
-    assert versions == [PRICE_VERSION]
+    assert derived == [Derived(price_version=PRICE_VERSION)]
     assert span.cost_usd == pytest.approx(float(expected.total_price))
 
 
@@ -82,14 +83,14 @@ def test_a_cost_is_what_the_price_list_says(
     ],
 )
 def test_what_cannot_be_known_is_left_out(span: Span) -> None:
-    assert price_spans([span]) == [None]
+    assert price_spans([span]) == [Derived()]
     assert span.cost_usd is None
 
 
 def test_a_reported_cost_is_left_alone() -> None:
     span = make_span("openai", "gpt-4o", input_tokens=5, cost_usd=0.0)
 
-    assert price_spans([span]) == [None]
+    assert price_spans([span]) == [Derived()]
     assert span.cost_usd == 0.0
 
 

@@ -12,8 +12,9 @@ import pytest
 from headway_collector.decoding import decode_records
 from headway_collector.errors import StoreError, StoreUnavailableError, UnstorableError
 from headway_collector.store import migrations
+from headway_collector.store.batches import Batch, Derived
 from headway_collector.store.connections import ROW_GROUP_ROWS, Store
-from headway_collector.store.writes import Batch, append_batches
+from headway_collector.store.writes import append_batches
 
 Lines = Callable[..., bytes]
 
@@ -21,7 +22,7 @@ Lines = Callable[..., bytes]
 def append(store: Store, *lines: bytes) -> None:
     spans = decode_records(b"\n".join(lines)).spans
     with store.transaction() as connection:
-        append_batches(connection, [Batch("p", None, spans, [None] * len(spans))], 1)
+        append_batches(connection, [Batch("p", None, spans, [Derived()] * len(spans))], 1)
 
 
 def digest(path: Path) -> str:
@@ -80,7 +81,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store, span_line: Lines)
     def append_and_fail() -> None:
         spans = decode_records(span_line()).spans
         with store.transaction() as connection:
-            append_batches(connection, [Batch("p", None, spans, [None])], 1)
+            append_batches(connection, [Batch("p", None, spans, [Derived()])], 1)
             connection.execute("INSERT INTO store.spans SELECT 'too few columns'")
 
     with pytest.raises(UnstorableError, match="the database refuses this"):
@@ -193,11 +194,12 @@ import resource, sys
 from headway_collector.decoding import decode_records
 from headway_collector.errors import StoreUnavailableError
 from headway_collector.store.connections import Store
-from headway_collector.store.writes import Batch, append_batches
+from headway_collector.store.batches import Batch, Derived
+from headway_collector.store.writes import append_batches
 
 def append(store, line):
     with store.transaction() as connection:
-        append_batches(connection, [Batch("p", None, decode_records(line).spans, [None])], 1)
+        append_batches(connection, [Batch("p", None, decode_records(line).spans, [Derived()])], 1)
 
 store = Store(sys.argv[1])
 store.checkpoint()

@@ -13,8 +13,8 @@ import pytest
 from headway.records import IngestAnswer, Span
 from headway_collector.decoding import decode_records
 from headway_collector.errors import QueueFullError
+from headway_collector.store.batches import Batch, Derived
 from headway_collector.store.connections import Store
-from headway_collector.store.writes import Batch
 from headway_collector.writing import Limits, Writer
 
 Lines = Callable[..., bytes]
@@ -51,7 +51,7 @@ def busy(writer: Writer) -> Iterator[None]:
 
 def batch_of(*lines: bytes, batch_id: str | None = None) -> Batch:
     spans = decode_records(b"\n".join(lines)).spans
-    return Batch("p", batch_id, spans, [None] * len(spans))
+    return Batch("p", batch_id, spans, [Derived()] * len(spans))
 
 
 def count_spans(store: Store) -> int:
@@ -93,7 +93,7 @@ def test_a_batch_that_cannot_be_stored_fails_alone(store: Store, span_line: Line
     with running(store) as writer:
         with busy(writer):
             good = writer.append(batch_of(span_line()))
-            bad = writer.append(Batch("p", None, [beyond], [None]))
+            bad = writer.append(Batch("p", None, [beyond], [Derived()]))
             also_good = writer.append(batch_of(span_line()))
 
         assert (good.result(WAIT_S).accepted, also_good.result(WAIT_S).accepted) == (1, 1)

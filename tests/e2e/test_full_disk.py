@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from headway.client_settings import ClientSettings
 from headway.guards import Guard
 from headway.identities import Identities
 from headway.journals import Journal
+from headway.local_checks import check_journal
 from headway.places import Place
 from tests.e2e.processes import CollectorProcess, clean_environment
 
@@ -238,3 +240,15 @@ def stored_names(collector: CollectorProcess) -> list[str]:
 
 def names(phase: str, count: int) -> set[str]:
     return {f"{phase} {thread} {number}" for thread in range(4) for number in range(count)}
+
+
+def test_a_disk_with_little_room_is_told_before_it_is_full(tiny_disk: Path) -> None:
+    settings = ClientSettings(journal_dir=tiny_disk / "journal")
+    before = check_journal(settings)
+    (tiny_disk / "journal").mkdir(mode=0o700)
+    after = check_journal(settings)
+
+    for finding in (before, after):
+        assert (finding.level, finding.advice) == ("warn", "free space")
+        assert "0.2 MB are free" in finding.message
+    assert "is made at the first call" in before.message

@@ -1,7 +1,8 @@
-"""A stand-in collector on loopback that answers as the contract says, and fresh clients."""
+"""A stand-in collector on loopback that answers as the contract says; clients and journals."""
 
 import gzip
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,12 @@ import pytest
 
 from headway.client_settings import ClientSettings
 from headway.clients import Client
+from headway.guards import Guard
+from headway.identities import Identities
+from headway.journals import Journal
 from headway.lifecycle import install
+from headway.losses import Losses
+from headway.places import DEFAULT_LIMIT_BYTES, Place
 from headway.records import (
     BATCH_HEADER,
     COLLECTOR_HEADER,
@@ -166,6 +172,29 @@ def collector() -> Iterator[StandIn]:
     stand_in = StandIn()
     yield stand_in
     stand_in.stop()
+
+
+@pytest.fixture
+def make_journal(tmp_path: Path) -> Iterator[Callable[..., Journal]]:
+    """Make journals in one folder, each as of another process."""
+    made: list[Journal] = []
+
+    def make(
+        folder: Path | None = tmp_path / "journal",
+        *,
+        project: str = "shop",
+        limit: int = DEFAULT_LIMIT_BYTES,
+        url: str = "",
+        losses: Losses | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> Journal:
+        place = Place(folder, project, limit, url)
+        made.append(Journal(place, Guard(losses=losses), Identities(), clock_s=clock_s))
+        return made[-1]
+
+    yield make
+    for journal in made:
+        journal.close()
 
 
 @pytest.fixture

@@ -3,52 +3,29 @@
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
 import pytest
 
 from headway.adoption import adopt
-from headway.guards import Guard
-from headway.identities import Identities
 from headway.journals import Journal
 from headway.layouts import FORMAT_VERSION, Header
 from headway.leftovers import survey
 from headway.losses import Losses
 from headway.places import DEFAULT_LIMIT_BYTES, Place
 from headway.segments import create
+from tests.sdk.shipments import ship_all
 
 KILOBYTE = b"k" * 1024
 HERE, THERE = "http://here:4318", "http://there:4318"
 
 
 @pytest.fixture
-def make_journal(tmp_path: Path) -> Iterator[Callable[..., Journal]]:
-    made: list[Journal] = []
-
-    def make(
-        url: str = HERE,
-        project: str = "shop",
-        limit: int = DEFAULT_LIMIT_BYTES,
-        losses: Losses | None = None,
-    ) -> Journal:
-        place = Place(tmp_path / "journal", project, limit, url)
-        made.append(Journal(place, Guard(losses=losses), Identities()))
-        return made[-1]
-
-    yield make
-    for journal in made:
-        journal.close()
-
-
-def ship_all(journal: Journal) -> list[bytes]:
-    shipped: list[bytes] = []
-    while (segment := journal.oldest()) is not None:
-        extract = segment.read(1000, 1 << 20)
-        shipped += extract.payloads
-        journal.acknowledge(segment, extract.stops[-1], len(extract.payloads))
-    return shipped
+def make_journal(make_journal: Callable[..., Journal]) -> Callable[..., Journal]:
+    return partial(make_journal, url=HERE)
 
 
 def test_a_header_says_where_its_records_go_and_whose_they_are(
@@ -85,10 +62,10 @@ def test_a_process_takes_up_what_goes_to_its_own_collector_and_nothing_else(
     make_journal: Callable[..., Journal],
 ) -> None:
     for url in (THERE, HERE):
-        dead = make_journal(url)
+        dead = make_journal(url=url)
         dead.append(f"for {url}".encode())
         dead.close()
-    journal = make_journal(HERE)
+    journal = make_journal(url=HERE)
     adopted = journal.adopt()
     others = journal.adopt()
     journal.move(Place(journal.place.folder, "shop", url=THERE))
@@ -131,6 +108,35 @@ def test_a_busy_process_soon_has_segments_that_last(
     assert sizes == [1, 2, 4, 8, 8]
 
 
+@pytest.mark.parametrize("gigabytes", [0.5, 1, 2, 4])
+def test_a_full_journal_of_one_process_is_some_seventy_files_however_large(
+    gigabytes: float,
+) -> None:
+    place = Place(None, "shop", int(gigabytes * (1 << 30)))
+    sizes = [0]
+    while sum(sizes) + place.bytes_after(sizes[-1]) <= place.limit_bytes:
+        sizes.append(place.bytes_after(sizes[-1]))
+
+    assert 64 <= len(sizes) <= 72
+
+
+def test_a_segment_of_a_large_journal_is_adopted_whole(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    dead, shipped = make_journal(limit=1 << 30), 0
+    for _ in range(30):
+        dead.append(KILOBYTE * 1000)
+    dead.close()
+    sizes = [path.stat().st_size >> 20 for path in tmp_path.glob("journal/*")]
+    journal = make_journal(limit=1 << 30)
+    while (segment := journal.adopt()) is not None:
+        shipped += segment.count_pending()
+        journal.acknowledge(segment, segment.end, segment.count_pending())
+
+    assert max(sizes) >= 12
+    assert shipped == journal.adopted == 30
+
+
 def test_a_record_larger_than_the_next_segment_gets_one_that_holds_it(
     make_journal: Callable[..., Journal],
 ) -> None:
@@ -147,7 +153,9 @@ def test_three_applications_in_one_small_folder_account_for_every_record(
     make_journal: Callable[..., Journal], tmp_path: Path
 ) -> None:
     limit = 600_000
-    journals = [make_journal(f"http://{name}:1", name, limit) for name in ("a", "b", "c")]
+    journals = [
+        make_journal(url=f"http://{name}:1", project=name, limit=limit) for name in ("a", "b", "c")
+    ]
     for number in range(400):
         for journal in journals:
             journal.append(f"{number:04d}".encode() + KILOBYTE)
@@ -183,7 +191,7 @@ def test_a_look_at_the_folder_sees_all_and_changes_nothing(
     make_journal: Callable[..., Journal], tmp_path: Path
 ) -> None:
     folder = tmp_path / "journal"
-    dead, alive = make_journal(THERE), make_journal(HERE)
+    dead, alive = make_journal(url=THERE), make_journal(url=HERE)
     dead.append(b"waits")
     dead.append(b"waits too")
     dead._guard.drop("too_large", 3, "they were too large", project="shop")

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -49,6 +50,16 @@ class Order:
     def __init__(self, number: int, *, is_open: bool = True) -> None: ...
 
 
+class NamedByKeyword:
+    """With a parameter that only functions of C can have."""
+
+    __signature__ = inspect.Signature(
+        [inspect.Parameter("from", inspect.Parameter.POSITIONAL_ONLY)]
+    )
+
+    def __call__(self, *args: int) -> None: ...
+
+
 def handed_on(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -90,6 +101,7 @@ observe: Callable[..., Any] = headway.observe
         (lambda: asyncio.run(first_of(Desk().astream(1, step=3))), {"count": 1, "step": 3}),
         (lambda: asyncio.run(Desk.of_class("a")), {"message": "a"}),
         (lambda: Desk.static("a"), {"message": "a", "limit": 1}),
+        (lambda: Desk().static("a"), {"message": "a", "limit": 1}),
         (lambda: Desk().size, {}),
         (lambda: Desk.base(Desk(), 1), {"a": 1, "b": 1, "c": 2}),
         (lambda: Desk().half(), {"a": 5, "b": 1, "c": 9}),
@@ -114,6 +126,7 @@ observe: Callable[..., Any] = headway.observe
             {"args": 1, "kwargs": 1, "rest": [2], "more": {"z": 3}},
         ),
         (lambda: observe(dict)(a=1), {"kwargs": {"a": 1}}),
+        (lambda: observe(NamedByKeyword())(1), {"args": [1]}),
     ],
 )
 def test_arguments_have_the_names_of_the_signature(

@@ -105,6 +105,11 @@ def test_an_image_is_told_by_size_mode_and_hash() -> None:
     }
 
 
+def test_an_image_of_many_pixels_is_not_hashed() -> None:
+    assert "sha256" in captured(Image.new("L", (512, 512)))
+    assert "sha256" not in captured(Image.new("L", (513, 512)))
+
+
 def test_an_image_from_a_file_is_not_decoded(tmp_path: Path) -> None:
     path = tmp_path / "red.png"
     Image.new("RGB", (4, 2), "red").save(path)
@@ -131,6 +136,15 @@ def test_bytes_that_do_not_fit_are_not_written_in_part() -> None:
 
     assert kept["audio"]["data"] == "[cut 5,000 bytes: too large to keep]"
     assert kept["question"] == "why?"
+
+
+@pytest.mark.parametrize("size", [8 << 20, (8 << 20) + 1])
+def test_bytes_that_take_long_to_hash_are_told_by_size(size: int) -> None:
+    content, limits = bytes(size), Limits(clock_s=lambda: 0.0)
+
+    for value in (content, io.BytesIO(content)):
+        assert captured(value, limits)["size"] == size
+        assert ("sha256" in captured(value, limits)) is (size <= 8 << 20)
 
 
 def test_a_memoryview_with_gaps_or_rows_is_hashed_as_it_is_read() -> None:

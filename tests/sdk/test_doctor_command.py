@@ -263,6 +263,17 @@ def test_a_collector_that_takes_nothing_now_says_why(
     assert "the disk is full" in finding.message
 
 
+def test_what_waits_for_a_collector_that_takes_nothing_needs_attention(
+    ask: Callable[..., list[Finding]], clinic: Clinic, tmp_path: Path
+) -> None:
+    leave(tmp_path / "journal", clinic.url).close()
+    clinic.answers["/v1/ingest"] = (403, {"code": "forbidden", "message": "no"})
+    finding = only(ask(API_KEY="hers"), "waiting")
+
+    assert finding.level == "warn"
+    assert finding.advice.startswith("bring the collector back")
+
+
 @pytest.mark.parametrize(
     ("ahead_s", "level", "words"),
     [(2.0, "ok", "agrees"), (-120.0, "warn", "120 s ahead"), (3600.0, "warn", "3,600 s behind")],

@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
 import msgspec
@@ -281,6 +281,70 @@ def test_an_async_generator_whose_reader_is_cancelled_is_abandoned(captured: Cap
 
     assert span.is_abandoned
     assert (span.status, data(span.output)) == ("ok", "first ")
+
+
+def test_the_gaps_of_an_endless_stream_are_those_of_its_first_chunks() -> None:
+    now_ns, count = 0, 30_000
+
+    @headway.observe
+    def slower_and_slower() -> Iterator[int]:
+        nonlocal now_ns
+        for number in range(count):
+            now_ns += 1_000_000 if number <= 10_000 else 2_000_000
+            yield number
+
+    with capture(clock_ns=lambda: now_ns) as captured:
+        for _ in slower_and_slower():
+            pass
+        span = captured.span("slower_and_slower")
+
+    assert span.chunk_count == count
+    assert (span.chunk_p50_ms, span.chunk_p95_ms) == (1.0, 1.0)
+
+
+def test_values_and_errors_sent_into_an_async_generator_reach_it(captured: Captured) -> None:
+    @headway.observe
+    async def echo() -> AsyncGenerator[object, object]:
+        received: object = None
+        while received != "stop":
+            try:
+                received = yield received
+            except KeyError as error:
+                received = f"caught {error}"
+
+    async def use() -> list[object]:
+        generator = echo()
+        given = [await anext(generator), await generator.asend("hello")]
+        given.append(await generator.athrow(KeyError("k")))
+        with pytest.raises(StopAsyncIteration):
+            await generator.asend("stop")
+        return given
+
+    assert asyncio.run(use()) == [None, "hello", "caught 'k'"]
+    assert captured.span("echo").status == "ok"
+    assert captured.span("echo").is_abandoned is None
+
+
+@pytest.mark.parametrize("leaving", [GeneratorExit, asyncio.CancelledError])
+@pytest.mark.parametrize("is_swallowed", [True, False])
+def test_a_generator_told_that_its_reader_leaves_is_abandoned_whatever_it_does(
+    captured: Captured, leaving: type[BaseException], is_swallowed: bool
+) -> None:
+    @headway.observe
+    def stream() -> Generator[str]:
+        try:
+            yield "a"
+        except leaving:
+            if not is_swallowed:
+                raise
+
+    generator = stream()
+    next(generator)
+    with pytest.raises(StopIteration if is_swallowed else leaving):
+        generator.throw(leaving())
+    span = captured.span("stream")
+
+    assert (span.is_abandoned, span.status) == (True, "ok")
 
 
 def test_a_coroutine_that_is_cancelled_failed(captured: Captured) -> None:

@@ -1,17 +1,16 @@
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headway.guards import Guard
-from headway.identities import Identities
 from headway.journals import Journal
 from headway.places import Place
-from headway.segments import Segment
+from tests.sdk.shipments import ship, ship_all
 
 LIMIT = 1 << 20
 KILOBYTE = b"k" * 1024
@@ -31,32 +30,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make_journal(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Journal]]:
-    made: list[Journal] = []
-
-    def make(
-        folder: Path | None = tmp_path / "journal", project: str = "shop", limit: int = LIMIT
-    ) -> Journal:
-        place = Place(folder, project, limit)
-        made.append(Journal(place, Guard(), Identities(), clock_s=clock))
-        return made[-1]
-
-    yield make
-    for journal in made:
-        journal.close()
-
-
-def ship_all(journal: Journal) -> list[bytes]:
-    shipped: list[bytes] = []
-    while (segment := journal.oldest()) is not None:
-        shipped += ship(journal, segment)
-    return shipped
-
-
-def ship(journal: Journal, segment: Segment) -> list[bytes]:
-    extract = segment.read(100, LIMIT)
-    journal.acknowledge(segment, extract.stops[-1], len(extract.payloads))
-    return list(extract.payloads)
+def make_journal(make_journal: Callable[..., Journal], clock: Clock) -> Callable[..., Journal]:
+    return partial(make_journal, limit=LIMIT, clock_s=clock)
 
 
 def dropped(journal: Journal) -> dict[str, int]:
@@ -140,7 +115,7 @@ def test_a_rest_of_the_limit_is_used_up_to_the_last_64_kilobytes(
     others.write_bytes(bytes(LIMIT - (100 << 10)))
     for _ in range(60):
         journal.append(KILOBYTE)
-    in_file = journal._own()[0]
+    in_file = next(iter(journal._held))
 
     assert (in_file.is_on_disk, in_file.size) == (True, 64 << 10)
     assert journal.is_in_memory
@@ -156,10 +131,10 @@ def test_segments_grow_again_where_there_is_room_again(
     others.write_bytes(bytes((8 << 20) - (300 << 10)))
     journal.append(KILOBYTE)
     others.unlink()
-    while len(journal._own()) < 4:
+    while len(list(journal._held)) < 4:
         journal.append(KILOBYTE * 16)
 
-    assert [each.size >> 10 for each in journal._own()] == [256, 512, 1024, 2048]
+    assert [each.size >> 10 for each in journal._held] == [256, 512, 1024, 2048]
 
 
 def test_the_last_room_goes_to_a_segment_just_large_enough_for_its_record(
@@ -170,7 +145,7 @@ def test_the_last_room_goes_to_a_segment_just_large_enough_for_its_record(
     others.parent.mkdir()
     others.write_bytes(bytes(LIMIT - (100 << 10)))
     journal.append(b"x" * (90 << 10))
-    kept = journal._own()[-1]
+    kept = list(journal._held)[-1]
     journal.append(b"y" * (90 << 10))
 
     assert (kept.is_on_disk, kept.size) == (True, 96 << 10)
@@ -300,6 +275,22 @@ def test_the_undamaged_part_of_a_damaged_segment_is_shipped_and_the_rest_set_asi
     assert shipper._guard.faults == {"damaged segment": 1}
 
 
+def test_a_file_that_has_arrived_and_cannot_be_removed_is_told_and_holds_nothing_up(
+    make_journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    journal = make_journal()
+    journal.append(b"one")
+    path = next(tmp_path.glob("journal/*.segment"))
+    journal.move(Place(tmp_path / "journal", "desk", LIMIT))
+    path.unlink()
+    path.mkdir()
+    journal.append(b"two")
+
+    assert ship_all(journal) == [b"one", b"two"]
+    assert journal._guard.faults == {"journal unwritable": 1}
+    assert "remove it" in str(journal._guard.last_error)
+
+
 def test_a_strange_file_is_reported_once_and_left_alone(
     make_journal: Callable[..., Journal], tmp_path: Path
 ) -> None:
@@ -374,7 +365,7 @@ def test_a_process_is_in_memory_only_when_its_next_record_is(
         journal.append(KILOBYTE)
     journal.prepare()
     without_spare = (journal.is_in_memory, journal.is_at_risk)
-    while journal._own()[-1].path is not None:
+    while list(journal._held)[-1].path is not None:
         journal.append(KILOBYTE)
     with_full_file = (journal.is_in_memory, journal.is_at_risk)
     others.unlink()

@@ -6,13 +6,22 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
 import headway
+from headway.adoption import adopt
 from headway.clients import Client
+from headway.guards import Guard
+from headway.identities import Identities
+from headway.journals import Journal
+from headway.layouts import Header
 from headway.leftovers import survey
-from headway.losses import Losses, Lost, decode_slot, encode_slot
+from headway.losses import Losses, Lost, decode_slot, encode_slot, make_reports
+from headway.places import Place
+from headway.records import Span, encode_record
+from headway.segments import create
 from tests.sdk.conftest import DEADLINE_S, Answer, Request, StandIn
 from tests.sdk.programs import run, start
 
@@ -140,6 +149,93 @@ def test_each_project_hears_of_its_own_losses(collector: StandIn, make_client: M
     assert headway.flush()
 
     assert {key[0]: loss.count for key, loss in collector.losses.items()} == {"shop": 1, "desk": 2}
+
+
+def test_a_report_names_its_client_and_how_much_it_tells() -> None:
+    losses = [
+        Lost("shop", "journal_full", 2, 5),
+        Lost("shop", "exit", 1, 6),
+        Lost("shop", "damaged", 4, 7, client_id="d" * 32),
+        Lost("desk", "exit", 8, 8),
+    ]
+    reports = make_reports(losses, client_id="c" * 32, host="here", pid=1)
+
+    assert [(each.project, each.batch_id) for each in reports] == [
+        ("shop", f"loss:{'c' * 32}:3"),
+        ("shop", f"loss:{'d' * 32}:4"),
+        ("desk", f"loss:{'c' * 32}:8"),
+    ]
+
+
+def test_what_is_damaged_in_several_files_of_a_process_is_told_in_full(
+    collector: StandIn, make_client: MakeClient, tmp_path: Path
+) -> None:
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    for name, damaged in (("1", 1), ("2", 2)):
+        leave_damaged(folder, name, damaged, collector.url)
+    first = adopt(folder / "1.segment")
+    assert first is not None
+    adopted_once = [lost.client_id for lost in first.losses]
+    first.close()
+    make_client(collector.url)
+    with headway.span("call"):
+        pass
+    assert headway.flush()
+    told = {client_id: loss.count for (_, client_id, _), loss in collector.losses.items()}
+
+    assert sorted(told.values()) == [1, 2]
+    assert set(adopted_once) < set(told)
+    assert all(re.fullmatch("[0-9a-f]{32}", client_id) for client_id in told)
+
+
+def leave_damaged(folder: Path, name: str, damaged: int, url: str) -> None:
+    header = Header(name, "shop", 1, "here", 5, url, client_id="c" * 32)
+    segment = create(folder, header, 64 << 10)
+    for number in range(damaged):
+        segment.append(b"broken", 0)
+        span_id = f"{number:015x}{name}"
+        span = Span(trace_id="a" * 32, span_id=span_id, name="whole", start_ns=1, end_ns=2)
+        whole = encode_record(span)
+        segment.append(whole, crc32(whole))
+    segment.close()
+
+
+def test_losses_of_a_process_without_a_file_get_one_of_their_own(tmp_path: Path) -> None:
+    journal = Journal(Place(tmp_path / "journal", "shop"), Guard(), Identities())
+    journal.refuse("too_large", "the only call was too large")
+    journal.close()
+    (leftover,) = survey(tmp_path / "journal")
+
+    assert leftover.content is not None
+    assert [(lost.reason, lost.count) for lost in leftover.content.losses] == [("too_large", 1)]
+
+
+def test_losses_are_told_to_the_collector_that_their_project_had(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    other = StandIn()
+    other.refuse_all()
+    done = run(
+        """
+        import os, headway
+        from headway.lifecycle import current_client
+        headway.init(project="shop", url=os.environ["OTHER"])
+        current_client().guard.drop("journal_full", 3, "it was full", project="shop")
+        headway.init(project="desk", url=os.environ["THIS"])
+        with headway.span("call"): pass
+        print(headway.flush(0.5))
+        """,
+        tmp_path,
+        THIS=collector.url,
+        OTHER=other.url,
+        HEADWAY_EXIT_TIMEOUT_S="0",
+    )
+    other.stop()
+
+    assert done.stdout.strip() == "False", done.stderr
+    assert {request.project for request in other.requests} == {"shop"}
+    assert {request.project for request in collector.requests} == {"desk"}
 
 
 @pytest.mark.parametrize("status", [400, 422, 413])

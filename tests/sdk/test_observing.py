@@ -4,9 +4,12 @@ import functools
 import gc
 import inspect
 import json
+import os
 import sys
 import threading
+import traceback
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any, assert_type
 
 import msgspec
@@ -18,6 +21,8 @@ from headway.contexts import CURRENT
 from headway.lifecycle import current_client
 from headway.records import Span
 from headway.testing import Captured, capture
+
+OUR_FOLDER = os.path.dirname(headway.__file__)
 
 
 @pytest.fixture
@@ -145,6 +150,71 @@ def test_an_exception_is_recorded_and_raised_untouched(captured: Captured) -> No
     assert CURRENT.get() is None
 
 
+def told_of(error: BaseException) -> Any:
+    """All that a program can see of an exception, but for our frames."""
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [code.co_name for code in frames if code.co_filename.startswith(OUR_FOLDER)]
+    theirs = [code.co_name for code in frames if not code.co_filename.startswith(OUR_FOLDER)]
+    linked = error.__cause__, error.__context__, error.__suppress_context__, error.__notes__
+    return error, linked, theirs, len(ours)
+
+
+@pytest.mark.parametrize("way", ["call", "coroutine", "generator", "async generator", "late"])
+def test_an_exception_reaches_the_program_as_it_would_without_us(
+    captured: Captured, way: str
+) -> None:
+    error, cause, outer = ValueError("bad"), KeyError("id"), LookupError("handled meanwhile")
+    error.add_note("a note")
+
+    def fail() -> None:
+        try:
+            raise cause
+        except KeyError:
+            raise error from cause
+
+    async def fail_later() -> None:
+        fail()
+
+    def fail_in_a_stream() -> Iterator[str]:
+        yield "a"
+        fail()
+
+    async def fail_in_an_async_stream() -> AsyncIterator[str]:
+        yield "a"
+        fail()
+
+    async def read(stream: Any) -> None:
+        async for _ in stream:
+            pass
+
+    ways: dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]] = {
+        "call": (fail, lambda function: function()),
+        "coroutine": (fail_later, lambda function: asyncio.run(function())),
+        "generator": (fail_in_a_stream, lambda function: list(function())),
+        "async generator": (fail_in_an_async_stream, lambda given: asyncio.run(read(given()))),
+        "late": (lambda: fail_later(), lambda function: asyncio.run(function())),
+    }
+    function, use = ways[way]
+
+    def told_by(function: Callable[..., Any]) -> Any:
+        try:
+            raise outer
+        except LookupError:
+            try:
+                use(function)
+            except ValueError as raised:
+                return told_of(raised)
+            finally:
+                error.__traceback__ = cause.__traceback__ = outer.__traceback__ = None
+        raise AssertionError("nothing was raised")
+
+    *without_us, _ = told_by(function)
+    *with_us, ours = told_by(headway.observe(function))
+
+    assert with_us == without_us
+    assert ours == 1
+
+
 def test_a_stack_keeps_the_innermost_frames_only(captured: Captured) -> None:
     @headway.observe
     def fail() -> None:
@@ -161,6 +231,26 @@ def test_a_stack_keeps_the_innermost_frames_only(captured: Captured) -> None:
 
     assert stack.count("in dig") <= 20
     assert 'raise ValueError("bottom")' in stack
+
+
+def test_what_is_said_of_an_exception_is_bounded(captured: Captured, tmp_path: Path) -> None:
+    path = tmp_path / "shop.py"
+    path.write_text(
+        f"def dig(depth): return dig(depth - 1) if depth else fail()  # {'x' * 700}\n"
+        f"def fail(): raise ValueError('bottom ' * 1_000)  # {'y' * 10_000}\n"
+    )
+    shop: dict[str, Any] = {}
+    exec(compile(path.read_text(), path, "exec"), shop)
+
+    with pytest.raises(ValueError, match="bottom"):
+        headway.observe(shop["dig"])(30)
+    span = captured.span("dig")
+    stack = span.error_stack or ""
+
+    assert len(span.status_message or "") < 2_100
+    assert len(stack) < 8_100
+    assert max(map(len, stack.splitlines())) < 1_100
+    assert "in fail" in stack
 
 
 def test_an_exception_through_hundreds_of_calls_is_not_formatted_in_each(
@@ -506,6 +596,25 @@ def test_a_partial_function_bears_the_name_of_its_function(captured: Captured) -
     assert captured.span("triage_number").name == "triage_number"
 
 
+def test_what_a_call_takes_and_gives_is_bounded_however_it_is_made_up(captured: Captured) -> None:
+    @headway.observe
+    def repeat(*texts: str, **more: str) -> str:
+        return texts[0] * len(texts)
+
+    @headway.observe
+    def title(page: str) -> str:
+        return page[:9]
+
+    repeat("x" * 2_000_000)
+    repeat("x" * 20_000, *["y"] * 99)
+    title("x" * 2_000_000)
+    headway.observe(lambda a, b, c, d, e, f, g, h, i, j, k: None)(*["\0" * 16_000] * 11)
+    sizes = [(len(bytes(span.input)), len(bytes(span.output))) for span in captured.spans]
+
+    assert len(sizes) == 4
+    assert max(map(max, sizes)) <= 1 << 20
+
+
 def test_arguments_are_recorded_as_they_were_at_the_call(captured: Captured) -> None:
     @headway.observe
     def consume(messages: list[str]) -> None:
@@ -620,6 +729,15 @@ def test_a_property_is_observed_when_it_is_read(captured: Captured) -> None:
     assert captured.span("size").output == msgspec.Raw(b"3")
 
 
+def test_what_was_written_on_a_function_stays_there(captured: Captured) -> None:
+    def find() -> None: ...
+
+    find.route = "/find"  # type: ignore[attr-defined]
+    observed: Any = headway.observe(find)
+
+    assert observed.route == "/find"
+
+
 def test_what_a_callable_object_can_do_stays_in_reach(captured: Captured) -> None:
     find: Any = Shelf.find
     Shelf().find("Emma")
@@ -652,6 +770,16 @@ class Secretive:
         return question
 
 
+class Obliging:
+    """Has whatever it is asked for, as proxies of what is elsewhere have."""
+
+    def __getattr__(self, name: str) -> Any:
+        return Obliging()
+
+    def __call__(self, question: str) -> str:
+        return question
+
+
 class Numbered:
     __name__ = 5
 
@@ -663,14 +791,14 @@ class Numbered:
         return question
 
 
-@pytest.mark.parametrize("kind", [Secretive, Numbered])
+@pytest.mark.parametrize("kind", [Secretive, Obliging, Numbered])
 def test_a_callable_that_answers_no_questions_is_recorded_by_its_class(
-    captured: Captured, kind: Callable[[], Callable[[str], str]]
+    captured: Captured, kind: type
 ) -> None:
     given = headway.observe(kind())("x")
 
     assert given == "x"
-    assert captured.spans[0].name in ("Secretive", "Numbered")
+    assert captured.spans[0].name == kind.__name__
 
 
 def test_a_call_that_cannot_be_read_is_counted_as_lost() -> None:

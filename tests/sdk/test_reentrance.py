@@ -7,11 +7,14 @@ import gc
 import logging
 import random
 import signal
+import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -29,6 +32,7 @@ from headway.records import Span
 from headway.shipping import Shipper
 from headway.transports import HttpTransport
 from tests.sdk.conftest import DEADLINE_S, Request, StandIn
+from tests.sdk.shipments import ship_all
 
 LIMIT = 256 << 10
 
@@ -67,15 +71,6 @@ def journal(tmp_path: Path, identities: Intruder) -> Iterator[Journal]:
     journal = Journal(Place(tmp_path / "journal", "shop", LIMIT), Guard(), identities)
     yield journal
     journal.close()
-
-
-def ship_all(journal: Journal) -> list[bytes]:
-    shipped: list[bytes] = []
-    while (segment := journal.oldest()) is not None:
-        extract = segment.read(100, LIMIT)
-        journal.acknowledge(segment, extract.stops[-1], len(extract.payloads))
-        shipped += extract.payloads
-    return shipped
 
 
 def drop_a_generator(leave: Callable[[], None]) -> None:
@@ -261,6 +256,178 @@ def test_a_record_within_a_record_may_wake_a_shipper_that_has_just_delivered(
     assert shipper.flush(DEADLINE_S)
     assert [span.name for span in collector.spans] == ["first", "around", "within"]
     shipper.stop()
+
+
+@contextmanager
+def calling(intrude: Callable[[str], object]) -> Iterator[None]:
+    """Run something at every point where a collection or a signal handler can come."""
+
+    def look(frame: FrameType, event: str, arg: object) -> None:
+        if event in ("call", "c_return"):
+            intrude(frame.f_code.co_qualname if event != "c_return" else str(arg))
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def test_two_threads_are_not_started_by_what_records_while_one_is_started(
+    journal: Journal,
+) -> None:
+    shipper = Shipper(journal, HttpTransport("http://127.0.0.1:9", ""), journal._guard)
+    before, points = set(threading.enumerate()), []
+
+    def intrude(point: str) -> None:
+        if point.startswith("Thread."):
+            points.append(point)
+            sys.setprofile(None)
+            shipper.wake()
+
+    with calling(intrude):
+        shipper.wake()
+    started = set(threading.enumerate()) - before
+    shipper.stop()
+
+    assert points
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize("point", ["Thread.__init__", "Thread.start", "Event.wait"])
+def test_a_start_of_the_thread_that_is_interrupted_is_made_good_by_the_next_record(
+    collector: StandIn, journal: Journal, point: str
+) -> None:
+    shipper = Shipper(journal, HttpTransport(collector.url, ""), journal._guard)
+    span = Span(trace_id="a" * 32, span_id="b" * 16, name="ask", start_ns=1, end_ns=2)
+    journal.append(msgspec.json.encode(span))
+
+    def interrupt(reached: str) -> None:
+        if reached == point:
+            raise OutOfTime
+
+    with pytest.raises(OutOfTime), calling(interrupt):
+        shipper.wake()
+    shipper.wake()
+
+    assert collector.wait_until(lambda: [each.name for each in collector.spans] == ["ask"])
+    assert collector.repeated == []
+    shipper.stop()
+
+
+def test_a_flush_in_the_middle_of_a_record_waits_for_those_before_and_not_for_that_one(
+    collector: StandIn, make_client: Callable[..., Client]
+) -> None:
+    client = make_client(collector.url)
+    answers: list[tuple[float, bool]] = []
+    arrived: list[list[str]] = []
+
+    def interrupt() -> None:
+        began_s = time.monotonic()
+        is_delivered = client.flush(DEADLINE_S)
+        answers.append((time.monotonic() - began_s, is_delivered))
+        arrived.append([span.name for span in collector.spans])
+
+    for number in range(3):
+        with headway.span(f"before {number}"):
+            pass
+    span = Span(trace_id="a" * 32, span_id="c" * 16, name="around", start_ns=1, end_ns=2)
+    payload = Interrupted(msgspec.json.encode(span))
+    payload.interrupt = interrupt
+    client._journal.append(payload)
+    is_all_delivered = client.flush(DEADLINE_S)
+
+    assert [is_delivered for _, is_delivered in answers] == [True]
+    assert answers[0][0] < DEADLINE_S / 2
+    assert arrived == [["before 0", "before 1", "before 2"]]
+    assert is_all_delivered
+    assert [span.name for span in collector.spans] == [*arrived[0], "around"]
+
+
+def test_a_flush_in_the_middle_of_a_record_does_not_say_that_what_was_deferred_has_arrived(
+    collector: StandIn, make_client: Callable[..., Client]
+) -> None:
+    client = make_client(collector.url)
+    answers: list[bool] = []
+
+    def interrupt() -> None:
+        with headway.span("within"):
+            pass
+        answers.append(client.flush(DEADLINE_S))
+
+    span = Span(trace_id="a" * 32, span_id="c" * 16, name="around", start_ns=1, end_ns=2)
+    payload = Interrupted(msgspec.json.encode(span))
+    payload.interrupt = interrupt
+    client._journal.append(payload)
+
+    assert answers == [False]
+    assert client.flush(DEADLINE_S)
+    assert {span.name for span in collector.spans} == {"around", "within"}
+
+
+def test_an_exception_at_any_point_of_a_turn_to_the_next_file_keeps_no_space(
+    journal: Journal, tmp_path: Path
+) -> None:
+    kept: list[bytes] = []
+    shipped: list[bytes] = []
+    points = 0
+
+    def interrupt(at: int, point: str) -> None:
+        nonlocal points
+        points += 1
+        if points == at:
+            raise OutOfTime
+
+    at = 0
+    while points >= at:
+        # So large that each has a file for itself; and there is room for no more than four.
+        payload = f"{at:05d}".encode() + b"x" * (50 << 10)
+        points, at = 0, at + 1
+        with suppress(OutOfTime), calling(functools.partial(interrupt, at)):
+            journal.append(payload)
+            kept.append(payload)
+        shipped += ship_all(journal)
+        assert journal.adopt() is None
+    journal.close()
+
+    assert at > 50
+    assert [each for each in shipped if each in set(kept)] == kept
+    assert len(shipped) == len(set(shipped))
+    assert journal._guard.dropped == {}
+    assert list(tmp_path.glob("journal/*")) == []
+
+
+def test_a_shutdown_at_any_point_of_a_turn_to_the_next_file_loses_no_record(
+    journal: Journal,
+) -> None:
+    expected: list[bytes] = []
+    shipped: list[bytes] = []
+    points = at = 0
+    next_process = Journal(journal.place, Guard(), Identities())
+
+    def shut_down(point: str) -> None:
+        nonlocal points
+        points += 1
+        if points == at:
+            sys.setprofile(None)
+            journal.close()
+
+    while points >= at:
+        expected += [f"{at:05d} {each}".encode() + b"x" * (50 << 10) for each in range(2)]
+        points, at = 0, at + 1
+        journal.append(expected[-2])
+        with calling(shut_down):
+            journal.append(expected[-1])
+        journal.close()
+        while (left := next_process.adopt()) is not None:
+            extract = left.read(100, LIMIT)
+            next_process.acknowledge(left, extract.stops[-1], len(extract.payloads))
+            shipped += extract.payloads
+
+    assert at > 30
+    assert sorted(shipped) == expected
+    assert journal._guard.dropped == {}
 
 
 class OutOfTime(Exception):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from headway.deadlines import PunctualTransport
 from headway.deliveries import MAX_RECORDS
 from headway.errors import CommandError
 from headway.forwarding import Forwarding, Outcome
@@ -21,7 +22,7 @@ from headway.losses import Losses
 from headway.places import Place
 from headway.records import Span, encode_record
 from headway.ship_command import SHIP, Progress
-from headway.transports import HttpTransport
+from headway.transports import Batch, HttpTransport, Reply
 from tests.sdk.conftest import Answer, Request, StandIn
 
 NOWHERE = "http://127.0.0.1:9"
@@ -256,7 +257,35 @@ def test_an_answer_that_does_not_end_does_not_keep_anybody(
         thread.join()
 
     assert code == 1
-    assert "the answer was not whole after 0.3 s" in capsys.readouterr().out
+    assert "Remains: 1 calls of shop" in capsys.readouterr().out
+
+
+def test_a_transport_that_never_comes_back_does_not_keep_anybody() -> None:
+    is_over = threading.Event()
+
+    class Stuck:
+        def send(self, batch: Batch) -> Reply:
+            is_over.wait()
+            return Reply(200)
+
+    reply = PunctualTransport(Stuck()).send(Batch("shop", "1", [], timeout_s=0.1))
+    is_over.set()
+
+    assert reply.message == "the answer was not whole after 0.1 s"
+
+
+def test_nobody_waits_for_a_collector_that_asks_for_more_time_than_there_is(
+    collector: StandIn, leave: Callable[..., None], tmp_path: Path
+) -> None:
+    leave(collector.url, "one")
+    collector.answers.append(Answer(503, headers={"Retry-After": "60"}))
+    waits: list[float] = []
+    outcome = Forwarding(
+        HttpTransport, IDENTITY, timeout_s=30.0, clock_s=lambda: 0.0, sleep=waits.append
+    ).run(tmp_path / "journal")
+
+    assert waits == []
+    assert outcome.remaining == [f"1 calls of shop: {collector.url} answered 503: some reason"]
 
 
 def test_progress_is_said_when_it_takes_long_and_not_at_every_batch() -> None:

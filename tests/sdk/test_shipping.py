@@ -318,7 +318,7 @@ def test_waiting_grows_and_obeys_the_collector() -> None:
     waits = []
     for retry_after_s in (0.0, 0.0, 0.0, 20.0, *[0.0] * 10):
         shipper._back_off(shipper._routes.latest, retry_after_s)
-        waits.append(shipper._due_s - 100.0)
+        waits.append(shipper._routes.due_s - 100.0)
 
     assert waits[:5] == [0.5, 1.0, 2.0, 20.0, 8.0]
     assert waits[-1] == 30.0
@@ -337,7 +337,7 @@ def test_many_processes_do_not_try_again_at_the_same_moment() -> None:
             chance=lambda chance=chance: chance,  # type: ignore[misc]
         )
         shipper._back_off(shipper._routes.latest, 0.0)
-        waits.append(shipper._due_s)
+        waits.append(shipper._routes.due_s)
 
     assert waits == [0.25, 0.375, 0.5]
 

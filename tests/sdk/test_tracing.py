@@ -138,6 +138,16 @@ def test_context_belongs_to_one_task(captured: Captured) -> None:
     assert all(span.user_id == span.name for span in captured.spans)
 
 
+def test_a_span_is_in_the_environment_that_holds_when_it_begins(captured: Captured) -> None:
+    for environment in ("staging", "production"):
+        headway.init(environment=environment, release="7")
+        with headway.span(environment):
+            pass
+
+    assert [span.environment for span in captured.spans] == ["staging", "production"]
+    assert {span.release for span in captured.spans} == {"7"}
+
+
 def test_ids_and_tags_are_taken_as_users_have_them(captured: Captured) -> None:
     odd: Any = {"user": 42, "session": UUID(int=7), "tags": "beta"}
     with headway.context(**odd), headway.span("call"):

@@ -15,9 +15,9 @@ import pydantic
 import pytest
 
 from headway.lasting import are_lasting
-from headway.limits import Limits
+from headway.limits import Budget, Limits
 from headway.texts import clip, message_of
-from headway.values import capture
+from headway.values import _is_plain, capture
 
 Point = namedtuple("Point", "x y")
 
@@ -167,6 +167,15 @@ def test_a_huge_text_is_cut_in_its_middle_and_does_not_push_out_what_follows() -
     assert "of 100,008 characters]…" in kept["page"]
 
 
+def test_many_huge_texts_do_not_push_out_what_follows_them() -> None:
+    pages = {f"page {number}": "x" * 100_000 for number in range(20)}
+
+    kept = captured({**pages, "question": "why?"}, Limits(10_000))
+
+    assert kept["question"] == "why?"
+    assert kept.keys() == {*pages, "question"}
+
+
 def test_long_lists_and_dicts_are_cut_and_say_how_much() -> None:
     limits = Limits(max_items=10)
 
@@ -178,6 +187,7 @@ def test_long_lists_and_dicts_are_cut_and_say_how_much() -> None:
     "value",
     [
         "\x00" * 100_000,
+        {"a": "\x00" * 1_000},
         {"k" * 100_000: 1},
         ["é" * 5_000] * 10,
         {str(i): "\x01" * 100 for i in range(1000)},
@@ -263,6 +273,45 @@ def test_a_float_that_is_not_finite_is_named(value: float, word: str) -> None:
 
 def test_a_sum_that_is_not_finite_does_not_make_its_numbers_so() -> None:
     assert captured([1e308] * 100) == [1e308] * 100
+
+
+class Whole(int): ...
+
+
+@pytest.mark.parametrize(
+    ("value", "is_kept"),
+    [
+        ("text", True),
+        (None, True),
+        (True, True),
+        (1.5, True),
+        (float("nan"), False),
+        (float("-inf"), False),
+        ((1 << 64) - 1, True),
+        (1 << 64, False),
+        (1 - (1 << 64), True),
+        (-(1 << 64), False),
+        (Whole(1), False),
+        (Shout("x"), False),
+        (np.float64(1.5), False),
+        (b"a", False),
+        (Colour.RED, False),
+    ],
+    ids=repr,
+)
+def test_all_who_ask_whether_a_value_may_be_encoded_as_it_is_get_the_same_answer(
+    value: object, is_kept: bool
+) -> None:
+    limits = Limits()
+    named = {"a": value}
+    answers = are_lasting(named, limits), _is_plain(named, limits, Budget(limits))
+    in_long_lists = [
+        _is_plain(values, limits, Budget(limits)) for values in ([value] * 50, [value, 1, 0.5] * 50)
+    ]
+
+    assert answers == (is_kept, is_kept)
+    # These may be more careful: with the largest of the whole numbers they are.
+    assert is_kept or in_long_lists == [False, False]
 
 
 def test_clipping_keeps_head_and_tail() -> None:

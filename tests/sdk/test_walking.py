@@ -7,6 +7,7 @@ import json
 import signal
 import threading
 import time
+import types
 from collections import UserDict, UserList
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,6 +44,10 @@ class Touchy:
     keys = items = values = shape = dtype = name = value = property(_touch)
 
     __hash__: Any = object.__hash__
+
+
+class TouchyCallable(Touchy):
+    __call__ = Touchy._touch
 
 
 class TouchyDict(Touchy, dict[Any, Any]): ...
@@ -160,6 +165,11 @@ def captured(value: object, limits: Limits | None = None) -> Any:
     return json.loads(bytes(capture(value, limits or Limits())))
 
 
+def named_by_strangers(value: Any) -> Any:
+    value.__module__, value.__qualname__ = Touchy(), TouchyStr("find")
+    return value
+
+
 STRANGERS: dict[str, tuple[Callable[[], object], object]] = {
     "object": (Touchy, f"<{__name__}.Touchy>"),
     "silent": (Silent, f"<{__name__}.Silent>"),
@@ -208,6 +218,9 @@ STRANGERS: dict[str, tuple[Callable[[], object], object]] = {
         lambda: ValueError(OfTouchyClass()),
         {"type": "ValueError", "args": [f"<{__name__}.OfTouchyClass>"]},
     ),
+    "method": (lambda: types.MethodType(TouchyCallable(), 1), "<method>"),
+    "module": (lambda: types.ModuleType(TouchyStr("shop")), "<module shop>"),
+    "function": (lambda: named_by_strangers(lambda: None), "<function find>"),
     "key": (lambda: {Touchy(): 1}, {f"<{__name__}.Touchy>": 1}),
 }
 
@@ -369,6 +382,16 @@ def test_the_clock_is_looked_at_before_each_long_text() -> None:
     assert kept[-1].endswith(" of 61 items: out of time]")
 
 
+def test_of_a_text_that_comes_too_late_little_is_kept() -> None:
+    clock_s = counting()
+    late = Limits(clock_s=lambda: clock_s() * 10, max_s=0.01)
+
+    kept = captured([object(), "x" * 20_000], late)
+
+    assert kept[0] == "<object>"
+    assert 1_000 < len(kept[1]) < 1_100
+
+
 def test_as_much_is_kept_as_there_is_room_for() -> None:
     raw = capture([object(), *["y" * 150] * 7_000], Limits(clock_s=lambda: 0.0))
 
@@ -410,6 +433,8 @@ def nested(depth: int) -> Any:
 PATHOLOGICAL: dict[str, Any] = {
     "a million small containers": lambda: [{"a": [{"b": 1}]} for _ in range(330_000)],
     "a million strangers": lambda: [Touchy()] * 1_000_000,
+    "a range without end": lambda: range(10**12),
+    "a long deque": lambda: collections.deque(range(3_000_000)),
     "shared without end": lambda: nested(60),
     "a large dict subclass": lambda: TouchyDict({str(i): i for i in range(300_000)}),
     "huge keys": lambda: {"k" * 1_000_000 + str(i): i for i in range(20)},

@@ -43,6 +43,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
             "cache_read_tokens",
             "cache_write_tokens",
             "reasoning_tokens",
+            "audio_input_tokens",
+            "audio_output_tokens",
             "chunk_count",
         ),
         read_count,

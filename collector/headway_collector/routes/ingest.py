@@ -20,7 +20,7 @@ from headway_collector.routes.access import (
     answer_json,
 )
 from headway_collector.schemas.answers import Fault, Ingested
-from headway_collector.store.writes import Batch
+from headway_collector.store.batches import Batch
 
 MAX_BATCH_ID_CHARS = 128
 
@@ -98,7 +98,7 @@ def _make_batch(
         project=project,
         batch_id=batch_id,
         spans=decoded.spans,
-        price_versions=price_spans(decoded.spans),
+        derived=price_spans(decoded.spans),
         scores=decoded.scores,
         rejects=decoded.rejects,
         losses=decoded.losses,

@@ -18,8 +18,8 @@ from headway_collector.routes.access import (
 from headway_collector.schemas.answers import ScorePage, ScoreSaved
 from headway_collector.schemas.evaluations import ScoreBody
 from headway_collector.schemas.queries import ScoreListQuery
+from headway_collector.store.batches import Batch
 from headway_collector.store.scores import list_scores
-from headway_collector.store.writes import Batch
 from headway_collector.times import parse_absolute
 
 router = APIRouter(tags=["scores"], responses=REFUSALS)

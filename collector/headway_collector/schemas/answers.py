@@ -105,6 +105,9 @@ class Span(BaseModel):
     cache_read_tokens: int | None
     cache_write_tokens: int | None
     reasoning_tokens: int | None
+    audio_input_tokens: int | None
+    audio_output_tokens: int | None
+    is_usage_inconsistent: bool | None = Field(description="the token counts contradict each other")
     cost_usd: float | None
     price_version: str | None = Field(description="null where the client reported the cost")
     ttft_ms: float | None

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from headway.records import Score, Span
 from headway_collector.errors import InvalidRequestError
+from headway_collector.store.batches import Derived
 
 _TEXT = pa.string()
 _TEXTS = pa.list_(pa.string())
@@ -26,6 +27,8 @@ _SPAN_TYPES: dict[str, pa.DataType] = {
             "cache_read_tokens",
             "cache_write_tokens",
             "reasoning_tokens",
+            "audio_input_tokens",
+            "audio_output_tokens",
         ),
         pa.int64(),
     ),
@@ -33,6 +36,13 @@ _SPAN_TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(("finish_reasons", "tags"), _TEXTS),
     **dict.fromkeys(("input", "output", "params", "prompt_variables", "attributes"), _RAW),
     "is_abandoned": pa.bool_(),
+}
+
+_DERIVED_TYPES: dict[str, pa.DataType] = {
+    "price_version": _TEXT,
+    "is_usage_inconsistent": pa.bool_(),
+    "mapper_version": pa.int32(),
+    "otel": _RAW,
 }
 
 
@@ -50,7 +60,7 @@ def make_span_key(span_id: str) -> int:
 def build_spans(
     spans: Sequence[Span],
     projects: Sequence[str],
-    price_versions: Sequence[str | None],
+    derived: Sequence[Derived],
     received_ns: int,
 ) -> pa.Table:
     """Return the rows of table ``spans``."""
@@ -61,7 +71,9 @@ def build_spans(
     }
     columns["project"] = pa.array(projects, _TEXT)
     columns["span_key"] = pa.array([make_span_key(span.span_id) for span in spans], pa.int64())
-    columns["price_version"] = pa.array(price_versions, _TEXT)
+    found = zip(*map(msgspec.structs.astuple, derived), strict=True)
+    for name, values in zip(Derived.__struct_fields__, found, strict=True):
+        columns[name] = _build_column(values, _DERIVED_TYPES[name])
     columns["start_time"] = _as_timestamps(columns["start_ns"])
     columns["received_ns"] = pa.repeat(received_ns, len(spans))
     return pa.table(columns)
@@ -100,7 +112,7 @@ def build_scores(scores: Sequence[Score], projects: Sequence[str]) -> pa.Table:
 def _build_column(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
     if kind is not _RAW:
         return pa.array(values, kind)
-    raw = map(bytes, values)
+    raw = (b"" if each is None else bytes(each) for each in values)
     present = [None if not each or each == b"null" else each for each in raw]
     # The decoder has checked that it is UTF-8; checking twice costs as much as building.
     return pa.array(present, _RAW).view(_TEXT)

@@ -127,8 +127,25 @@ def _create_losses(connection: duckdb.DuckDBPyConnection) -> None:
         )""")
 
 
+def _add_foreign_spans(connection: duckdb.DuckDBPyConnection) -> None:
+    for column in (
+        "audio_input_tokens BIGINT",
+        "audio_output_tokens BIGINT",
+        "is_usage_inconsistent BOOLEAN",
+        "mapper_version INTEGER",
+        "otel VARCHAR",
+    ):
+        connection.execute(f"ALTER TABLE store.spans ADD COLUMN {column}")
+    connection.execute("""
+        CREATE TABLE store.late_events (
+            project VARCHAR, trace_id VARCHAR, span_id VARCHAR, span_key BIGINT,
+            time_ns BIGINT, received_ns BIGINT, event VARCHAR
+        )""")
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     _create_first_schema,
     _create_losses,
+    _add_foreign_spans,
 ]
 """The step of version n stands at n - 1."""

@@ -22,6 +22,7 @@ _JSON = ("params", "prompt_variables", "attributes")
 _COLUMNS = (
     "project",
     "price_version",
+    "is_usage_inconsistent",
     *(name for name in Span.__struct_fields__ if name not in _TEXTS),
 )
 # JSON text shows its string without quotes and backslashes, anything else as it stands.

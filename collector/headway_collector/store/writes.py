@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from headway.records import IngestAnswer, Loss, RejectedLine, Score, Span
-from headway_collector.decoding import Reject
+from headway.records import IngestAnswer, RejectedLine
+from headway_collector.store.batches import Batch
 from headway_collector.store.columns import build_scores, build_spans, make_key
 from headway_collector.store.losses import save_losses
 
@@ -27,24 +27,6 @@ SHOWN_ERRORS = 20
 # beside live traffic does not read the year between; more windows than this would cost more.
 _GAP_NS = 3_600_000_000_000
 _MAX_WINDOWS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one request brings: records and losses that were checked, and lines refused."""
-
-    project: str
-    batch_id: str | None = None
-    spans: Sequence[Span] = ()
-    price_versions: Sequence[str | None] = ()
-    scores: Sequence[Score] = ()
-    rejects: Sequence[Reject] = ()
-    losses: Sequence[Loss] = ()
-
-    @property
-    def row_count(self) -> int:
-        """How many rows it asks to write."""
-        return len(self.spans) + len(self.scores) + len(self.rejects) + len(self.losses)
 
 
 @dataclass(slots=True)
@@ -129,8 +111,8 @@ def _append_spans(
         return
     counts = [len(tally.batch.spans) for tally in tallies]
     projects = _repeat_projects(tallies, counts)
-    versions = [each for tally in tallies for each in tally.batch.price_versions]
-    table = build_spans(spans, projects, versions, received_ns)
+    derived = [each for tally in tallies for each in tally.batch.derived]
+    table = build_spans(spans, projects, derived, received_ns)
     keys = table["span_key"].to_pylist()
     stored: set[Identity] = set()
     for window in _find_windows(table["start_ns"].to_numpy()):

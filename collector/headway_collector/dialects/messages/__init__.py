@@ -1,0 +1,1 @@
+"""Messages of every dialect, read into the form of the GenAI conventions since 1.37."""

@@ -1,0 +1,51 @@
+"""What was found for an input or output: a value, and its JSON text where that can be kept as is."""
+
+from typing import Any
+
+import msgspec
+
+_decode = msgspec.json.Decoder().decode
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
+
+
+class Found(msgspec.Struct, gc=False, frozen=True):
+    """Content that was found.
+
+    Args:
+        value: plain data.
+        text: JSON text of exactly this value as it was sent; None where there is none.
+    """
+
+    value: Any
+    text: str | None = None
+
+
+NOTHING = Found(None)
+"""Looked for and known to be absent: nothing further down the list may stand in for it."""
+
+
+def read_json(text: str) -> Found | None:
+    """Return what a JSON text says; None where it is not JSON."""
+    try:
+        value = _decode(text)
+    except _UNREADABLE:
+        return None
+    # Escaped letters could not be searched, so such a text is written anew.
+    return Found(value, None if "\\u" in text else text)
+
+
+def read_value(value: Any) -> Found | None:
+    """Return an attribute's value, read as JSON where it is the text of an object or array."""
+    if type(value) is not str:
+        return None if value is None else Found(value)
+    if not value:
+        return None
+    if value[0] in "[{" or value.lstrip()[:1] in ("[", "{"):
+        return read_json(value) or Found(value)
+    return Found(value)
+
+
+def read_plain(value: Any) -> Any:
+    """Return an attribute's value as ``read_value`` reads it, without its text."""
+    found = read_value(value)
+    return None if found is None else found.value
