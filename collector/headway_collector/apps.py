@@ -11,13 +11,17 @@ from fastapi import FastAPI
 from headway._version import __version__
 from headway_collector.bodies import BodyLimit
 from headway_collector.budgets import ByteBudget
+from headway_collector.costs.pricing import Prices
 from headway_collector.faults import install_handlers
+from headway_collector.remapping import Remapper
 from headway_collector.routes import (
     documentation,
     evaluations,
     health,
     ingest,
     losses,
+    maintenance,
+    otlp,
     scores,
     spans,
 )
@@ -33,6 +37,7 @@ def create_app(
     store: Store,
     *,
     label: str = "",
+    prices: Prices | None = None,
     limits: Limits | None = None,
     budget: ByteBudget | None = None,
     clock_ns: Callable[[], int] = time.time_ns,
@@ -43,6 +48,7 @@ def create_app(
     Args:
         store: while the application runs, nobody else may write to it.
         label: a word that the dashboard shows, for example ``demo traffic``.
+        prices: what calls cost; without the user's own those of ``genai-prices``.
         limits: what bounds the writer.
         budget: what bounds the memory of requests.
         clock_ns: the time of arrivals, and what ``-24h`` counts back from.
@@ -51,11 +57,13 @@ def create_app(
 
     @asynccontextmanager
     async def run_writer(app: FastAPI) -> AsyncIterator[None]:
-        writer = Writer(store, limits, clock_ns=clock_ns)
+        costs = prices or Prices()
+        writer = Writer(store, limits, reread=Remapper(costs).reread, clock_ns=clock_ns)
         app.state.collector = Collector(
             store=store,
             writer=writer,
             budget=budget or ByteBudget(),
+            prices=costs,
             label=label,
             clock_ns=clock_ns,
             make_id=make_id,
@@ -82,6 +90,16 @@ def create_app(
     app.add_middleware(BodyLimit)
     app.add_middleware(Signature)
     install_handlers(app)
-    for each in (health, ingest, spans, scores, losses, evaluations, documentation):
+    for each in (
+        health,
+        ingest,
+        spans,
+        scores,
+        losses,
+        evaluations,
+        maintenance,
+        otlp,
+        documentation,
+    ):
         app.include_router(each.router)
     return app

@@ -25,6 +25,9 @@ def _configure_serve(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--label", metavar="TEXT", help="a word that the dashboard shows")
     parser.add_argument(
+        "--prices", metavar="FILE", help="your own prices (TOML), before those of genai-prices"
+    )
+    parser.add_argument(
         "--insecure",
         action="store_true",
         help="listen on an address that other machines reach, without asking for keys",
@@ -40,6 +43,8 @@ def _read_port(text: str) -> int:
 
 def _run_serve(arguments: argparse.Namespace) -> int:
     # Here and not above: `headway --help` must be quick, and work without the collector's extra.
+    from headway_collector.costs.pricing import Prices
+    from headway_collector.costs.tables import read_prices
     from headway_collector.serving import Address, serve
 
     sources = load_sources()
@@ -47,10 +52,12 @@ def _run_serve(arguments: argparse.Namespace) -> int:
         host=sources.get("collector.host", arguments.host, DEFAULT_HOST),
         port=sources.get("collector.port", arguments.port, DEFAULT_PORT, parse_port),
     )
+    price_file = sources.get("prices", arguments.prices, "")
     serve(
         Path(sources.get("collector.db", arguments.db, DEFAULT_DATABASE)),
         address,
         label=sources.get("collector.label", arguments.label, ""),
+        prices=Prices(read_prices(Path(price_file)) if price_file else None),
         is_insecure=arguments.insecure,
     )
     return 0

@@ -1,4 +1,7 @@
-"""Every answer that is no, in one shape; nobody gets a traceback or a page of HTML."""
+"""Every answer that is no, in one shape; nobody gets a traceback or a page of HTML.
+
+Whoever exports over OTLP gets it in the shape and encoding of that protocol.
+"""
 
 import difflib
 import logging
@@ -12,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from headway_collector.errors import RequestError
+from headway_collector.otlp.answers import JSON, PATHS, encode_refusal, find_media_type
 
 _SHOWN_ERRORS = 3
 _SHOWN_CHARS = 80
@@ -30,8 +34,15 @@ def install_handlers(app: FastAPI) -> None:
 
 
 def _answer(
-    status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
+    if request.method == "POST" and request.url.path in PATHS:
+        media_type = find_media_type(request.headers.get("content-type", "")) or JSON
+        return Response(encode_refusal(status, media_type, message), status, headers, media_type)
     body = msgspec.json.encode({"code": code, "message": message})
     return Response(body, status, headers, "application/json")
 
@@ -39,7 +50,7 @@ def _answer(
 async def _answer_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-    return _answer(error.status, error.code, str(error), headers)
+    return _answer(request, error.status, error.code, str(error), headers)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:
@@ -48,7 +59,7 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     message = "; ".join(_describe(fault) for fault in faults[:_SHOWN_ERRORS])
     if len(faults) > _SHOWN_ERRORS:
         message += f"; and {len(faults) - _SHOWN_ERRORS} more"
-    return _answer(422, "invalid_request", message)
+    return _answer(request, 422, "invalid_request", message)
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
@@ -60,16 +71,16 @@ async def _answer_http(request: Request, error: Exception) -> Response:
         allowed = (error.headers or {}).get("Allow", "")
         message = f"{request.method} {request.url.path} is not possible; allowed are {allowed}"
     code = _CODES.get(error.status_code, "bad_request")
-    return _answer(error.status_code, code, message, error.headers)
+    return _answer(request, error.status_code, code, message, error.headers)
 
 
 async def _answer_nobody(request: Request, error: Exception) -> Response:
-    return _answer(400, "bad_request", "the request ended before its body did")
+    return _answer(request, 400, "bad_request", "the request ended before its body did")
 
 
 async def _answer_failure(request: Request, error: Exception) -> Response:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _answer(500, "internal_error", "the collector failed on this; its log says why")
+    return _answer(request, 500, "internal_error", "the collector failed on this; its log says why")
 
 
 def _describe(fault: Mapping[str, Any]) -> str:

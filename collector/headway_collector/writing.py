@@ -21,10 +21,16 @@ from headway.records import IngestAnswer
 from headway_collector.errors import QueueFullError, RequestError, StoreUnavailableError
 from headway_collector.store.batches import Batch
 from headway_collector.store.connections import Store
+from headway_collector.store.late import LateEvents, Reread
+from headway_collector.store.replays import Replays
 from headway_collector.store.writes import append_batches
 
 T = TypeVar("T")
 Task = Callable[[duckdb.DuckDBPyConnection], T]
+
+_ENOUGH_ROWS = 4_000
+_GATHER_S = 0.02
+_PAUSE_S = 0.002
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +47,7 @@ class Limits:
         checkpoint_bytes: the same for records that are large.
         idle_s: how long nothing must arrive before what is left is checkpointed.
         retry_s: the pause after a checkpoint that failed.
+        late_events_s: how long a log event waits for its span.
     """
 
     queued: int = 4096
@@ -49,6 +56,7 @@ class Limits:
     checkpoint_bytes: int = 128 * 1024 * 1024
     idle_s: float = 30.0
     retry_s: float = 5.0
+    late_events_s: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +64,9 @@ class _Job:
     """A batch or a task, and the future that its sender waits for."""
 
     work: Batch | Task[Any]
+    row_count: int
     size_bytes: int
     future: "Future[Any]"
-
-    @property
-    def row_count(self) -> int:
-        return self.work.row_count if isinstance(self.work, Batch) else 1
 
 
 class Writer:
@@ -69,6 +74,7 @@ class Writer:
 
     Args:
         store: nobody else may write to it.
+        reread: maps a foreign span with more log events; None where no such events can come.
         clock_ns: the time that rows are stamped with.
     """
 
@@ -77,10 +83,14 @@ class Writer:
         store: Store,
         limits: Limits | None = None,
         *,
+        reread: Reread | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._store = store
         self._limits = limits or Limits()
+        patience_ns = int(self._limits.late_events_s * 1e9)
+        self._late = None if reread is None else LateEvents(reread, patience_ns)
+        self._replays = Replays()
         self._clock_ns = clock_ns
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
@@ -119,18 +129,23 @@ class Writer:
         Raises:
             QueueFullError: too much waits already.
         """
-        return self._queue(batch, size_bytes)
+        return self._queue(batch, batch.row_count, size_bytes)
 
-    def perform(self, task: Task[T], size_bytes: int = 0) -> "Future[T]":
+    def perform(self, task: Task[T], size_bytes: int = 0, row_count: int = 1) -> "Future[T]":
         """Queue a task that gets a transaction of its own.
+
+        Args:
+            task: what to do in it.
+            size_bytes: about as much as it may write, so that checkpoints come in time.
+            row_count: the same in rows.
 
         Raises:
             QueueFullError: too much waits already.
         """
-        return self._queue(task, size_bytes)
+        return self._queue(task, row_count, size_bytes)
 
-    def _queue(self, work: Batch | Task[Any], size_bytes: int) -> "Future[Any]":
-        job = _Job(work, size_bytes, Future())
+    def _queue(self, work: Batch | Task[Any], row_count: int, size_bytes: int) -> "Future[Any]":
+        job = _Job(work, row_count, size_bytes, Future())
         with self._changed:
             if self._is_closing:
                 raise QueueFullError("the collector is shutting down: try again later")
@@ -155,6 +170,8 @@ class Writer:
         with self._changed:
             if not self._jobs and not self._is_closing:
                 self._changed.wait(self._patience_s())
+        self._gather()
+        with self._changed:
             group: list[_Job] = []
             rows = 0
             while self._jobs and rows < self._limits.group_rows:
@@ -169,6 +186,18 @@ class Writer:
                 if is_task:
                     break
             return group
+
+    def _gather(self) -> None:
+        # A commit costs about the same for one row as for a hundred: what is on its way is worth
+        # a moment. Whoever sends alone waits for one pause.
+        deadline_s = time.monotonic() + _GATHER_S
+        count = 0
+        while count < (now := len(self._jobs)) < self._limits.queued and not self._is_closing:
+            count = now
+            rows = sum(job.row_count for job in tuple(self._jobs))
+            if rows >= _ENOUGH_ROWS or time.monotonic() > deadline_s:
+                return
+            time.sleep(_PAUSE_S)
 
     def _patience_s(self) -> float | None:
         if self._fault is not None:
@@ -209,7 +238,13 @@ class Writer:
     ) -> list[Any]:
         batches = [work for work in works if isinstance(work, Batch)]
         if batches:
-            return append_batches(connection, batches, self._clock_ns())
+            now_ns = self._clock_ns()
+            answers = append_batches(connection, batches, now_ns, self._replays)
+            if self._late is not None:
+                pairs = zip(batches, answers, strict=True)
+                fresh = [batch for batch, answer in pairs if not answer.is_replay]
+                self._late.join(connection, fresh, now_ns)
+            return answers
         return [task(connection) for task in works if not isinstance(task, Batch)]
 
     def _checkpoint(self) -> None:

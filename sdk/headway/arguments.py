@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from keyword import iskeyword
 from typing import Any, NamedTuple
 
-from headway.failures import forgiven
+from headway.interruptions import forgiven
 
 _STARS = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
 _BY_PLACE = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")

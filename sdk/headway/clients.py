@@ -7,9 +7,9 @@ from collections.abc import Callable
 import msgspec
 
 from headway.client_settings import ClientSettings
-from headway.failures import is_from_outside
 from headway.guards import Guard
 from headway.identities import Identities
+from headway.interruptions import is_from_outside
 from headway.journals import Journal
 from headway.lasting import encode_lasting
 from headway.records import Record, encode_record

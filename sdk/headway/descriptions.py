@@ -14,7 +14,7 @@ from binascii import b2a_base64
 from collections.abc import Callable
 from typing import Any
 
-from headway.failures import forgiven
+from headway.interruptions import forgiven
 from headway.limits import Budget
 from headway.peeking import MISSING, asked, library_of, lineage_of, module_of, qualname_of, stored
 from headway.texts import clip, name_of

@@ -1,18 +1,17 @@
-"""Files as the system has them: opened without waiting, told apart, reserved, paged in."""
+"""Files as the system has them: opened without waiting, told apart, reserved."""
 
 import errno
-import mmap
 import os
 import stat
 from pathlib import Path
 
 from headway.layouts import SegmentError
 
-_STEP_BYTES = 1 << 18
 # A link, a folder, a socket.
 _NO_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
-# Linux 5.14; Python has no name for it before 3.14.
-_MADV_POPULATE_WRITE = 23
+_ZEROS = bytes(1 << 16)
+_MOST_PIECES = 1024
+"""So many the system takes at once."""
 
 
 def open_file(path: Path, flags: int) -> int:
@@ -43,7 +42,7 @@ def identity_of(descriptor: int) -> tuple[int, int] | None:
 
 
 def reserve(descriptor: int, size: int) -> None:
-    """Take the disk space for a file.
+    """Take the disk space for a new file, and the memory that stands in for it until it is written.
 
     Raises:
         OSError: there is not so much.
@@ -51,24 +50,9 @@ def reserve(descriptor: int, size: int) -> None:
     # A write through memory to a file without its blocks kills the process when the disk is full.
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
-        return
-    for offset in range(0, size, _STEP_BYTES):
-        os.pwrite(descriptor, bytes(min(_STEP_BYTES, size - offset)), offset)
-
-
-def populate(pages: mmap.mmap) -> None:
-    """Bring the pages of a map into memory, without holding up the program."""
-    # mmap.madvise would keep the program's threads waiting for milliseconds; a foreign function
-    # lets them run meanwhile. Where it fails (an older kernel, another system) the writer faults
-    # the pages in one by one, which costs it a little.
-    import ctypes  # heavy, and only a program that logs a lot comes here
-
-    first = ctypes.c_char.from_buffer(pages)
-    try:
-        madvise = ctypes.CDLL(None).madvise
-        madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-        madvise(ctypes.addressof(first), len(pages), _MADV_POPULATE_WRITE)
-    except (OSError, AttributeError):
-        return
-    finally:
-        del first
+    # Written, for then the pages come in large pieces: whoever writes through memory meets a page
+    # fault for megabytes, not for every 4 KB. In one call, since each costs a thread its turn.
+    left = size
+    while left:
+        pieces = [_ZEROS] * min(left // len(_ZEROS), _MOST_PIECES)
+        left -= os.writev(descriptor, pieces or [_ZEROS[:left]])

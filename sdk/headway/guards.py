@@ -10,8 +10,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 
+from headway.interruptions import forgiven, is_from_handler
 from headway.losses import Losses
 from headway.records import DEFAULT_PROJECT
 from headway.texts import message_of, name_of
@@ -58,9 +58,10 @@ class Guard:
             of: a name of the program's, for the message only.
 
         Raises:
-            BaseException: ``error`` itself, where the guard is told to raise.
+            BaseException: ``error`` itself, where the guard is told to raise, or a signal handler
+                raised it.
         """
-        if self.is_raising:
+        if self.is_raising or is_from_handler(error):
             raise error
         doing = f"{cause} of {of}" if of else cause
         self.fault(cause, f"{doing}: {name_of(type(error))}: {message_of(error)}")
@@ -88,5 +89,5 @@ class Guard:
             self._said_s[cause] = now_s
         # Only now, since it takes the lock of logging, which a fork holds that waits for the client
         # to be made. And a handler's fault is not the program's, nor that of our thread.
-        with suppress(Exception):
+        with forgiven():
             logging.getLogger("headway").warning("%s", message)

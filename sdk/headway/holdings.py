@@ -13,6 +13,8 @@ import msgspec
 from headway.adoption import discard
 from headway.segments import Segment
 
+_MEMORY_SEGMENTS = 2
+
 
 class Mark(msgspec.Struct, frozen=True):
     """How far a process had written at some moment, in each of its segments.
@@ -55,6 +57,11 @@ class Holdings:
         return sum(segment.pending_bytes for segment in self._segments)
 
     @property
+    def may_use_memory(self) -> bool:
+        """Whether one more may be without a file."""
+        return sum(each.path is None for each in self._segments) < _MEMORY_SEGMENTS
+
+    @property
     def at_risk(self) -> list[Segment]:
         """Those with something to ship that would go with the process."""
         return [each for each in self._segments if each.pending_bytes and not each.is_on_disk]
@@ -78,6 +85,10 @@ class Holdings:
         """Return the first that is wanted and has something to ship."""
         waiting = (each for each in self._segments if each.pending_bytes)
         return next(filter(is_wanted, waiting), None)
+
+    def count_beside(self, segment: Segment) -> int:
+        """Return how many records wait in all the others."""
+        return sum(each.count_pending() for each in self._segments if each is not segment)
 
     def mark(self, *, is_whole: bool) -> Mark:
         """Return how far they are written."""

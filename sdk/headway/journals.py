@@ -24,7 +24,8 @@ from headway.segments import Segment
 from headway.supplies import Supply
 from headway.tallies import Tally
 
-_MEMORY_SEGMENTS = 2
+_ATTEMPTS = 2
+"""A signal handler may shut down, or call init, in the middle of a turn to the next segment."""
 
 
 class Journal:
@@ -131,6 +132,9 @@ class Journal:
             self.settled += count
             self._guard.losses.add(self.place.project, reason, count)
         self._guard.warn(reason, message)
+        if self._is_closed:
+            # Nobody comes by any more to do it.
+            self.keep_losses()
 
     def refuse(self, reason: str, message: str) -> None:
         """Count a record that could not even be written."""
@@ -236,17 +240,13 @@ class Journal:
             lost = 0
             if segment in self._held:
                 # Nobody can count them any more; they are what is in none of the others.
-                others = (each for each in self._held if each is not segment)
-                elsewhere = sum(each.count_pending() for each in others)
-                lost = self.pending - len(self._deferred) - elsewhere
+                lost = self.pending - len(self._deferred) - self._held.count_beside(segment)
             if segment.is_lost:
                 self._fault_later(
                     "descriptor closed by somebody", f"{segment.path} is out of reach"
                 )
-            message = f"{lost:,} calls cannot be read from the journal any more"
-            self.acknowledge(
-                segment, segment.end, lost, lost=lost, reason="damaged", message=message
-            )
+            said = f"{lost:,} calls cannot be read from the journal any more"
+            self.acknowledge(segment, segment.end, lost, lost=lost, reason="damaged", message=said)
 
     def leave(self, segment: Segment) -> None:
         """Unlock an adopted segment for others, and never adopt it again."""
@@ -324,23 +324,26 @@ class Journal:
             self._supply.is_due = self.is_unattended = True
             if active.append(payload, checksum):
                 return None
-        in_memory = sum(each.path is None for each in self._held)
-        may_use_memory = in_memory < _MEMORY_SEGMENTS and not self._is_closed
+        for _ in range(_ATTEMPTS):
+            segment = self._take_next(payload)
+            if isinstance(segment, Refusal):
+                return segment
+            self._held.turn_to(segment)
+            is_kept = segment.append(payload, checksum)
+            if is_kept or (segment.extend() and segment.append(payload, checksum)):
+                return None
+        said = "in the middle of a call the journal was closed again and again: shut down once"
+        return Refusal("shut_down", said)
+
+    def _take_next(self, payload: bytes) -> Segment | Refusal:
+        may_use_memory = self._held.may_use_memory and not self._is_closed
         segment = self._supply.take(payload, may_use_memory=may_use_memory)
         if isinstance(segment, Refusal):
             if self._is_closed:
                 # A file would have been shipped by the next process.
-                said = f"a call came after headway.shutdown(), and {segment.message}"
+                said = f"a call came after Headway had ended, and {segment.message}"
                 return Refusal("shut_down", said)
-            return segment
-        if segment.path is None:
+        elif segment.path is None:
             # The shipper's thread says why, and tries again.
             self.is_unattended = True
-        self._held.turn_to(segment)
-        if segment.append(payload, checksum):
-            return None
-        segment.extend()
-        if segment.append(payload, checksum):
-            return None
-        # A signal handler has shut down, or called init, in the middle of this.
-        return self._append_to_next(payload, checksum)
+        return segment

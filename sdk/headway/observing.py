@@ -14,8 +14,8 @@ from headway.arguments import ArgumentReader
 from headway.calls import Call, begin, template_of
 from headway.chunks import Reduce
 from headway.contexts import CURRENT, restore
-from headway.failures import is_from_outside
 from headway.following import settle
+from headway.interruptions import is_from_outside
 from headway.lasting import are_lasting, is_lasting_text
 from headway.lifecycle import current_client
 from headway.records import EMPTY, Kind, Span

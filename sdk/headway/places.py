@@ -6,6 +6,8 @@ adopts only those that go where its own do.
 
 import errno
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -28,6 +30,7 @@ _SMALLEST_SEGMENT_BYTES = 64 << 10
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _BLOCK_BYTES = 512
+_LOOK_EVERY_S = 1.0
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -86,32 +89,29 @@ class Place(msgspec.Struct, frozen=True):
             # What is wrong with the folder is said by ``make``; here it only holds nothing to ship.
             return []
 
-    def make(self, header: Header, size: int, payload_bytes: int = 0) -> Segment | Refusal:
+    def make(
+        self, header: Header, size: int, payload_bytes: int = 0, usage: "Usage | None" = None
+    ) -> Segment | Refusal:
         """Make a segment file, and the folder where it is missing.
 
         Args:
             header: says whose it is.
             size: less where there is no room for so much: a half, a quarter, down to 64 KB.
             payload_bytes: of the record that it has to hold.
+            usage: what is known of the folder from before.
         """
         if self.folder is None:
             return MEMORY_ONLY
+        usage = usage or Usage()
         least = max(_SMALLEST_SEGMENT_BYTES, smallest_segment(payload_bytes))
         try:
-            try:
-                files = _segments_in(self.folder)
-            except FileNotFoundError:
-                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                files = []
-            # Each system call costs this thread its turn, in a program that computes; and most
-            # often there are so few files that their sizes, taken as ours at most, do not matter.
-            used = len(files) * max(SEGMENT_BYTES, self._most_bytes)
-            if used + size > self.limit_bytes:
-                used = sum(_size(path) for path in files)
+            used = usage.of(self, size)
             if used + least <= self.limit_bytes:
                 while used + size > self.limit_bytes:
                     size = _less(size, least)
-                return _create(self.folder, header, size, least)
+                segment = _create(self.folder, header, size, least)
+                usage.add(segment.size)
+                return segment
         except OSError as error:
             is_open_files = error.errno in _TOO_MANY_FILES
             advice = "raise the limit of open files" if is_open_files else "free space"
@@ -131,10 +131,54 @@ class Place(msgspec.Struct, frozen=True):
         if self.folder is None:
             return None
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return create(self.folder, header, HEADER_BYTES)
+            return _create(self.folder, header, HEADER_BYTES, HEADER_BYTES)
         except OSError:
             return None
+
+    def used(self) -> int:
+        """Return what the segments of all processes take; less than half the limit may be rough.
+
+        Raises:
+            OSError: nobody may look.
+        """
+        assert self.folder is not None
+        try:
+            files = _segments_in(self.folder)
+        except FileNotFoundError:
+            return 0
+        # Most often there are so few files that their sizes, taken as ours at most, do not matter.
+        roughly = len(files) * max(SEGMENT_BYTES, self._most_bytes)
+        return roughly if 2 * roughly < self.limit_bytes else sum(_size(path) for path in files)
+
+
+class Usage:
+    """What the folder of a place holds, looked at once a second while the limit is far.
+
+    To look costs a thread its turn at each file, in a program that computes.
+    """
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._folder: Path | None = None
+        self._bytes = 0
+        self._until_s = 0.0
+
+    def of(self, place: Place, size: int) -> int:
+        """Return the bytes in use, surely known where ``size`` more make it half the limit.
+
+        Raises:
+            OSError: nobody may look.
+        """
+        now_s = self._clock_s()
+        is_known = self._folder == place.folder and now_s < self._until_s
+        if not is_known or 2 * (self._bytes + size) >= place.limit_bytes:
+            self._bytes = place.used()
+            self._folder, self._until_s = place.folder, now_s + _LOOK_EVERY_S
+        return self._bytes
+
+    def add(self, size: int) -> None:
+        """Count a segment that was made."""
+        self._bytes += size
 
 
 def bytes_taken(status: os.stat_result) -> int:
@@ -145,7 +189,11 @@ def bytes_taken(status: os.stat_result) -> int:
 def _create(folder: Path, header: Header, size: int, least: int) -> Segment:
     while True:
         try:
-            return create(folder, header, size)
+            try:
+                return create(folder, header, size)
+            except FileNotFoundError:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                return create(folder, header, size)
         except OSError as error:
             if error.errno not in _DISK_FULL or size <= least:
                 raise

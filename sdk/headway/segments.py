@@ -11,11 +11,10 @@ import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from weakref import finalize
 
 import msgspec
 
-from headway.files import identity_of, open_file, populate, reserve
+from headway.files import identity_of, open_file, reserve
 from headway.layouts import (
     DAMAGED_SUFFIX,
     FORMAT_VERSION,
@@ -50,6 +49,8 @@ class Segment:
     thread at a time; reading and acknowledging are for one other.
     """
 
+    _descriptor: int | None = None
+
     def __init__(
         self,
         header: Header,
@@ -76,13 +77,21 @@ class Segment:
         self._identity = None if descriptor is None else identity_of(descriptor)
         self._was_closed = False
         """Whether somebody else closed our descriptors."""
-        self._finalizer: finalize[[int], Segment] | None = None
         self.size = size
         self._is_mapped = False
         self._map: mmap.mmap
         self._words: memoryview[int]
         self._writable = 0
         """Up to where records may be written: nowhere, to an eighth, to the end."""
+
+    def __del__(self) -> None:
+        # A signal handler may raise before anybody knows the segment: its space would stay taken,
+        # and its lock held. In a fork it is the parent's.
+        if self._descriptor is not None and self._is_ours():
+            if self.is_done and self.header.pid == os.getpid():
+                self.delete()
+            else:
+                self.close()
 
     @property
     def pending_bytes(self) -> int:
@@ -154,9 +163,13 @@ class Segment:
 
     def acknowledge(self, offset: int) -> None:
         """Note, for every later process too, that all before ``offset`` has arrived."""
-        self.acknowledged = self._gaps.get(offset, offset)
-        if (descriptor := self._ours()) is not None:
-            os.pwrite(descriptor, struct.pack("=Q", self.acknowledged), _ACKNOWLEDGED_AT)
+        acknowledged = self._gaps.get(offset, offset)
+        try:
+            if (descriptor := self._ours()) is not None:
+                os.pwrite(descriptor, struct.pack("=Q", acknowledged), _ACKNOWLEDGED_AT)
+        finally:
+            # Not before: who waited for it may end the process at once.
+            self.acknowledged = acknowledged
 
     def keep_losses(self, losses: Sequence[Lost]) -> None:
         """Note, for every later process too, what nobody has been told yet."""
@@ -175,21 +188,13 @@ class Segment:
             os.ftruncate(descriptor, self.end)
         self._unmap()
 
-    def prefault(self) -> None:
-        """Bring the file's pages into memory, so that the writer meets no page fault.
-
-        For a segment that nobody else knows yet.
-        """
-        if self._is_mapped:
-            populate(self._map)
-
     def close(self) -> None:
         """Let go of the file: this unlocks it, for any process to adopt."""
         self._unmap()
         is_ours, descriptor = self._is_ours(), self._descriptor
         # First: another thread that finds it closed must not think that somebody else did it.
         self._identity = None
-        self._forget()
+        self._descriptor = None
         if is_ours and descriptor is not None:
             os.close(descriptor)
 
@@ -218,9 +223,6 @@ class Segment:
         assert self.path is not None
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         self._identity = identity_of(self._descriptor)
-        # A signal handler may raise before anybody knows the segment: nobody could adopt the file.
-        self._finalizer = finalize(self, os.close, self._descriptor)
-        self._finalizer.atexit = False
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         reserve(self._descriptor, self.size)
         self.map()
@@ -266,15 +268,10 @@ class Segment:
         # Ours is looked up last: whoever closes it meanwhile has made it None.
         if identity_of(descriptor) == self._identity or self._identity is None:
             return True
-        self._forget()
-        self._was_closed = True
-        return False
-
-    def _forget(self) -> None:
         # The number is nobody's, or somebody else's.
         self._descriptor = None
-        if self._finalizer is not None:
-            self._finalizer.detach()
+        self._was_closed = True
+        return False
 
     def _ours(self) -> int | None:
         if self._is_ours() or self._identity is None or self.path is None:

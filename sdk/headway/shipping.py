@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 
 from headway.deliveries import MAX_BYTES, MAX_RECORDS, deliver, tell
-from headway.failures import is_from_outside
 from headway.guards import Guard
+from headway.interruptions import is_from_outside
 from headway.journals import Journal
 from headway.layouts import Extract
 from headway.losses import Lost

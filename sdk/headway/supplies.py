@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from headway.identities import Identities
 from headway.layouts import Header, largest_payload
-from headway.places import MEMORY_ONLY, Place, Refusal
+from headway.places import MEMORY_ONLY, Place, Refusal, Usage
 from headway.segments import Segment, create_in_memory
 
 _RETRY_S = 1.0
@@ -41,6 +41,7 @@ class Supply:
         self._client_id = client_id
         self._complain = complain
         self._clock_s = clock_s
+        self._usage = Usage(clock_s)
         self._spare: Segment | None = None
         self._last_bytes = 0
         self._retry_at_s = 0.0
@@ -58,10 +59,7 @@ class Supply:
         """Make a segment in advance, or note when to try again; needs no lock."""
         self._retry_at_s = self._clock_s() + _RETRY_S
         made = self._make(0)
-        if isinstance(made, Refusal):
-            return None
-        made.prefault()
-        return made
+        return None if isinstance(made, Refusal) else made
 
     def keep(self, spare: Segment, place: Place) -> bool:
         """Keep what was made for ``place``; False, and it is gone, where it came too late."""
@@ -127,7 +125,7 @@ class Supply:
         size = place.bytes_after(self._last_bytes)
         if payload_bytes > largest_payload(size):
             size = place.segment_bytes
-        made = place.make(self._header(), size, payload_bytes)
+        made = place.make(self._header(), size, payload_bytes, self._usage)
         if isinstance(made, Segment):
             self._last_bytes = made.size
             return made

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from headway.interruptions import is_from_handler
 from headway.peeking import module_of, qualname_of
 
 _MESSAGE_CHARACTERS = 2000
@@ -56,12 +57,15 @@ def message_of(error: BaseException) -> str:
 
     Raises:
         KeyboardInterrupt: a person had enough of it.
+        BaseException: what a signal handler raised in the middle of it.
     """
     try:
         return clip(str.__str__(str(error)))
     except KeyboardInterrupt:
         raise
     except BaseException as failure:
+        if is_from_handler(failure):
+            raise
         return f"[{name_of(type(error))}.__str__ raised {name_of(type(failure))}]"
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from headway.calls import Call, begin, template_of
 from headway.contexts import CURRENT, Ancestor, restore
-from headway.failures import describe, is_from_handler
+from headway.failures import describe
 from headway.fields import (
     CapturedField,
     CutError,
@@ -170,8 +170,6 @@ class ActiveSpan:
             if "attributes" in self.__dict__:
                 self.assign("attributes", lambda given: self.capture(dict(given)), self.attributes)
         except Exception as failure:
-            if is_from_handler(failure):
-                raise
             self._client.guard.catch("closing", failure, of=f"the span {record.name}")
         self._client.record(record)
         if "scores" in self.__dict__:
@@ -197,8 +195,6 @@ class ActiveSpan:
         try:
             value = convert(value)
         except Exception as error:
-            if is_from_handler(error):
-                raise
             self._client.guard.catch(f"setting {field}", error, of=f"the span {self.record.name}")
             if not isinstance(error, CutError):
                 return

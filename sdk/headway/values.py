@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from headway.failures import is_from_handler, is_from_outside
+from headway.interruptions import is_from_handler, is_from_outside
 from headway.limits import LARGEST_INT, LIMITS, NODE_COST, Budget, Limits
 from headway.texts import name_of, unreadable, weigh
 

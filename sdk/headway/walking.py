@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from headway.descriptions import blob, described
-from headway.failures import is_from_handler, is_from_outside
+from headway.interruptions import is_from_handler, is_from_outside
 from headway.limits import LARGEST_INT, NODE_COST, Budget, Limits
 from headway.peeking import (
     MISSING,

@@ -23,7 +23,7 @@ from typing import Any
 from uuid import UUID
 
 from headway.descriptions import is_library
-from headway.failures import is_from_handler
+from headway.interruptions import is_from_handler
 from headway.peeking import asked, instance_dict, library_of
 from headway.texts import name_of, unreadable
 

@@ -17,7 +17,7 @@ Lines = Callable[..., bytes]
     [
         ("/v1/span", "/v1/spans"),
         ("/v1/metric", "/v1/metrics"),
-        ("/v1/traces", "/v1/traces/{trace_id}"),
+        ("/v1", "/v1/ingest"),
         ("/health", "/healthz"),
         ("/v1/spans/", "/v1/spans"),
     ],

@@ -4,6 +4,7 @@ What that code raises stays with us; what a signal handler raises in the middle 
 """
 
 import functools
+import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ import pytest
 import headway
 from headway import testing
 from headway.contexts import CURRENT, LABELS
-from headway.failures import is_from_handler
+from headway.guards import Guard
+from headway.interruptions import is_from_handler
 from headway.values import capture
 
 Fail = Callable[[], Any]
@@ -214,3 +216,44 @@ def test_a_handler_is_known_whatever_it_is(handler: Any, listen: Callable[[Any],
 
     assert is_from_handler(raised.value)
     assert not is_known_without_it
+
+
+class Interrupting(Exception):
+    def __str__(self) -> str:
+        interrupt()
+        return "said"
+
+
+class InterruptingHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        interrupt()
+
+
+def test_what_a_signal_handler_raises_while_we_say_what_went_wrong_reaches_the_program(
+    listen: Callable[[Any], object],
+) -> None:
+    listen(raise_it)
+    guard, handler = Guard(), InterruptingHandler()
+
+    with pytest.raises(OutOfTimeError):
+        guard.catch("encoding", Interrupting())
+    logging.getLogger("headway").addHandler(handler)
+    try:
+        with pytest.raises(OutOfTimeError):
+            guard.warn("encoding", "something went wrong")
+    finally:
+        logging.getLogger("headway").removeHandler(handler)
+    assert guard.faults == {}
+
+
+def test_a_guard_does_not_swallow_what_a_signal_handler_raised(
+    listen: Callable[[Any], object],
+) -> None:
+    listen(raise_it)
+    guard = Guard()
+    with pytest.raises(OutOfTimeError) as raised:
+        interrupt()
+
+    with pytest.raises(OutOfTimeError):
+        guard.catch("encoding", raised.value)
+    assert guard.faults == {}

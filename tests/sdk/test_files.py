@@ -1,4 +1,4 @@
-"""Only a regular file is opened, and nobody waits to find out."""
+"""Only a regular file is opened, without waiting; and what is reserved is there."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.files import open_file
+from headway.files import open_file, reserve
 from headway.layouts import SegmentError
 from tests.sdk.conftest import DEADLINE_S
 
@@ -44,3 +44,15 @@ def test_what_is_no_file_is_refused_at_once(
     thread.join(DEADLINE_S)
 
     assert refusals == [f"{path} is not a file: move it out of the journal"]
+
+
+@pytest.mark.parametrize("size", [4 << 10, 68 << 10, (64 << 20) + (4 << 10)])
+def test_what_is_reserved_is_there_and_blank(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "0.segment"
+    with path.open("wb") as file:
+        reserve(file.fileno(), size)
+    status = path.stat()
+
+    assert status.st_size == size
+    assert status.st_blocks * 512 >= size
+    assert not any(path.read_bytes())

@@ -1,5 +1,6 @@
 """What a call does not do to its program: ask the system, meet page faults, hold a lock."""
 
+import mmap
 import resource
 import sys
 import threading
@@ -56,20 +57,32 @@ def test_a_call_makes_no_system_call(tmp_path: Path) -> None:
     assert done.stdout.split() == ["allowed", "recorded"], done.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="others do not page in ahead")
 def test_the_writer_meets_no_page_fault_in_a_segment_made_ahead(tmp_path: Path) -> None:
     complaints: list[Refusal] = []
     place = Place(tmp_path, "shop")
     supply = Supply(place, Identities(), "c" * 32, complaints.append, clock_s=time.monotonic)
-    segment = supply.make_spare()
+    first, segment = supply.make_spare(), supply.make_spare()
+    assert first is not None
     assert segment is not None
+    first.delete()
+    if not comes_in_large_pieces(tmp_path / "written", segment.size):
+        pytest.skip("this system keeps files in memory in pieces of 4 KB")
     before = page_faults()
     fill(segment)
     faults = page_faults() - before
     segment.delete()
 
-    # Each of its 256 pages would be one.
+    # Each of its 512 pages would be one. The first, of 1 MB, may lie across two page tables.
     assert faults < 64
+
+
+def comes_in_large_pieces(path: Path, size: int) -> bool:
+    path.write_bytes(bytes(size))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), size) as pages:
+        before = page_faults()
+        for offset in range(0, size, mmap.PAGESIZE):
+            pages[offset] = 1
+        return page_faults() - before < 64
 
 
 def fill(segment: Segment) -> None:

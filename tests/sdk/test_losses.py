@@ -337,6 +337,29 @@ def test_calls_after_shutdown_are_shipped_by_the_next_process(
     assert list((tmp_path / "journal").iterdir()) == []
 
 
+def test_calls_lost_after_the_end_are_told_by_the_next_process(
+    collector: StandIn, tmp_path: Path
+) -> None:
+    late = run(
+        """
+        import os, headway
+        with headway.span("in time"): pass
+        headway.shutdown()
+        with headway.span("late", input=["x" * 50_000] * 4): pass
+        print(headway.stats().client_id, headway.stats().last_error)
+        os._exit(0)
+        """,
+        tmp_path,
+        HEADWAY_URL=collector.url,
+        HEADWAY_JOURNAL_LIMIT_BYTES="262144",
+    )
+    run(TELLER, tmp_path, HEADWAY_URL=collector.url)
+    client_id, _, said = late.stdout.partition(" ")
+
+    assert said.startswith("a call came after Headway had ended, and a call of"), late.stderr
+    assert collector.lost_by(client_id) == {"shut_down": 1}
+
+
 def test_a_forked_child_counts_its_losses_under_an_id_of_its_own(
     collector: StandIn, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from headway.guards import Guard
 from headway.identities import Identities
 from headway.journals import Journal
 from headway.layouts import Header
-from headway.places import Place, bytes_taken
+from headway.places import Place, Usage, bytes_taken
 from headway.segments import Segment
 from tests.sdk.programs import run
 
@@ -34,6 +34,43 @@ def test_of_a_file_with_holes_only_what_is_there_counts(tmp_path: Path) -> None:
     assert bytes_taken(hollow.stat()) < 64 << 10
     assert isinstance(made, Segment)
     made.delete()
+
+
+def test_what_others_made_is_seen_a_second_later_while_the_limit_is_far(tmp_path: Path) -> None:
+    now_s = 5.0
+    usage, place = Usage(lambda: now_s), Place(tmp_path, "shop")
+    seen = [usage.of(place, 1 << 20)]
+    (tmp_path / "0.segment").touch()
+    usage.add(1 << 20)
+    now_s = 5.9
+    seen.append(usage.of(place, 1 << 20))
+    now_s = 6.1
+    seen.append(usage.of(place, 1 << 20))
+
+    assert seen == [0, 1 << 20, 8 << 20]
+
+
+def test_what_others_made_is_seen_at_once_where_half_of_the_limit_is_near(tmp_path: Path) -> None:
+    usage, place = Usage(lambda: 5.0), Place(tmp_path, "shop", limit_bytes=1 << 20)
+    seen = [usage.of(place, 256 << 10)]
+    usage.add(256 << 10)
+    (tmp_path / "0.segment").write_bytes(b"x" * 4096)
+    seen.append(usage.of(place, 256 << 10))
+
+    assert seen == [0, 4096]
+
+
+def test_a_folder_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    usage, place = Usage(), Place(tmp_path / "journal", "shop")
+    first = place.make(HEADER, 64 << 10, usage=usage)
+    assert isinstance(first, Segment)
+    first.delete()
+    (tmp_path / "journal").rmdir()
+    second = place.make(HEADER, 64 << 10, usage=usage)
+
+    assert isinstance(second, Segment)
+    assert second.is_on_disk
+    second.delete()
 
 
 NO_FILES = """

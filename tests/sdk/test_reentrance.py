@@ -23,9 +23,9 @@ import pytest
 import headway
 from headway.clients import Client
 from headway.contexts import CURRENT
-from headway.failures import is_from_outside
 from headway.guards import Guard
 from headway.identities import Identities
+from headway.interruptions import is_from_outside
 from headway.journals import Journal
 from headway.places import Place
 from headway.records import Span
@@ -430,6 +430,35 @@ def test_a_shutdown_at_any_point_of_a_turn_to_the_next_file_loses_no_record(
     assert journal._guard.dropped == {}
 
 
+def test_a_shutdown_at_every_attempt_to_keep_a_record_loses_that_one_and_counts_it(
+    journal: Journal,
+) -> None:
+    def shut_down(point: str) -> None:
+        if point == "Segment.append":
+            journal.close()
+
+    with calling(shut_down):
+        journal.append(b"in vain")
+    journal.append(b"kept")
+
+    assert ship_all(journal) == [b"kept"]
+    assert journal._guard.dropped == {"shut_down": 1}
+
+
+def test_a_file_that_an_exception_keeps_anybody_from_knowing_is_removed(
+    journal: Journal, tmp_path: Path
+) -> None:
+    def interrupt(point: str) -> None:
+        if point == "Holdings.turn_to":
+            raise OutOfTime
+
+    with suppress(OutOfTime), calling(interrupt):
+        journal.append(b"interrupted")
+
+    assert (tmp_path / "journal").exists()
+    assert list(tmp_path.glob("journal/*")) == []
+
+
 class OutOfTime(Exception):
     """What a program's own signal handler raises, as task queues do when a task takes too long."""
 
@@ -475,7 +504,7 @@ def test_what_a_signal_handler_raises_reaches_the_program_and_leaves_nothing_hel
     assert reached == rounds
     assert CURRENT.get() is None
     assert not other.is_alive()
-    assert client.stats().faults == {}
+    assert (client.stats().faults, client.stats().dropped) == ({}, {})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 import os
 import stat
 import struct
+import sys
 from pathlib import Path
+from types import FrameType
 from zlib import crc32
 
 import pytest
@@ -117,6 +119,25 @@ def test_the_segment_of_a_living_process_cannot_be_adopted(tmp_path: Path) -> No
     assert adopt(segment.path) is None
     segment.delete()
     assert adopt(segment.path) is None
+
+
+def test_a_record_counts_as_arrived_only_when_the_file_says_so(tmp_path: Path) -> None:
+    segment = filled(tmp_path, b"one")
+    known: list[int] = []
+
+    def look(frame: FrameType, event: str, called: object) -> None:
+        if event == "c_return" and called is os.pwrite:
+            known.append(segment.acknowledged)
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    segment.acknowledge(segment.end)
+    sys.setprofile(before)
+
+    # Who sees it may end the process before the next step.
+    assert known == [FIRST]
+    assert segment.is_done
+    segment.delete()
 
 
 def test_an_adopted_segment_goes_on_where_its_owner_had_been_told(tmp_path: Path) -> None:

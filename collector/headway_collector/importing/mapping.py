@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, TypeVar, get_args
 
 from headway.records import EMPTY, KINDS, Record, Score, Span, Status, encode_record
-from headway_collector.decoding import find_score_fault, find_span_fault
 from headway_collector.importing.fields import (
     CellFault,
     is_empty,
@@ -28,6 +27,7 @@ from headway_collector.importing.fields import (
     read_time,
 )
 from headway_collector.importing.plans import JSON_FIELDS, SCORE_PREFIX, Plan
+from headway_collector.soundness import find_score_fault, find_span_fault
 from headway_collector.times import MILLISECOND_NS, SECOND_NS
 
 T = TypeVar("T")

@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Request, Response
 
 from headway.records import DEFAULT_PROJECT, PROJECT_HEADER
 from headway_collector.budgets import ByteBudget
+from headway_collector.costs.pricing import Prices
 from headway_collector.errors import InvalidRequestError
 from headway_collector.limits import MAX_NAME_CHARS
 from headway_collector.schemas.answers import Fault
@@ -32,6 +33,7 @@ class Collector:
     """The parts that routes work with.
 
     Args:
+        prices: what calls cost where they do not say so themselves.
         label: a word that the dashboard shows.
         clock_ns: the time that ``-24h`` counts back from and that scores get.
         make_id: gives scores an id where they have none.
@@ -42,6 +44,7 @@ class Collector:
     store: Store
     writer: Writer
     budget: ByteBudget
+    prices: Prices
     label: str
     clock_ns: Callable[[], int]
     make_id: Callable[[], str]

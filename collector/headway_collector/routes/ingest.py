@@ -1,33 +1,36 @@
 """``POST /v1/ingest``: read, decode, queue, wait for the commit, answer."""
 
 import asyncio
-from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from headway.records import BATCH_HEADER
+from headway.records import BATCH_HEADER, DEFAULT_PROJECT, PROJECT_HEADER
 from headway_collector.bodies import decompress
 from headway_collector.budgets import Hold
+from headway_collector.costs.pricing import Prices
 from headway_collector.decoding import decode_records
 from headway_collector.errors import InvalidRequestError
-from headway_collector.pricing import price_spans
-from headway_collector.routes.access import (
-    BUSY,
-    REFUSALS,
-    CollectorAccess,
-    ProjectHeader,
-    answer_json,
+from headway_collector.routes.access import BUSY, REFUSALS, answer_json
+from headway_collector.routes.direct import (
+    DirectRoute,
+    collector_of,
+    header,
+    project_of,
+    read_body,
 )
 from headway_collector.schemas.answers import Fault, Ingested
-from headway_collector.store.batches import Batch
+from headway_collector.store.batches import Batch, Derived
+from headway_collector.store.columns import build_spans
 
 MAX_BATCH_ID_CHARS = 128
 
 # Below this, handing the body to a thread costs more than decoding it.
 _INLINE_BYTES = 32 * 1024
+# Of fewer spans, those of many requests are built together.
+_MANY = 50
 
-router = APIRouter(tags=["ingest"])
+router = APIRouter(tags=["ingest"], route_class=DirectRoute)
 
 
 @router.post(
@@ -39,6 +42,11 @@ router = APIRouter(tags=["ingest"])
         **REFUSALS,
     },
     openapi_extra={
+        "parameters": [
+            header(PROJECT_HEADER, f"of every record in the body; {DEFAULT_PROJECT} where missing"),
+            header(BATCH_HEADER, "a second batch of the same id is answered as the first was"),
+            header("Content-Encoding", "gzip or zstd"),
+        ],
         "requestBody": {
             "required": True,
             "description": "one record a line; gzip and zstd are read",
@@ -51,25 +59,22 @@ router = APIRouter(tags=["ingest"])
                     '"input":"where is my parcel?","output":"delivery"}',
                 }
             },
-        }
+        },
     },
 )
-async def ingest(
-    request: Request,
-    collector: CollectorAccess,
-    project: ProjectHeader,
-    batch_id: Annotated[str | None, Header(alias=BATCH_HEADER)] = None,
-    content_encoding: Annotated[str, Header()] = "",
-) -> Response:
+async def ingest(request: Request) -> Response:
     """Store a batch of spans, scores and losses, and answer once it is on disk."""
+    collector, project = collector_of(request), project_of(request)
+    batch_id = request.headers.get(BATCH_HEADER)
+    encoding = request.headers.get("content-encoding", "")
     if batch_id is not None and len(batch_id) > MAX_BATCH_ID_CHARS:
         raise InvalidRequestError(
             f"{BATCH_HEADER} has {len(batch_id)} characters; {MAX_BATCH_ID_CHARS} are allowed"
         )
     with collector.budget.hold() as hold:
-        body = await _read_body(request, hold)
-        arguments = (body, content_encoding, hold, project, batch_id or None)
-        if content_encoding or len(body) > _INLINE_BYTES:
+        body = await read_body(request, hold)
+        arguments = (body, encoding, hold, collector.prices, project, batch_id or None)
+        if encoding or len(body) > _INLINE_BYTES:
             batch = await anyio.to_thread.run_sync(
                 _make_batch, *arguments, limiter=collector.decoders
             )
@@ -79,27 +84,26 @@ async def ingest(
     return answer_json(answer)
 
 
-async def _read_body(request: Request, hold: Hold) -> bytes:
-    chunks = []
-    async for chunk in request.stream():
-        hold.grow(len(chunk))
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def _make_batch(
-    body: bytes, encoding: str, hold: Hold, project: str, batch_id: str | None
+    body: bytes, encoding: str, hold: Hold, prices: Prices, project: str, batch_id: str | None
 ) -> Batch:
     plain = decompress(body, encoding)
     if plain is not body:
         hold.grow(len(plain))
     decoded = decode_records(plain)
+    derived = [Derived() for _ in decoded.spans]
+    prices.price(decoded.spans, derived)
+    rows = None
+    if len(decoded.spans) >= _MANY:
+        # Here and not in the writer, whose thread has better things to do meanwhile.
+        rows = build_spans(decoded.spans, [project] * len(decoded.spans), derived)
     return Batch(
         project=project,
         batch_id=batch_id,
         spans=decoded.spans,
-        derived=price_spans(decoded.spans),
+        derived=derived,
         scores=decoded.scores,
         rejects=decoded.rejects,
         losses=decoded.losses,
+        rows=rows,
     )

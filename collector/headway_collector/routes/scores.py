@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from headway.records import Score
-from headway_collector.decoding import find_score_fault
 from headway_collector.errors import InvalidRequestError
 from headway_collector.routes.access import (
     BUSY,
@@ -18,6 +17,7 @@ from headway_collector.routes.access import (
 from headway_collector.schemas.answers import ScorePage, ScoreSaved
 from headway_collector.schemas.evaluations import ScoreBody
 from headway_collector.schemas.queries import ScoreListQuery
+from headway_collector.soundness import find_score_fault
 from headway_collector.store.batches import Batch
 from headway_collector.store.scores import list_scores
 from headway_collector.times import parse_absolute

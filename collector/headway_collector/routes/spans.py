@@ -1,19 +1,31 @@
-"""Spans and what is counted of them: projects, listings, traces, metrics, facets."""
+"""Spans and what they add up to: projects, traces, sessions, prompts, metrics, facets."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
 from headway_collector.routes.access import NOT_FOUND, REFUSALS, CollectorAccess, answer_json
-from headway_collector.schemas.answers import Facets, Metrics, Projects, SpanPage, Trace
+from headway_collector.schemas.answers import (
+    Facets,
+    Metrics,
+    Projects,
+    PromptPage,
+    SessionPage,
+    SpanPage,
+    Trace,
+)
 from headway_collector.schemas.queries import (
     FacetsQuery,
+    GroupListQuery,
     MetricsQuery,
     ProjectQuery,
     SpanListQuery,
 )
-from headway_collector.store.metrics import read_facets, read_metrics
+from headway_collector.store.facets import read_facets
+from headway_collector.store.metrics import read_metrics
 from headway_collector.store.projects import list_projects
+from headway_collector.store.prompts import list_prompts
+from headway_collector.store.sessions import list_sessions
 from headway_collector.store.spans import list_spans, read_trace
 
 router = APIRouter(tags=["spans"], responses=REFUSALS)
@@ -40,6 +52,20 @@ def get_trace(
 ) -> Response:
     """Return a trace with all its spans and scores."""
     return answer_json(read_trace(collector.store, trace_id, tuple(query.project)))
+
+
+@router.get("/v1/sessions", responses={200: {"model": SessionPage}})
+def get_sessions(collector: CollectorAccess, query: Annotated[GroupListQuery, Query()]) -> Response:
+    """List the sessions of the spans that pass the filters, the latest active first."""
+    filters = query.to_filters(collector.clock_ns())
+    return answer_json(list_sessions(collector.store, filters, query.to_page()))
+
+
+@router.get("/v1/prompts", responses={200: {"model": PromptPage}})
+def get_prompts(collector: CollectorAccess, query: Annotated[GroupListQuery, Query()]) -> Response:
+    """List the prompt versions of the spans that pass the filters, the latest used first."""
+    filters = query.to_filters(collector.clock_ns())
+    return answer_json(list_prompts(collector.store, filters, query.to_page()))
 
 
 @router.get("/v1/metrics", responses={200: {"model": Metrics}})

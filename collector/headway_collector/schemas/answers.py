@@ -123,13 +123,71 @@ class Span(BaseModel):
     prompt_name: str | None
     prompt_version: str | None
     prompt_variables: JsonValue
-    attributes: JsonValue
+    attributes: JsonValue = Field(
+        description="as they came; with content=preview or none, a long text that stands elsewhere "
+        'in the span may be `{"$ref": …}`'
+    )
+    mapper_version: int | None = Field(description="null for a span in our own words")
+    otel: JsonValue = Field(
+        None, description="what an OTLP span says beyond these fields; only with content=full"
+    )
 
 
 class SpanPage(BaseModel):
     """A page of spans."""
 
     spans: list[Span]
+    next_cursor: str | None
+    is_partial: bool = Field(
+        description="the time for one page was over; the next page goes on from there"
+    )
+    searched_until: str | None = Field(description="how far it came, where it is partial")
+
+
+class Session(BaseModel):
+    """The traces of one conversation, summed up; times are starts of spans."""
+
+    project: str
+    session_id: str
+    user_ids: list[str] = Field(description="the first ten")
+    first_time: str
+    last_time: str
+    trace_count: int
+    span_count: int
+    error_count: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+
+
+class SessionPage(BaseModel):
+    """A page of sessions, the latest active first."""
+
+    sessions: list[Session]
+    next_cursor: str | None
+
+
+class Prompt(BaseModel):
+    """One version of a prompt, and how its calls went; times are starts of spans."""
+
+    project: str
+    prompt_name: str
+    prompt_version: str | None
+    count: int
+    error_rate: float
+    latency_p50_ms: float
+    latency_p95_ms: float
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    first_time: str
+    last_time: str
+
+
+class PromptPage(BaseModel):
+    """A page of versions of prompts, the latest used first."""
+
+    prompts: list[Prompt]
     next_cursor: str | None
 
 
@@ -207,6 +265,7 @@ class Metrics(BaseModel):
                 "by": ["request_model"],
                 "measures": ["count"],
                 "is_partial": False,
+                "totals": {"count": 412},
                 "rows": [
                     {
                         "time": "2026-11-22T10:00:00.000000000Z",
@@ -222,6 +281,9 @@ class Metrics(BaseModel):
     by: list[str]
     measures: list[str]
     is_partial: bool = Field(description="there are more groups; these are the largest")
+    totals: dict[str, int | float | None] = Field(
+        description="each measure over all spans that pass the filters"
+    )
     rows: list[dict[str, str | int | float | None]]
 
 

@@ -6,13 +6,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from headway.records import Kind, Source, Status
 from headway_collector.errors import InvalidRequestError
-from headway_collector.store.filters import Conditions, SpanFilters
+from headway_collector.store.filters import MAX_FOLDED_CHARS, Conditions, Match, SpanFilters
 from headway_collector.store.losses import LossFilters
 from headway_collector.store.metrics import MAX_DIMENSIONS, MAX_MEASURES, Bucket
 from headway_collector.store.paging import Page
 from headway_collector.store.scores import ScoreFilters
 from headway_collector.store.spans import Content
 from headway_collector.times import parse_time
+
+MAX_COMPARISONS = 32
 
 Texts = Annotated[list[str], Field(default_factory=list)]
 Time = Annotated[
@@ -58,21 +60,40 @@ class SpanQuery(ProjectQuery):
     name: Texts
     status: list[Status] = Field(default_factory=list)
     request_model: Texts
+    response_model: Texts
+    response_id: Texts
     provider: Texts
+    price_version: Texts
     user_id: Texts
     session_id: Texts
     trace_id: Texts
+    span_id: Texts
+    parent_span_id: Texts
     prompt_name: Texts
     prompt_version: Texts
     environment: Texts
     release: Texts
+    error_type: Texts
+    finish_reason: Texts
     tag: Texts
     start: Time = None
     end: Time = None
     min_duration_ms: float | None = Field(None, ge=0, le=1e12, allow_inf_nan=False)
     is_root: bool | None = Field(None, description="true: spans without a parent")
-    q: str | None = Field(None, description="text in name, input or output, in any case")
+    where: list[str] = Field(
+        default_factory=list,
+        max_length=MAX_COMPARISONS,
+        description="comparisons of numbers, flags, texts, `score:NAME` and `attribute:KEY`; "
+        "all must hold",
+        examples=[["cost_usd>0.01", "score:helpful<0.5", "attribute:customer.tier!=gold"]],
+    )
     attribute: Texts = Field(description="`key=value`; all must hold")
+    q: str | None = Field(
+        None,
+        description="text in name, input or output, in any case, with or without accents; at most "
+        f"{MAX_FOLDED_CHARS} characters, unless with `match=exact`",
+    )
+    match: Match = Field("folded", description="`exact`: `q` as it is written")
 
     def to_filters(self, now_ns: int) -> SpanFilters:
         """Return the filters with times resolved."""
@@ -97,6 +118,10 @@ class SpanListQuery(SpanQuery, PageQuery):
     def to_page(self) -> Page:
         """Return the page that is asked for, in the order that is asked for."""
         return Page(self.limit, self.cursor, self.order == "desc")
+
+
+class GroupListQuery(SpanQuery, PageQuery):
+    """A page of what spans are grouped into: sessions, or versions of prompts."""
 
 
 class MetricsQuery(SpanQuery):

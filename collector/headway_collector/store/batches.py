@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
+import pyarrow as pa
 
 from headway.records import Loss, Score, Span
 from headway_collector.decoding import Reject
@@ -30,8 +31,9 @@ class Derived(msgspec.Struct, gc=False):
 class Batch:
     """Records and losses of one project that were checked, and lines that were refused.
 
-    ``derived`` has one item for each span. ``logs`` are events that belong to spans of the project,
-    whether those are stored already or still to come.
+    ``derived`` has one item for each span; ``rows`` are the spans as the store takes them, where
+    there was time to build them before (see ``columns.build_spans``). ``logs`` are events that
+    belong to spans of the project, whether those are stored already or still to come.
     """
 
     project: str
@@ -42,6 +44,7 @@ class Batch:
     rejects: Sequence[Reject] = ()
     losses: Sequence[Loss] = ()
     logs: Sequence[OtelLog] = ()
+    rows: pa.Table | None = None
 
     @property
     def row_count(self) -> int:

@@ -1,9 +1,11 @@
 """What spans can be grouped by; a closed list, since SQL cannot bind the name of a column."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headway_collector.errors import InvalidRequestError
-from headway_collector.store.filters import ATTRIBUTE, SpanFilters, make_pointer, select_spans
+from headway_collector.store.expressions import ATTRIBUTE, make_pointer
+from headway_collector.store.filters import SpanFilters, select_spans
 
 COLUMNS = (
     "project",
@@ -11,16 +13,22 @@ COLUMNS = (
     "name",
     "status",
     "request_model",
+    "response_model",
     "provider",
+    "price_version",
     "user_id",
     "session_id",
+    "trace_id",
     "prompt_name",
     "prompt_version",
     "environment",
     "release",
     "error_type",
+    "status_message",
 )
-TAG = "tag"
+LISTS = {"tag": "tags", "finish_reason": "finish_reasons"}
+"""Dimensions of which a span may have several values, and their columns."""
+
 ATTRIBUTE_PREFIX = "attribute:"
 
 
@@ -47,22 +55,28 @@ def parse_dimension(name: str) -> Dimension:
     Raises:
         InvalidRequestError: there is none; the message names those that exist.
     """
-    if name in COLUMNS or name == TAG:
+    if name in COLUMNS or name in LISTS:
         return Dimension(name, f"spans.{name}")
     key = name.removeprefix(ATTRIBUTE_PREFIX)
     if name.startswith(ATTRIBUTE_PREFIX) and key:
         return Dimension(name, ATTRIBUTE, (make_pointer(key),))
     raise InvalidRequestError(
-        f"{name!r} is not a dimension; there are {', '.join((*COLUMNS, TAG))} "
+        f"{name!r} is not a dimension; there are {', '.join((*COLUMNS, *LISTS))} "
         f"and {ATTRIBUTE_PREFIX}KEY"
     )
 
 
-def select_source(filters: SpanFilters, dimensions: list[Dimension]) -> Source:
-    """Return the spans to group: one row a span, or one a span and tag if tags are asked for."""
+def select_source(filters: SpanFilters, dimensions: Sequence[Dimension]) -> Source:
+    """Return the spans to group, with each dimension as ``by_0``, ``by_1`` and so on.
+
+    There is one row a span, or one for each of its tags where those are a dimension.
+    """
     conditions = select_spans(filters)
-    columns = "*"
-    if any(dimension.name == TAG for dimension in dimensions):
-        columns = "*, unnest(CASE WHEN len(tags) > 0 THEN tags ELSE [NULL] END) AS tag"
-    sql = f"(SELECT {columns} FROM store.spans AS spans {conditions.where}) AS spans"
-    return Source(sql, conditions.values)
+    sql = f"(SELECT * FROM store.spans AS spans {conditions.where}) AS spans"
+    for name in (each.name for each in dimensions if each.name in LISTS):
+        items = f"CASE WHEN len({LISTS[name]}) > 0 THEN {LISTS[name]} ELSE [NULL] END"
+        # Unnesting two lists at one level would pair their items instead of combining them.
+        sql = f"(SELECT *, unnest({items}) AS {name} FROM {sql}) AS spans"
+    columns = "".join(f", {each.sql} AS by_{index}" for index, each in enumerate(dimensions))
+    values = [value for each in dimensions for value in each.values]
+    return Source(f"(SELECT *{columns} FROM {sql}) AS spans", [*values, *conditions.values])

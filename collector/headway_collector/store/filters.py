@@ -1,12 +1,23 @@
 """What every query of spans can be narrowed by, as SQL conditions with bound values."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from headway_collector.errors import InvalidRequestError
+from headway_collector.store.columns import make_span_key
+from headway_collector.store.expressions import ATTRIBUTE, DURATION_NS, make_pointer
+from headway_collector.store.foldings import make_pattern
+from headway_collector.store.predicates import Predicate, parse_predicate
+
+Match = Literal["folded", "exact"]
+MATCHES: tuple[Match, ...] = get_args(Match)
+
+MAX_FOLDED_CHARS = 200
+"""Of a text that is found in any spelling; the pattern of a longer one takes minutes."""
 
 _ANY_OF = (
     "project",
@@ -14,15 +25,22 @@ _ANY_OF = (
     "name",
     "status",
     "request_model",
+    "response_model",
+    "response_id",
     "provider",
+    "price_version",
     "user_id",
     "session_id",
     "trace_id",
+    "span_id",
+    "parent_span_id",
     "prompt_name",
     "prompt_version",
     "environment",
     "release",
+    "error_type",
 )
+_SPAN_ID_CHARS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +50,10 @@ class SpanFilters:
     Args:
         start_ns: the earliest start, included.
         end_ns: the latest start, not included.
-        q: text in name, input or output, in any case.
+        where: comparisons such as ``cost_usd>0.01``, all of which must hold.
         attribute: pairs of key and value, all of which must hold.
+        q: text in name, input or output.
+        match: whether case, accents and width of ``q`` may differ.
     """
 
     project: tuple[str, ...] = ()
@@ -41,21 +61,30 @@ class SpanFilters:
     name: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
     request_model: tuple[str, ...] = ()
+    response_model: tuple[str, ...] = ()
+    response_id: tuple[str, ...] = ()
     provider: tuple[str, ...] = ()
+    price_version: tuple[str, ...] = ()
     user_id: tuple[str, ...] = ()
     session_id: tuple[str, ...] = ()
     trace_id: tuple[str, ...] = ()
+    span_id: tuple[str, ...] = ()
+    parent_span_id: tuple[str, ...] = ()
     prompt_name: tuple[str, ...] = ()
     prompt_version: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     release: tuple[str, ...] = ()
+    error_type: tuple[str, ...] = ()
+    finish_reason: tuple[str, ...] = ()
     tag: tuple[str, ...] = ()
     start_ns: int | None = None
     end_ns: int | None = None
     min_duration_ms: float | None = None
     is_root: bool | None = None
-    q: str | None = None
+    where: tuple[str, ...] = ()
     attribute: tuple[str, ...] = ()
+    q: str | None = None
+    match: Match = "folded"
 
 
 @dataclass(slots=True)
@@ -70,12 +99,16 @@ class Conditions:
         self.clauses.append(clause)
         self.values.extend(values)
 
-    def add_any_of(self, column: str, values: Iterable[str]) -> None:
+    def add_any_of(self, column: str, values: Iterable[str | int]) -> None:
         """Add that the column has one of the values; none means no condition."""
         alternatives = list(values)
         if alternatives:
             marks = ", ".join("?" * len(alternatives))
             self.add(f"{column} IN ({marks})", *alternatives)
+
+    def join(self, others: "Conditions") -> "Conditions":
+        """Return these conditions and the others as one."""
+        return Conditions([*self.clauses, *others.clauses], [*self.values, *others.values])
 
     @property
     def where(self) -> str:
@@ -85,45 +118,86 @@ class Conditions:
 
 def select_spans(filters: SpanFilters) -> Conditions:
     """Return the conditions on table ``spans``."""
+    return select_by_columns(filters).join(select_by_texts(filters))
+
+
+def select_by_columns(filters: SpanFilters) -> Conditions:
+    """Return the conditions that are quick, whatever the number of spans."""
     conditions = Conditions()
     if filters.start_ns is not None:
         conditions.add("spans.start_ns >= ?", filters.start_ns)
     if filters.end_ns is not None:
         conditions.add("spans.start_ns < ?", filters.end_ns)
+    if filters.span_id:
+        _add_span_keys(conditions, filters.span_id)
     for name in _ANY_OF:
         conditions.add_any_of(f"spans.{name}", getattr(filters, name))
+    if filters.finish_reason:
+        conditions.add("list_has_any(spans.finish_reasons, ?)", list(filters.finish_reason))
     if filters.tag:
         conditions.add("list_has_any(spans.tags, ?)", list(filters.tag))
     if filters.min_duration_ms is not None:
-        conditions.add("spans.end_ns - spans.start_ns >= ?", int(filters.min_duration_ms * 1e6))
+        conditions.add(f"{DURATION_NS} >= ?", int(filters.min_duration_ms * 1e6))
     if filters.is_root is not None:
         conditions.add(f"spans.parent_span_id IS {'' if filters.is_root else 'NOT '}NULL")
+    for predicate in _parse_predicates(filters, is_slow=False):
+        conditions.add(predicate.sql, *predicate.values)
+    return conditions
+
+
+def select_by_texts(filters: SpanFilters) -> Conditions:
+    """Return the conditions that read the texts of every span which passes the others."""
+    conditions = Conditions()
+    for predicate in _parse_predicates(filters, is_slow=True):
+        conditions.add(predicate.sql, *predicate.values)
     for pair in filters.attribute:
         key, sign, value = pair.partition("=")
         if not key or not sign:
             raise InvalidRequestError(f"attribute={pair!r} is not of the form key=value")
         conditions.add(f"{ATTRIBUTE} = ?", make_pointer(key), value)
     if filters.q:
-        _add_text(conditions, filters.q)
+        _add_text(conditions, filters.q, filters.match)
     return conditions
 
 
-ATTRIBUTE = "TRY(json_extract_string(spans.attributes, ?))"
-"""The attribute at a JSON pointer, as text."""
+def _parse_predicates(filters: SpanFilters, *, is_slow: bool) -> list[Predicate]:
+    predicates = map(parse_predicate, filters.where)
+    return [predicate for predicate in predicates if predicate.is_slow is is_slow]
 
 
-def make_pointer(key: str) -> str:
-    """Return the JSON pointer to an attribute; a dot in the key is only a character of it."""
-    return "/" + key.replace("~", "~0").replace("/", "~1")
+def _add_span_keys(conditions: Conditions, span_ids: Iterable[str]) -> None:
+    """Add a condition on integers, which are far quicker to look through than the ids."""
+    try:
+        keys = [make_span_key(each) for each in span_ids if len(each) == _SPAN_ID_CHARS]
+    except ValueError:
+        return
+    marks = ", ".join("?" * len(keys)) or "NULL"
+    conditions.add(f"spans.span_key IN ({marks})", *keys)
 
 
-def _add_text(conditions: Conditions, text: str) -> None:
-    # Input and output are JSON, in which a quote or a line break is written with a backslash.
-    escaped = msgspec.json.encode(text).decode()[1:-1]
+def _add_text(conditions: Conditions, text: str, match: Match) -> None:
+    if match == "folded" and len(text) > MAX_FOLDED_CHARS:
+        raise InvalidRequestError(
+            f"q has {len(text)} characters, and {MAX_FOLDED_CHARS} are the most that can be found "
+            "in any spelling: shorten it, or add match=exact"
+        )
+    pattern = make_pattern(text, is_json=False) if match == "folded" else ""
+    if pattern:
+        in_json = make_pattern(text, is_json=True)
+        conditions.add(
+            "(regexp_matches(spans.name, ?) OR regexp_matches(spans.input, ?)"
+            " OR regexp_matches(spans.output, ?))",
+            pattern,
+            in_json,
+            in_json,
+        )
+        return
+    # Input and output are JSON, in which a quote or a line break is written with a backslash, and
+    # some writers escape whatever is not ASCII.
+    spellings = [msgspec.json.encode(text).decode()[1:-1]]
+    if not text.isascii():
+        spellings.append(json.dumps(text)[1:-1])
+    found = [f"contains(spans.{column}, ?)" for column in ("input", "output") for _ in spellings]
     conditions.add(
-        "(contains(lower(spans.name), lower(?)) OR contains(lower(spans.input), lower(?))"
-        " OR contains(lower(spans.output), lower(?)))",
-        text,
-        escaped,
-        escaped,
+        f"({' OR '.join(['contains(spans.name, ?)', *found])})", text, *spellings, *spellings
     )

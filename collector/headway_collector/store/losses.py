@@ -63,6 +63,23 @@ def save_losses(
     connection.unregister("incoming")
 
 
+def count_losses(
+    connection: duckdb.DuckDBPyConnection, losses: Sequence[Loss], projects: Sequence[str]
+) -> None:
+    """Write losses of which each counts only what is new, on top of what stands."""
+    summed = []
+    for project, loss in zip(projects, losses, strict=True):
+        standing = connection.execute(
+            "SELECT max(count) FROM store.losses "
+            "WHERE project = $1 AND client_id = $2 AND reason = $3",
+            [project, loss.client_id, loss.reason],
+        ).fetchone()
+        before = (standing and standing[0]) or 0
+        summed.append(msgspec.structs.replace(loss, count=before + loss.count))
+    if summed:
+        save_losses(connection, summed, projects)
+
+
 def list_losses(store: Store, filters: LossFilters, page: Page) -> dict[str, Any]:
     """Return one page of the losses that pass the filters, by time, and how many all make up."""
     conditions = Conditions()

@@ -139,7 +139,7 @@ def _add_foreign_spans(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("""
         CREATE TABLE store.late_events (
             project VARCHAR, trace_id VARCHAR, span_id VARCHAR, span_key BIGINT,
-            time_ns BIGINT, received_ns BIGINT, event VARCHAR
+            received_ns BIGINT, events BLOB
         )""")
 
 

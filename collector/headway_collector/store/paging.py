@@ -15,6 +15,9 @@ import msgspec
 from headway_collector.errors import InvalidRequestError
 from headway_collector.store.filters import Conditions
 
+# No id sorts behind it.
+_LAST_TEXT = chr(0x10FFFF)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -31,6 +34,11 @@ class Keyset:
 
     time: str
     ids: tuple[str, ...]
+
+    @property
+    def columns(self) -> str:
+        """The columns of the key, as a SELECT list."""
+        return ", ".join((self.time, *self.ids))
 
     def order_by(self, page: Page) -> str:
         """Return the ORDER BY clause."""
@@ -58,8 +66,24 @@ class Keyset:
         """Return the cursor after a full page, or None where the page was the last."""
         if len(rows) < page.limit:
             return None
-        key = [rows[-1][name] for name in (self.time, *self.ids)]
-        return base64.urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()
+        return _encode([rows[-1][name] for name in (self.time, *self.ids)])
+
+    def stop(self, edge_ns: int, page: Page) -> str:
+        """Return the cursor after which the rows before ``edge_ns`` are left.
+
+        In an ascending order those from ``edge_ns`` on are left.
+        """
+        if page.is_descending:
+            return _encode([edge_ns, *[""] * len(self.ids)])
+        return _encode([edge_ns - 1, *[_LAST_TEXT] * len(self.ids)])
+
+    def find_time(self, page: Page) -> int | None:
+        """Return the time of the row that the page's cursor stands at.
+
+        Raises:
+            InvalidRequestError: the cursor is not one of ours.
+        """
+        return None if page.cursor is None else int(self._decode(page.cursor)[0])
 
     def _decode(self, cursor: str) -> list[Any]:
         kinds = (int,) + (str,) * len(self.ids)
@@ -71,6 +95,10 @@ class Keyset:
         if not isinstance(key, list) or tuple(map(type, key)) != kinds or abs(key[0]) >= 2**63:
             raise _not_ours(cursor)
         return key
+
+
+def _encode(key: list[Any]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()
 
 
 def _not_ours(cursor: str) -> InvalidRequestError:

@@ -1,15 +1,25 @@
 """Spans one by one: the listing, page by page, and one trace whole."""
 
+import time
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import msgspec
 
 from headway.records import Span
 from headway_collector.errors import NotFoundError
+from headway_collector.originals.envelopes import unpack
 from headway_collector.store.connections import Store
-from headway_collector.store.filters import Conditions, SpanFilters, select_spans
+from headway_collector.store.filters import (
+    Conditions,
+    SpanFilters,
+    select_by_columns,
+    select_by_texts,
+    select_spans,
+)
 from headway_collector.store.paging import Keyset, Page
 from headway_collector.store.scores import read_scores_of_trace
+from headway_collector.store.searches import Found, Rows, search
 from headway_collector.times import format_time
 
 Content = Literal["preview", "full", "none"]
@@ -18,13 +28,17 @@ PREVIEW_CHARS = 300
 
 _KEYSET = Keyset("start_ns", ("span_id", "trace_id", "project"))
 _TEXTS = ("input", "output")
+_FULL = (*_TEXTS, "otel")
 _JSON = ("params", "prompt_variables", "attributes")
 _COLUMNS = (
     "project",
     "price_version",
     "is_usage_inconsistent",
+    "mapper_version",
     *(name for name in Span.__struct_fields__ if name not in _TEXTS),
 )
+# Where texts of the attributes were replaced by the place where they stand in the row.
+_REFERENCE = '{"$'
 # JSON text shows its string without quotes and backslashes, anything else as it stands.
 _PREVIEW = (
     "left(CASE WHEN starts_with({name}, '\"') THEN coalesce(TRY(json_extract_string({name}, '$')),"
@@ -33,13 +47,37 @@ _PREVIEW = (
 
 
 def list_spans(
-    store: Store, filters: SpanFilters, page: Page, content: Content = "preview"
+    store: Store,
+    filters: SpanFilters,
+    page: Page,
+    content: Content = "preview",
+    *,
+    clock_s: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """Return one page of the spans that pass the filters, by start."""
-    conditions = select_spans(filters)
-    _KEYSET.begin(conditions, page)
-    rows = _read(store, conditions, page, content)
-    return {"spans": [_shape(row, content) for row in rows], "next_cursor": _KEYSET.end(rows, page)}
+    """Return one page of the spans that pass the filters, by start.
+
+    A page that looks through texts ends after some seconds; ``is_partial`` says that it has, and
+    ``searched_until`` how far it came.
+    """
+    quick, slow = select_by_columns(filters), select_by_texts(filters)
+    _KEYSET.begin(quick, page)
+
+    def find(conditions: Conditions, page: Page) -> Rows:
+        return _find_keys(store, conditions, page)
+
+    if slow.clauses:
+        found = search(store, quick, slow, page, find, clock_s=clock_s)
+    else:
+        found = Found(find(quick, page))
+    cursor, until = _KEYSET.end(found.rows, page), None
+    if found.edge_ns is not None:
+        cursor, until = _KEYSET.stop(found.edge_ns, page), format_time(found.edge_ns)
+    return {
+        "spans": [_shape(row, content) for row in _read_keys(store, found.rows, content)],
+        "next_cursor": cursor,
+        "is_partial": found.edge_ns is not None,
+        "searched_until": until,
+    }
 
 
 def read_trace(store: Store, trace_id: str, projects: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -49,7 +87,7 @@ def read_trace(store: Store, trace_id: str, projects: tuple[str, ...] = ()) -> d
         NotFoundError: no span has that trace id.
     """
     conditions = select_spans(SpanFilters(trace_id=(trace_id,), project=projects))
-    rows = _read(store, conditions, None, "full")
+    rows = _read(store, conditions, "full", _KEYSET.order_by(Page(is_descending=False)))
     if not rows:
         where = f" in project {', '.join(projects)}" if projects else ""
         raise NotFoundError(f"there is no trace {trace_id[:80]!r}{where}")
@@ -61,18 +99,44 @@ def read_trace(store: Store, trace_id: str, projects: tuple[str, ...] = ()) -> d
     return {"trace_id": trace_id, "project": project, "spans": spans, "scores": scores}
 
 
-def _read(
-    store: Store, conditions: Conditions, page: Page | None, content: Content
-) -> list[dict[str, Any]]:
-    order = _KEYSET.order_by(page or Page(is_descending=False))
-    limit = "" if page is None else f"LIMIT {page.limit:d}"
+def _find_keys(store: Store, conditions: Conditions, page: Page) -> Rows:
+    """Return the keys of a page.
+
+    To sort and cut rows of fifty columns costs far more than to sort keys and read the rows by them.
+    """
+    return store.read(
+        f"SELECT span_key, {_KEYSET.columns} FROM store.spans AS spans {conditions.where} "
+        f"{_KEYSET.order_by(page)} LIMIT ?",
+        [*conditions.values, page.limit],
+    )
+
+
+def _read_keys(store: Store, keys: Rows, content: Content) -> Rows:
+    """Return the rows of these keys in the same order."""
+    if not keys:
+        return []
+    times_ns = [key["start_ns"] for key in keys]
+    conditions = Conditions()
+    conditions.add("spans.start_ns BETWEEN ? AND ?", min(times_ns), max(times_ns))
+    conditions.add_any_of("spans.span_key", [key["span_key"] for key in keys])
+    rows = {_identify(row): row for row in _read(store, conditions, content)}
+    found = [rows.get(_identify(key)) for key in keys]
+    # One that was erased between the two reads is left out.
+    return [row for row in found if row is not None]
+
+
+def _read(store: Store, conditions: Conditions, content: Content, order: str = "") -> Rows:
     shown = [*_COLUMNS]
     if content == "full":
-        shown += _TEXTS
+        shown += _FULL
     elif content == "preview":
         shown += [_PREVIEW.format(name=name, chars=PREVIEW_CHARS) for name in _TEXTS]
-    inner = f"SELECT * FROM store.spans AS spans {conditions.where} {order} {limit}"
-    return store.read(f"SELECT {', '.join(shown)} FROM ({inner}) {order}", conditions.values)
+    sql = f"SELECT {', '.join(shown)} FROM store.spans AS spans {conditions.where} {order}"
+    return store.read(sql, conditions.values)
+
+
+def _identify(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(row[name] for name in _KEYSET.ids)
 
 
 def _shape(row: dict[str, Any], content: Content) -> dict[str, Any]:
@@ -81,8 +145,10 @@ def _shape(row: dict[str, Any], content: Content) -> dict[str, Any]:
     shaped["start_time"] = format_time(start_ns)
     shaped["end_time"] = format_time(end_ns)
     shaped["duration_ms"] = (end_ns - start_ns) / 1e6
-    for name in _JSON + (_TEXTS if content == "full" else ()):
+    for name in _JSON + (_FULL if content == "full" else ()):
         if shaped[name] is not None:
             # It is JSON already; decoding it only to encode it again would cost most of the page.
             shaped[name] = msgspec.Raw(shaped[name].encode())
+    if content == "full" and row["otel"] is not None and _REFERENCE in row["attributes"]:
+        shaped["attributes"] = unpack(row).attributes
     return shaped

@@ -6,17 +6,19 @@ column of 64-bit keys, and the texts only of those that match.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 
 import duckdb
-import msgspec
 import numpy as np
 import pyarrow as pa
 
 from headway.records import IngestAnswer, RejectedLine
 from headway_collector.store.batches import Batch
-from headway_collector.store.columns import build_scores, build_spans, make_key
+from headway_collector.store.columns import build_scores, build_spans
 from headway_collector.store.losses import save_losses
+from headway_collector.store.replays import Replays
 
 Identity = tuple[str, ...]
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -56,11 +58,15 @@ class _Window:
 
 
 def append_batches(
-    connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch], received_ns: int
+    connection: duckdb.DuckDBPyConnection,
+    batches: Sequence[Batch],
+    received_ns: int,
+    replays: Replays | None = None,
 ) -> list[IngestAnswer]:
     """Write what is new in the batches and return an answer for each, in their order."""
+    replays = replays or Replays()
     identities = [(each.project, each.batch_id or index) for index, each in enumerate(batches)]
-    known = _find_answers(connection, batches)
+    known = replays.find(connection, batches)
     fresh: dict[tuple[str, str | int], _Tally] = {}
     for identity, batch in zip(identities, batches, strict=True):
         if identity not in known:
@@ -69,7 +75,7 @@ def append_batches(
     _append_spans(connection, tallies, received_ns)
     _append_scores(connection, tallies)
     _append_rejects(connection, tallies, received_ns)
-    _append_batch_ids(connection, tallies, received_ns)
+    replays.add(connection, [(each.batch, each.answer()) for each in tallies], received_ns)
     _save_losses(connection, batches)
     answers = []
     for identity, batch in zip(identities, batches, strict=True):
@@ -82,54 +88,47 @@ def append_batches(
     return answers
 
 
-def _find_answers(
-    connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch]
-) -> dict[tuple[str, str | int], IngestAnswer]:
-    keys = [make_key(each.project, each.batch_id) for each in batches if each.batch_id is not None]
-    rows = connection.execute(
-        "SELECT project, batch_id, accepted, duplicates, rejected, errors FROM store.batches "
-        "WHERE batch_key IN (SELECT unnest($1::BIGINT[]))",
-        [keys],
-    ).fetchall()
-    return {
-        (project, batch_id): IngestAnswer(
-            accepted=accepted,
-            duplicates=duplicates,
-            rejected=rejected,
-            is_replay=True,
-            errors=msgspec.json.decode(errors, type=list[RejectedLine]),
-        )
-        for project, batch_id, accepted, duplicates, rejected, errors in rows
-    }
-
-
 def _append_spans(
     connection: duckdb.DuckDBPyConnection, tallies: Sequence[_Tally], received_ns: int
 ) -> None:
-    spans = [span for tally in tallies for span in tally.batch.spans]
-    if not spans:
+    rows = _gather_rows(tallies)
+    if rows is None:
         return
-    counts = [len(tally.batch.spans) for tally in tallies]
-    projects = _repeat_projects(tallies, counts)
-    derived = [each for tally in tallies for each in tally.batch.derived]
-    table = build_spans(spans, projects, derived, received_ns)
-    keys = table["span_key"].to_pylist()
-    stored: set[Identity] = set()
-    for window in _find_windows(table["start_ns"].to_numpy()):
-        stored.update(
-            connection.execute(
-                "SELECT project, trace_id, span_id FROM store.spans "
-                "WHERE start_ns BETWEEN $1 AND $2 AND span_key IN (SELECT unnest($3::BIGINT[]))",
-                [window.first_ns, window.last_ns, keys],
-            ).fetchall()
-        )
-    identities = [
-        (project, span.trace_id, span.span_id)
-        for project, span in zip(projects, spans, strict=True)
-    ]
-    is_known = _mark_known(identities, stored)
-    _insert(connection, "spans", table.filter(pa.array(~is_known)))
-    _count(tallies, counts, is_known)
+    rows = rows.append_column("received_ns", pa.repeat(received_ns, len(rows)))
+    with _registered(connection, "incoming", rows):
+        stored: set[Identity] = set()
+        for window in _find_windows(rows["start_ns"].to_numpy()):
+            stored.update(
+                connection.execute(
+                    "SELECT project, trace_id, span_id FROM store.spans WHERE start_ns BETWEEN "
+                    "$1 AND $2 AND span_key IN (SELECT span_key FROM incoming)",
+                    [window.first_ns, window.last_ns],
+                ).fetchall()
+            )
+        is_known = _find_known(rows, stored)
+        if not is_known.any():
+            connection.execute("INSERT INTO store.spans BY NAME SELECT * FROM incoming")
+    if is_known.any():
+        _insert(connection, "spans", rows.filter(pa.array(~is_known)))
+    _count(tallies, [len(tally.batch.spans) for tally in tallies], is_known)
+
+
+def _gather_rows(tallies: Sequence[_Tally]) -> pa.Table | None:
+    """Return the spans of all batches in their order; those of small batches are built together."""
+    tables: list[pa.Table] = []
+    for is_built, group in groupby(tallies, lambda tally: tally.batch.rows is not None):
+        batches = [tally.batch for tally in group]
+        if is_built:
+            tables.extend(batch.rows for batch in batches if batch.rows is not None)
+        elif any(batch.spans for batch in batches):
+            tables.append(
+                build_spans(
+                    [span for batch in batches for span in batch.spans],
+                    [batch.project for batch in batches for _ in batch.spans],
+                    [each for batch in batches for each in batch.derived],
+                )
+            )
+    return pa.concat_tables(tables) if tables else None
 
 
 def _append_scores(connection: duckdb.DuckDBPyConnection, tallies: Sequence[_Tally]) -> None:
@@ -173,28 +172,6 @@ def _append_rejects(
     _insert(connection, "rejects", table)
 
 
-def _append_batch_ids(
-    connection: duckdb.DuckDBPyConnection, tallies: Sequence[_Tally], received_ns: int
-) -> None:
-    named = [(tally, tally.batch.batch_id) for tally in tallies if tally.batch.batch_id is not None]
-    if not named:
-        return
-    answers = [tally.answer() for tally, _ in named]
-    table = pa.table(
-        {
-            "project": [tally.batch.project for tally, _ in named],
-            "batch_id": [batch_id for _, batch_id in named],
-            "batch_key": [make_key(tally.batch.project, batch_id) for tally, batch_id in named],
-            "received_ns": [received_ns] * len(named),
-            "accepted": [answer.accepted for answer in answers],
-            "duplicates": [answer.duplicates for answer in answers],
-            "rejected": [answer.rejected for answer in answers],
-            "errors": [msgspec.json.encode(answer.errors).decode() for answer in answers],
-        }
-    )
-    _insert(connection, "batches", table)
-
-
 def _save_losses(connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch]) -> None:
     # Those of replays too: a batch that is sent again may carry a later count than it did then.
     losses = [loss for batch in batches for loss in batch.losses]
@@ -204,10 +181,26 @@ def _save_losses(connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch]
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    connection.register("incoming", rows)
-    connection.execute(f"INSERT INTO store.{name} BY NAME SELECT * FROM incoming")
-    # The view would keep the rows in memory until the next commit.
-    connection.unregister("incoming")
+    with _registered(connection, "incoming", rows):
+        connection.execute(f"INSERT INTO store.{name} BY NAME SELECT * FROM incoming")
+
+
+@contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Iterator[None]:
+    connection.register(name, rows)
+    try:
+        yield
+    finally:
+        # The view would keep the rows in memory until the next commit.
+        connection.unregister(name)
+
+
+def _find_known(rows: pa.Table, stored: set[Identity]) -> Mask:
+    keys = rows["span_key"].to_numpy()
+    if not stored and len(np.unique(keys)) == len(keys):
+        return np.zeros(len(rows), dtype=np.bool_)
+    columns = (rows[name].to_pylist() for name in ("project", "trace_id", "span_id"))
+    return _mark_known(list(zip(*columns, strict=True)), stored)
 
 
 def _mark_known(identities: Sequence[Identity], stored: set[Identity]) -> Mask:

@@ -6,16 +6,18 @@
 A message that is in the second form already comes back as the same object.
 """
 
+import operator
 from typing import Any
 
 from headway_collector.dialects.messages.parts import Part, read_part, read_tool_call
 
 Message = dict[str, Any]
 
-# What frameworks call a role; LangChain gives it as the type of the message.
+# What frameworks call a role; LangChain gives it as the type or the class of the message.
 _ROLES = {
     "human": "user",
     "HumanMessage": "user",
+    "HumanMessageChunk": "user",
     "ai": "assistant",
     "AIMessage": "assistant",
     "AIMessageChunk": "assistant",
@@ -24,47 +26,10 @@ _ROLES = {
     "ToolMessage": "tool",
     "function": "tool",
 }
-_TYPES = frozenset((*_ROLES, "system", "tool"))
-_CONTENTS = ("content", "parts", "tool_calls", "function_call", "contents")
+ROLE_TYPES = frozenset((*_ROLES, "system", "tool"))
+"""Types of messages that stand for their role."""
 
-
-def is_message(value: Any) -> bool:
-    """Return whether a value is unmistakably a chat message."""
-    if type(value) is not dict:
-        return False
-    role = value.get("role", value.get("type"))
-    return (
-        type(role) is str
-        and ("role" in value or role in _TYPES)
-        and any(name in value for name in _CONTENTS)
-    )
-
-
-def are_messages(value: Any) -> bool:
-    """Return whether a value is a list of chat messages and nothing else."""
-    return type(value) is list and bool(value) and all(map(is_message, value))
-
-
-def read_messages(value: Any, role: str) -> list[Message]:
-    """Return messages in whatever way a list of them is given.
-
-    Args:
-        value: a list, one message, an object with ``messages``, a completion, or a text.
-        role: of what says none itself.
-    """
-    if type(value) is dict:
-        for name in ("messages", "choices", "items"):
-            inner = value.get(name)
-            if type(inner) is list:
-                value = inner
-                break
-    if type(value) is not list:
-        value = [value]
-    elif value and all(type(item) is dict and "role" not in item for item in value):
-        # Parts without a message around them.
-        if all(type(item.get("type")) is str and _is_bare_part(item) for item in value):
-            value = [{"role": role, "content": value}]
-    return [read_message(item, role) for item in value if item is not None]
+_RESPONSES = frozenset(("tool_result", "tool-result", "tool_call_response"))
 
 
 def read_message(message: Any, role: str) -> Message:
@@ -76,41 +41,60 @@ def read_message(message: Any, role: str) -> Message:
     """
     if type(message) is not dict:
         return {"role": role, "parts": [read_part(message)]}
-    inner = message.get("message")
-    if type(inner) is dict:
-        return _read_choice(message, inner, role)
-    parts = message.get("parts")
-    given_role = message.get("role")
-    if type(parts) is list and type(given_role) is str:
-        read = [read_part(part) for part in parts]
-        # With the same objects inside, it is canonical as it came.
-        is_same = all(a is b for a, b in zip(read, parts, strict=True))
-        if is_same and given_role not in _ROLES:
-            return message
-        return {**message, "role": _ROLES.get(given_role, given_role), "parts": read}
-    return _read_foreign(message, role)
+    if type(message.get("message")) is dict:
+        return _read_choice(message, role)
+    parts, given = message.get("parts"), message.get("role")
+    if type(parts) is not list or type(given) is not str:
+        return _read_item(message) or _read_foreign(message, role)
+    read = [read_part(part) for part in parts]
+    if all(map(operator.is_, read, parts)) and given not in _ROLES:
+        return message
+    return {**message, "role": _ROLES.get(given, given), "parts": read}
 
 
-def _read_choice(choice: Message, inner: Message, role: str) -> Message:
+def _read_choice(choice: Message, role: str) -> Message:
+    inner = unwrap(choice["message"])
+    if "tool_calls" in choice and "tool_calls" not in inner:
+        # Traceloop's events say the calls beside the message.
+        inner = {**inner, "tool_calls": choice["tool_calls"]}
     read = read_message(inner, role)
+    info = choice.get("generation_info")
     reason = choice.get("finish_reason")
-    return {**read, "finish_reason": reason} if reason is not None else read
+    if reason is None and type(info) is dict:
+        reason = info.get("finish_reason")
+    return read if reason is None else {**read, "finish_reason": reason}
 
 
-def _read_foreign(message: Message, role: str) -> Message:
+def unwrap(message: Any) -> Any:
+    """Return the message inside LangChain's way to write down an object."""
+    if type(message) is not dict or type(message.get("kwargs")) is not dict:
+        return message
+    names = message.get("id")
+    name = names[-1] if type(names) is list and names else None
+    is_role = type(name) is str and name in ROLE_TYPES
+    return {"type": name, **message["kwargs"]} if is_role else message["kwargs"]
+
+
+def _read_item(message: Message) -> Message | None:
+    """Read an item of OpenAI's Responses that is no message and has no role."""
     kind = message.get("type")
     if kind == "function_call":
-        call = {**message, "id": message.get("call_id", message.get("id"))}
-        return {"role": "assistant", "parts": [read_tool_call({**call, "type": None})]}
+        call = {**message, "type": None, "id": message.get("call_id", message.get("id"))}
+        return {"role": "assistant", "parts": [read_tool_call(call)]}
     if kind == "function_call_output":
         return {"role": "tool", "parts": [_respond(message.get("call_id"), message.get("output"))]}
     if kind == "reasoning" and "role" not in message:
         summary = message.get("summary") or message.get("content") or message.get("text")
         texts = summary if type(summary) is list else [summary]
         return {"role": "assistant", "parts": [_reason(text) for text in texts if text]}
-    given = message.get("role")
+    return None
+
+
+def _read_foreign(message: Message, role: str) -> Message:
+    message = unwrap(message)
+    given, kind = message.get("role"), message.get("type")
     if type(given) is not str:
-        given = kind if kind in _TYPES else role
+        given = kind if type(kind) is str and kind in ROLE_TYPES else role
     read: Message = {"role": _ROLES.get(given, given)}
     if message.get("name") is not None:
         read["name"] = message["name"]
@@ -126,53 +110,52 @@ def _read_parts(message: Message, role: str) -> list[Part]:
     reasoning = message.get("reasoning_content") or message.get("reasoning")
     if type(reasoning) is str and reasoning:
         parts.append(_reason(reasoning))
-    content = message.get("content")
-    if content is None:
-        content = message.get("contents", message.get("parts", message.get("text")))
-    call_id = message.get("tool_call_id", message.get("id"))
-    is_response = role == "tool" and not _has_responses(content)
-    if is_response:
-        parts.append(_respond(call_id, content))
-    elif type(content) is list:
-        parts.extend(map(read_part, content))
-    elif content is not None:
-        parts.append(read_part(content))
+    parts += _read_content(message, role)
     refusal = message.get("refusal")
     if type(refusal) is str and refusal:
         parts.append({"type": "refusal", "content": refusal})
     calls = _read_tool_calls(message)
-    if calls:
-        known = {call.get("id") for call in calls}
-        parts = [
-            part
-            for part in parts
-            if part.get("content") != ""
-            and not (part.get("type") == "tool_call" and part.get("id") in known)
-        ]
-    return parts + calls
+    if not calls:
+        return parts
+    # Where calls stand apart, the content is often empty or says them a second time.
+    known = {str(call.get("id")) for call in calls}
+    kept = [
+        part
+        for part in parts
+        if part.get("content") != ""
+        and (part.get("type") != "tool_call" or str(part.get("id")) not in known)
+    ]
+    return kept + calls
+
+
+def _read_content(message: Message, role: str) -> list[Part]:
+    content = message.get("content")
+    if content is None:
+        content = message.get("contents", message.get("parts", message.get("text")))
+    is_list = type(content) is list
+    if role == "tool" and not (is_list and any(map(_is_response, content))):
+        return [_respond(message.get("tool_call_id", message.get("id")), content)]
+    if is_list:
+        return [read_part(part) for part in content]
+    return [] if content is None else [read_part(content)]
 
 
 def _read_tool_calls(message: Message) -> list[Part]:
     calls = message.get("tool_calls")
-    read = [read_tool_call(call) for call in calls or () if type(call) is dict] if (
-        type(calls) is list
-    ) else []
+    if type(calls) is not list:
+        calls = []
+    read = [read_tool_call(call) for call in calls if type(call) is dict]
     function = message.get("function_call")
     if type(function) is dict:
         read.append(read_tool_call({"function": function}))
     return read
 
 
-def _has_responses(content: Any) -> bool:
-    kinds = ("tool_result", "tool-result", "tool_call_response")
-    return type(content) is list and any(
-        type(part) is dict and (part.get("type") in kinds or "toolResult" in part)
-        for part in content
-    )
-
-
-def _is_bare_part(item: Message) -> bool:
-    return "content" in item or "text" in item or "image_url" in item
+def _is_response(part: Any) -> bool:
+    if type(part) is not dict:
+        return False
+    kind = part.get("type")
+    return "toolResult" in part or (type(kind) is str and kind in _RESPONSES)
 
 
 def _respond(call_id: Any, response: Any) -> Part:

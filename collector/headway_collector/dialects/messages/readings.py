@@ -1,11 +1,10 @@
-"""What was found for an input or output: a value, and its JSON text where that can be kept as is."""
+"""What was found for an input or output: a value, and its JSON text where that can be kept."""
 
 from typing import Any
 
 import msgspec
 
-_decode = msgspec.json.Decoder().decode
-_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
+from headway_collector.originals import texts
 
 
 class Found(msgspec.Struct, gc=False, frozen=True):
@@ -26,9 +25,8 @@ NOTHING = Found(None)
 
 def read_json(text: str) -> Found | None:
     """Return what a JSON text says; None where it is not JSON."""
-    try:
-        value = _decode(text)
-    except _UNREADABLE:
+    value = texts.read_json(text)
+    if value is msgspec.UNSET:
         return None
     # Escaped letters could not be searched, so such a text is written anew.
     return Found(value, None if "\\u" in text else text)

@@ -1,0 +1,1 @@
+"""Tokens and seconds to dollars."""

@@ -1,0 +1,231 @@
+"""The token counts that a span states, under whichever names: attributes, or objects of counts.
+
+Here they are only read and, where they are parts without a whole, added up. What they mean beside
+each other is for ``usage`` to say.
+"""
+
+from typing import Any
+
+import msgspec
+
+from headway_collector.dialects.lookups import Names, as_count, as_object, find_count, find_object
+from headway_collector.limits import MAX_COUNT
+from headway_collector.otlp.telemetry import Attributes
+
+_COUNTS = Names(
+    as_count,
+    {
+        "input": (
+            "gen_ai.usage.input_tokens",
+            "gen_ai.usage.prompt_tokens",
+            "llm.token_count.prompt",
+            "ai.usage.promptTokens",
+            "ai.usage.inputTokens",
+            "llm.usage.prompt_tokens",
+        ),
+        "output": (
+            "gen_ai.usage.output_tokens",
+            "gen_ai.usage.completion_tokens",
+            "llm.token_count.completion",
+            "ai.usage.completionTokens",
+            "ai.usage.outputTokens",
+            "llm.usage.completion_tokens",
+        ),
+        "total": (
+            "gen_ai.usage.total_tokens",
+            "llm.usage.total_tokens",
+            "llm.token_count.total",
+            "ai.usage.totalTokens",
+            "ai.usage.tokens",
+        ),
+        "cache_read": (
+            "gen_ai.usage.cache_read.input_tokens",
+            "gen_ai.usage.cache_read_input_tokens",
+            "gen_ai.usage.details.cache_read_tokens",
+            "gen_ai.usage.details.cache_read_input_tokens",
+            "gen_ai.usage.cache_read_tokens",
+            "llm.token_count.prompt_details.cache_read",
+            "llm.token_count.prompt_details.cache_input",
+            "ai.usage.cachedInputTokens",
+            "ai.usage.inputTokenDetails.cacheReadTokens",
+        ),
+        "cache_write": (
+            "gen_ai.usage.cache_creation.input_tokens",
+            "gen_ai.usage.cache_write.input_tokens",
+            "gen_ai.usage.cache_creation_input_tokens",
+            "gen_ai.usage.cache_write_tokens",
+            "gen_ai.usage.details.cache_write_tokens",
+            "gen_ai.usage.details.cache_creation_input_tokens",
+            "llm.token_count.prompt_details.cache_write",
+            "ai.usage.inputTokenDetails.cacheWriteTokens",
+        ),
+        "reasoning": (
+            "gen_ai.usage.reasoning.output_tokens",
+            "gen_ai.usage.reasoning_tokens",
+            "gen_ai.usage.details.reasoning_tokens",
+            "llm.token_count.completion_details.reasoning",
+            "ai.usage.reasoningTokens",
+            "ai.usage.outputTokenDetails.reasoningTokens",
+        ),
+        "audio_input": ("gen_ai.usage.audio.input_tokens", "llm.token_count.prompt_details.audio"),
+        "audio_output": (
+            "gen_ai.usage.audio.output_tokens",
+            "llm.token_count.completion_details.audio",
+        ),
+    },
+)
+
+# Objects of counts, as the providers' clients and the other dialects name them.
+LANGFUSE_USAGE = "langfuse.observation.usage_details"
+_OBJECTS = (LANGFUSE_USAGE, "mlflow.chat.tokenUsage", "braintrust.metrics")
+_OBJECT_INPUT = ("input", "input_tokens", "prompt_tokens", "promptTokens")
+_OBJECT_OUTPUT = ("output", "output_tokens", "completion_tokens", "completionTokens")
+_OBJECT_TOTAL = ("total", "total_tokens", "tokens", "totalTokens")
+_OBJECT_CACHE_READ = (
+    "input_cached_tokens",
+    "input_cache_read",
+    "input_cache_read_input_tokens",
+    "cache_read_input_tokens",
+    "prompt_cached_tokens",
+)
+_OBJECT_CACHE_WRITE = (
+    "input_cache_creation",
+    "input_cache_creation_input_tokens",
+    "cache_creation_input_tokens",
+    "prompt_cache_creation_tokens",
+)
+_OBJECT_REASONING = ("output_reasoning_tokens", "output_reasoning", "completion_reasoning_tokens")
+_OBJECT_AUDIO_INPUT = ("input_audio_tokens", "input_audio", "prompt_audio_tokens")
+_OBJECT_AUDIO_OUTPUT = ("output_audio_tokens", "output_audio", "completion_audio_tokens")
+_CACHE_WRITE_PARTS = ("input_cache_creation_5m", "input_cache_creation_1h")
+_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
+_OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
+_DETAIL_CACHE_READ = ("cache_read", "cached_tokens", "cache_read_tokens")
+_DETAIL_CACHE_WRITE = ("cache_creation", "cache_write", "cache_creation_tokens")
+_DETAIL_REASONING = ("reasoning", "reasoning_tokens")
+_DETAIL_AUDIO = ("audio", "audio_tokens")
+
+_METADATA = "ai.response.providerMetadata"
+
+
+class Counts(msgspec.Struct, gc=False):
+    """Tokens of one call, by the fields of ``records.Span``.
+
+    Args:
+        total: of input and output, as stated.
+        is_exclusive: whether the input is known to leave the cache out.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
+    total: int | None = None
+    is_exclusive: bool = False
+
+
+def read_counts(attributes: Attributes) -> Counts:
+    """Return the counts as they are stated."""
+    counts = Counts()
+    for field, count in _COUNTS.find(attributes).items():
+        setattr(counts, field, count)
+    # What LangSmith writes: {"cache_read": 128, "audio": 0} and {"reasoning": 16}.
+    if "gen_ai.usage.input_token_details" in attributes:
+        _add_input_details(counts, as_object(attributes["gen_ai.usage.input_token_details"]))
+    if "gen_ai.usage.output_token_details" in attributes:
+        _add_output_details(counts, as_object(attributes["gen_ai.usage.output_token_details"]))
+    if _METADATA in attributes:
+        _add_provider_metadata(counts, as_object(attributes[_METADATA]) or {})
+    if counts.input is None and counts.output is None:
+        said = find_object(attributes, _OBJECTS)
+        if said is not None:
+            _add_object(counts, said)
+    return counts
+
+
+def add_counts(*counts: int | None) -> int | None:
+    """Return the sum of those that are known; None where none is."""
+    known = [count for count in counts if count is not None]
+    return min(sum(known), MAX_COUNT) if known else None
+
+
+def _fill(counts: Counts, said: dict[str, Any], **names: tuple[str, ...]) -> None:
+    for field, candidates in names.items():
+        if getattr(counts, field) is None:
+            setattr(counts, field, find_count(said, candidates))
+
+
+def _add_input_details(counts: Counts, said: dict[str, Any] | None) -> None:
+    _fill(
+        counts,
+        said or {},
+        cache_read=_DETAIL_CACHE_READ,
+        cache_write=_DETAIL_CACHE_WRITE,
+        audio_input=_DETAIL_AUDIO,
+    )
+
+
+def _add_output_details(counts: Counts, said: dict[str, Any] | None) -> None:
+    _fill(counts, said or {}, reasoning=_DETAIL_REASONING, audio_output=_DETAIL_AUDIO)
+
+
+def _add_provider_metadata(counts: Counts, metadata: dict[str, Any]) -> None:
+    """Add what the Vercel AI SDK copies from the provider."""
+    openai = as_object(metadata.get("openai")) or {}
+    _fill(counts, openai, cache_read=("cachedPromptTokens",), reasoning=("reasoningTokens",))
+    bedrock = as_object((as_object(metadata.get("bedrock")) or {}).get("usage")) or {}
+    _fill(
+        counts,
+        bedrock,
+        cache_read=("cacheReadInputTokens",),
+        cache_write=("cacheWriteInputTokens",),
+    )
+    anthropic = as_object(metadata.get("anthropic")) or {}
+    raw = as_object(anthropic.get("usage")) or {}
+    _fill(
+        counts,
+        {**anthropic, **raw},
+        cache_read=("cache_read_input_tokens", "cacheReadInputTokens"),
+        cache_write=("cache_creation_input_tokens", "cacheCreationInputTokens"),
+    )
+    # Anthropic's own input leaves the cache out, and so does one that equals it.
+    raw_input = find_count(raw, ("input_tokens",))
+    counts.is_exclusive = raw_input is not None and raw_input == counts.input
+
+
+def _add_object(counts: Counts, said: dict[str, Any]) -> None:
+    _fill(
+        counts,
+        said,
+        input=_OBJECT_INPUT,
+        output=_OBJECT_OUTPUT,
+        total=_OBJECT_TOTAL,
+        cache_read=_OBJECT_CACHE_READ,
+        cache_write=_OBJECT_CACHE_WRITE,
+        reasoning=_OBJECT_REASONING,
+        audio_input=_OBJECT_AUDIO_INPUT,
+        audio_output=_OBJECT_AUDIO_OUTPUT,
+    )
+    _add_input_details(counts, find_object(said, _INPUT_DETAILS))
+    _add_output_details(counts, find_object(said, _OUTPUT_DETAILS))
+    if counts.cache_write is None:
+        counts.cache_write = add_counts(*(find_count(said, (name,)) for name in _CACHE_WRITE_PARTS))
+    if _are_buckets(counts, said):
+        _add_up(counts, said)
+
+
+def _are_buckets(counts: Counts, said: dict[str, Any]) -> bool:
+    """Whether these are Langfuse's, which do not overlap, and not two wholes with their parts."""
+    if "input" not in said and "output" not in said:
+        return False
+    return counts.total is None or counts.total != add_counts(counts.input, counts.output)
+
+
+def _add_up(counts: Counts, said: dict[str, Any]) -> None:
+    # Every bucket is named after its side: input_cached_tokens, output_reasoning_tokens.
+    for field in ("input", "output"):
+        buckets = [name for name in said if name == field or name.startswith(field + "_")]
+        setattr(counts, field, add_counts(*(find_count(said, (name,)) for name in buckets)))

@@ -1,0 +1,100 @@
+"""What a span is: a call of a model, a tool, an agent, or the chain around them.
+
+Each dialect says it in an attribute of its own. The first that has a word we know decides; only
+where none has, a tool's name, a model's or an agent's tells. All else is a plain span.
+"""
+
+from headway.records import Kind
+from headway_collector.dialects.lookups import as_object, as_text
+from headway_collector.dialects.models import has_model
+from headway_collector.otlp.telemetry import Attributes
+
+_NAMES = (
+    "langfuse.observation.type",
+    "openinference.span.kind",
+    # LangSmith writes gen_ai.operation.name from this, and calls a retriever "embeddings" there.
+    "langsmith.span.kind",
+    "gen_ai.operation.name",
+    "traceloop.span.kind",
+    "llm.request.type",
+    "ai.operationId",
+    "mlflow.spanType",
+)
+# The dialects agree on what their words mean, so that one list serves all, in lower case.
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(
+        (
+            "llm",
+            "generation",
+            "chat",
+            "chat_model",
+            "completion",
+            "text_completion",
+            "generate",
+            "generate_content",
+            "llm_request",
+            "ai.generatetext.dogenerate",
+            "ai.generateobject.dogenerate",
+            "ai.streamtext.dostream",
+            "ai.streamobject.dostream",
+        ),
+        "llm",
+    ),
+    **dict.fromkeys(
+        ("embedding", "embeddings", "ai.embed.doembed", "ai.embedmany.doembed"), "embedding"
+    ),
+    **dict.fromkeys(("retriever", "retrieval", "vector_db_retrieve"), "retriever"),
+    **dict.fromkeys(("reranker", "rerank", "ai.rerank.dorerank"), "reranker"),
+    **dict.fromkeys(("tool", "execute_tool", "ai.toolcall"), "tool"),
+    **dict.fromkeys(("agent", "invoke_agent", "create_agent"), "agent"),
+    **dict.fromkeys(
+        (
+            "chain",
+            "workflow",
+            "invoke_workflow",
+            "plan",
+            # The calls of the Vercel AI SDK that wrap those of the model.
+            "ai.generatetext",
+            "ai.generateobject",
+            "ai.streamtext",
+            "ai.streamobject",
+            "ai.embed",
+            "ai.embedmany",
+            "ai.rerank",
+        ),
+        "chain",
+    ),
+    "guardrail": "guardrail",
+    **dict.fromkeys(("evaluator", "score"), "evaluator"),
+    **dict.fromkeys(
+        ("span", "event", "prompt", "parser", "task", "execute_task", "memory", "fetch_response"),
+        "span",
+    ),
+}
+_TOOL_NAMES = ("gen_ai.tool.name", "gen_ai.tool.call.id")
+_AGENT_NAMES = ("gen_ai.agent.name", "agent_name")
+
+
+def find_kind(attributes: Attributes) -> Kind:
+    """Return the kind that the attributes tell."""
+    for name in _NAMES:
+        word = attributes.get(name)
+        if word is not None:
+            kind = _KINDS.get((as_text(word) or "").lower())
+            if kind is not None:
+                return kind
+    return _find_braintrust_kind(attributes) or _guess_kind(attributes)
+
+
+def _find_braintrust_kind(attributes: Attributes) -> Kind | None:
+    said = as_object(attributes.get("braintrust.span_attributes"))
+    word = attributes.get("braintrust.span_attributes.type") if said is None else said.get("type")
+    return _KINDS.get(word.lower()) if type(word) is str else None
+
+
+def _guess_kind(attributes: Attributes) -> Kind:
+    if any(name in attributes for name in _TOOL_NAMES):
+        return "tool"
+    if has_model(attributes):
+        return "llm"
+    return "agent" if any(name in attributes for name in _AGENT_NAMES) else "span"

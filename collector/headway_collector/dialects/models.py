@@ -1,0 +1,110 @@
+"""Which model was asked, of whom, which one answered, and why it stopped."""
+
+from headway_collector.dialects.lookups import find_object, find_text, find_texts
+from headway_collector.otlp.telemetry import Attributes
+
+_LANGFUSE_MODEL = "langfuse.observation.model.name"
+
+MODEL_NAMES = {
+    "provider": (
+        "gen_ai.provider.name",
+        "gen_ai.system",
+        "llm.provider",
+        "llm.system",
+        "ai.model.provider",
+        "llm.vendor",
+        "mlflow.llm.provider",
+    ),
+    "request_model": (
+        "gen_ai.request.model",
+        "llm.request.model_name",
+        "llm.model_name",
+        "ai.model.id",
+        "gen_ai.request_model",
+        "llm.request.model",
+        "embedding.model_name",
+        "reranker.model_name",
+        "mlflow.llm.model",
+    ),
+    # Where nobody says which model answered, the one that was asked did; no field repeats it.
+    "response_model": (
+        _LANGFUSE_MODEL,
+        "gen_ai.response.model",
+        "llm.response.model_name",
+        "llm.response.model",
+        "ai.response.model",
+    ),
+    "response_id": ("gen_ai.response.id", "ai.response.id"),
+}
+# What the dialects call a provider, and what the GenAI conventions call it.
+_PROVIDERS = {
+    "amazon-bedrock": "aws.bedrock",
+    "aws": "aws.bedrock",
+    "az.ai.inference": "azure.ai.inference",
+    "az.ai.openai": "azure.ai.openai",
+    "azure": "azure.ai.openai",
+    "azure-openai": "azure.ai.openai",
+    "gemini": "gcp.gemini",
+    "google": "gcp.gen_ai",
+    "google.generative-ai": "gcp.gemini",
+    "google.vertex": "gcp.vertex_ai",
+    "mistral": "mistral_ai",
+    "mistralai": "mistral_ai",
+    "vertex_ai": "gcp.vertex_ai",
+    "vertexai": "gcp.vertex_ai",
+    "xai": "x_ai",
+}
+# Where a model is one of many settings, as in {"model": "gpt-4.1", "temperature": 0.2}.
+_SETTINGS = ("llm.invocation_parameters", "embedding.invocation_parameters", "braintrust.metadata")
+
+_SIGNS = frozenset(
+    (*MODEL_NAMES["request_model"], *MODEL_NAMES["response_model"], "llm.invocation_parameters")
+)
+_FINISH_REASONS = (
+    "gen_ai.response.finish_reasons",
+    "gen_ai.response.finish_reason",
+    "gen_ai.response.stop_reason",
+    "llm.finish_reason",
+    "ai.response.finishReason",
+    "langfuse.observation.metadata.finish_reason",
+)
+
+
+def complete_models(texts: dict[str, str], attributes: Attributes) -> None:
+    """Name the provider as the GenAI conventions do, and add what only settings say."""
+    if "request_model" not in texts:
+        _add_settings(texts, attributes)
+    provider = texts.get("provider")
+    if provider is not None:
+        texts["provider"] = _rename(provider, "ai.model.provider" in attributes)
+
+
+def has_model(attributes: Attributes) -> bool:
+    """Return whether any attribute names a model, or says how one was asked."""
+    return not _SIGNS.isdisjoint(attributes)
+
+
+def find_finish_reasons(attributes: Attributes) -> list[str]:
+    """Return why the model stopped, one reason for each answer."""
+    return find_texts(attributes, _FINISH_REASONS)
+
+
+def _add_settings(texts: dict[str, str], attributes: Attributes) -> None:
+    settings = find_object(attributes, _SETTINGS) or {}
+    model = find_text(settings, ("model", "model_name"))
+    if model is None and _LANGFUSE_MODEL in attributes:
+        # Langfuse says one model only: the one that was asked for is the one that answered.
+        model = texts.get("response_model")
+    if model is not None:
+        texts["request_model"] = model
+    provider = find_text(settings, ("provider",))
+    if provider is not None:
+        texts.setdefault("provider", provider)
+
+
+def _rename(provider: str, is_vercel: bool) -> str:
+    word = provider.lower()
+    if is_vercel and word not in _PROVIDERS:
+        # The Vercel AI SDK names the interface as well: openai.chat, google.vertex.chat.
+        word = word.rpartition(".")[0] or word
+    return _PROVIDERS.get(word, word)

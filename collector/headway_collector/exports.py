@@ -1,0 +1,199 @@
+"""What an OTLP request brought, as batches for the writer, one a project.
+
+What cannot be kept is refused alone and stands in ``rejects``, because most exporters never look
+into an answer. A fault of ours in one span costs that span its place, and no other.
+"""
+
+import itertools
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from headway.records import Score, Span
+from headway_collector.costs.pricing import Prices
+from headway_collector.decoding import Reject
+from headway_collector.dialects.evaluations import (
+    EVALUATION_EVENT,
+    find_scores,
+    read_evaluation,
+)
+from headway_collector.dialects.mapping import is_pending, map_span, project_of
+from headway_collector.otlp.answers import Outcome, join_reasons
+from headway_collector.otlp.telemetry import (
+    Attributes,
+    OtelLog,
+    OtelSpan,
+    Refused,
+    Resource,
+    Telemetry,
+)
+from headway_collector.soundness import find_score_fault, find_span_fault
+from headway_collector.store.batches import Batch, Derived
+
+_GENAI_EVENTS = "gen_ai."
+_NO_EVALUATION = (
+    "an evaluation needs gen_ai.evaluation.name, a score.value or score.label, "
+    "and the ids of a span or a session"
+)
+_NO_SPAN = "a GenAI event without a trace id and a span id belongs to no span"
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What is to be written, and what is to be answered once it is."""
+
+    batches: list[Batch]
+    outcome: Outcome
+
+
+def export_spans(telemetry: Telemetry[OtelSpan], project: str | None, prices: Prices) -> Export:
+    """Return spans, and the scores they carry, by project.
+
+    Args:
+        telemetry: what the request held.
+        project: that of all, where the request's header names one.
+        prices: what calls cost where they do not say so themselves.
+    """
+    sheaves = _Sheaves(project)
+    sheaves.add_refused(telemetry.refused)
+    has_failed = False
+    for position, otel in _count(telemetry):
+        if is_pending(otel):
+            continue
+        try:
+            mapped = map_span(otel)
+            scores = find_scores(otel)
+        except Exception as error:  # whatever a stranger's attributes do to us, the others land
+            if not has_failed:  # a request full of them is not to fill the log
+                _log.error("a span of OTLP cannot be mapped", exc_info=error)
+            has_failed = True
+            sheaves.refuse(otel, position, f"the collector failed on it: {error!r}")
+            continue
+        fault = find_span_fault(mapped.span)
+        if fault is not None:
+            sheaves.refuse(otel, position, fault)
+            continue
+        sheaf = sheaves.find(otel.resource, otel.attributes)
+        sheaf.spans.append(mapped.span)
+        sheaf.derived.append(mapped.derived)
+        for score in scores:
+            fault = find_score_fault(score)
+            if fault is None:
+                sheaf.scores.append(score)
+            else:
+                sheaves.refuse_part(sheaf, position, fault, msgspec.json.encode(score))
+    for sheaf in sheaves:
+        prices.price(sheaf.spans, sheaf.derived)
+    return sheaves.export()
+
+
+def export_logs(telemetry: Telemetry[OtelLog], project: str | None) -> Export:
+    """Return GenAI events, to be joined to their spans, and evaluations, as scores, by project.
+
+    Other log records are not what this collector is for: they are counted in the answer.
+    """
+    sheaves = _Sheaves(project)
+    ignored = 0
+    sheaves.add_refused(telemetry.refused)
+    for position, otel in _count(telemetry):
+        name = otel.event_name or otel.attributes.get("event.name")
+        if not isinstance(name, str) or not name.startswith(_GENAI_EVENTS):
+            ignored += 1
+        elif name == EVALUATION_EVENT:
+            score = read_evaluation(otel)
+            fault = _NO_EVALUATION if score is None else find_score_fault(score)
+            if score is None or fault is not None:
+                sheaves.refuse(otel, position, fault or "")
+            else:
+                sheaves.find(otel.resource, otel.attributes).scores.append(score)
+        elif otel.trace_id:
+            sheaves.find(otel.resource, otel.attributes).logs.append(otel)
+        else:
+            sheaves.refuse(otel, position, _NO_SPAN)
+    if ignored:
+        sheaves.note(f"{ignored} log records are no GenAI events and were not kept")
+    return sheaves.export()
+
+
+def export_metrics(point_count: int) -> Export:
+    """Return nothing to write: the collector computes its metrics from spans."""
+    if not point_count:
+        return Export([], Outcome())
+    message = f"{point_count} data points were not kept: metrics are computed from the spans"
+    return Export([], Outcome(message=message))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheaf:
+    """What one project gets of a request."""
+
+    spans: list[Span] = field(default_factory=list)
+    derived: list[Derived] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
+    logs: list[OtelLog] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class _Sheaves:
+    """The sheaves of a request by project, and the reasons of what was refused."""
+
+    def __init__(self, project: str | None) -> None:
+        self._project = project
+        self._sheaves: dict[str, _Sheaf] = {}
+        self._reasons: list[str] = []
+        self._notes: list[str] = []
+
+    def __iter__(self) -> Iterator[_Sheaf]:
+        return iter(self._sheaves.values())
+
+    def find(self, resource: Resource, attributes: Attributes) -> _Sheaf:
+        project = project_of(resource, self._project, attributes)
+        return self._sheaves.setdefault(project, _Sheaf())
+
+    def refuse(self, item: OtelSpan | OtelLog, position: int, reason: str) -> None:
+        raw = msgspec.json.encode(item)
+        self.find(item.resource, item.attributes).rejects.append(Reject(position, reason, raw))
+        self._reasons.append(f"{position}: {reason}")
+
+    def refuse_part(self, sheaf: _Sheaf, position: int, reason: str, raw: bytes) -> None:
+        """Refuse what an item carries, and not the item, which therefore does not count."""
+        sheaf.rejects.append(Reject(position, reason, raw))
+        self._notes.append(f"{position}: {reason}")
+
+    def note(self, text: str) -> None:
+        self._notes.append(text)
+
+    def add_refused(self, refused: list[Refused]) -> None:
+        for each in refused:
+            reject = Reject(each.position, each.reason, each.raw)
+            self.find(each.resource, {}).rejects.append(reject)
+            self._reasons.append(f"{each.position}: {each.reason}")
+
+    def export(self) -> Export:
+        batches = [
+            Batch(
+                project=project,
+                spans=sheaf.spans,
+                derived=sheaf.derived,
+                scores=sheaf.scores,
+                logs=sheaf.logs,
+                rejects=sheaf.rejects,
+            )
+            for project, sheaf in self._sheaves.items()
+        ]
+        message = join_reasons(self._notes + self._reasons)
+        return Export(batches, Outcome(len(self._reasons), message))
+
+
+def _count(telemetry: Telemetry[T]) -> Iterator[tuple[int, T]]:
+    """Number what was read as it stood in the request, between what was refused."""
+    refused = {each.position for each in telemetry.refused}
+    positions = (number for number in itertools.count(1) if number not in refused)
+    return zip(positions, telemetry.items, strict=False)

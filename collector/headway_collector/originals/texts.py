@@ -1,0 +1,68 @@
+"""JSON texts that can be told again exactly: in which of the usual styles one was written.
+
+Python writes ``{"a": 1}`` with a space and escapes all but ASCII unless told otherwise, JavaScript
+``{"a":1}`` without. A text in no style here (indented, keys twice, 1.10) is not told again.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+
+_decode = msgspec.json.Decoder().decode
+
+# Whoever walks a value calls itself once or twice a level.
+_DEEPEST = 100
+
+_COMPACT = (",", ":")
+_ENCODERS = {
+    "compact": json.JSONEncoder(separators=_COMPACT, ensure_ascii=False).encode,
+    "spaced": json.JSONEncoder(ensure_ascii=False).encode,
+    "compact ascii": json.JSONEncoder(separators=_COMPACT).encode,
+    "spaced ascii": json.JSONEncoder().encode,
+}
+
+
+def read_json(text: str) -> Any:
+    """Return what a JSON text says; ``UNSET`` where it is none, or is nested too deeply to use."""
+    try:
+        value = _decode(text)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return msgspec.UNSET
+    # Counting costs next to nothing, and few texts have as many brackets at all.
+    is_suspect = text.count("[") + text.count("{") > _DEEPEST
+    return msgspec.UNSET if is_suspect and _is_deep(value) else value
+
+
+def write_json(value: Any, style: str) -> str:
+    """Return a value as JSON text in one of the styles."""
+    return _ENCODERS[style](value)
+
+
+def find_style(text: str, value: Any) -> str | None:
+    """Return the style in which ``value`` reads exactly as ``text``, or None."""
+    alphabet = " ascii" if "\\u" in text and text.isascii() else ""
+    spacings = ("spaced", "compact") if '": ' in text else ("compact", "spaced")
+    for spacing in spacings:
+        style = spacing + alphabet
+        try:
+            if _ENCODERS[style](value) == text:
+                return style
+        except (ValueError, RecursionError):
+            return None
+    return None
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for each in level:
+            if type(each) is list:
+                below += each
+            elif type(each) is dict:
+                below += each.values()
+        if not below:
+            return False
+        level = below
+    return True

@@ -1,0 +1,205 @@
+"""OTLP in protobuf to plain structs, each message walked once.
+
+Touching a field of a parsed message costs more than parsing it did, so each is read once, and the
+usual attribute, a text, is tried first.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1 import common_pb2
+from opentelemetry.proto.logs.v1 import logs_pb2
+from opentelemetry.proto.resource.v1 import resource_pb2
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+from headway_collector.errors import MalformedBodyError
+from headway_collector.otlp.checks import (
+    NO_SPAN_ID,
+    NO_TRACE_ID,
+    Group,
+    collect,
+    find_log_fault,
+    find_span_fault,
+)
+from headway_collector.otlp.telemetry import (
+    Attributes,
+    OtelEvent,
+    OtelLink,
+    OtelLog,
+    OtelSpan,
+    Resource,
+    Scope,
+    Telemetry,
+)
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+
+def read_spans(body: bytes) -> Telemetry[OtelSpan]:
+    """Return what an ``ExportTraceServiceRequest`` holds.
+
+    Raises:
+        MalformedBodyError: the body is no such message.
+    """
+    request = _parse(ExportTraceServiceRequest, body)
+    return collect(_group_spans(request), _read_span, find_span_fault, _dump)
+
+
+def read_logs(body: bytes) -> Telemetry[OtelLog]:
+    """Return what an ``ExportLogsServiceRequest`` holds.
+
+    Raises:
+        MalformedBodyError: the body is no such message.
+    """
+    request = _parse(ExportLogsServiceRequest, body)
+    return collect(_group_logs(request), _read_log, find_log_fault, _dump)
+
+
+def count_points(body: bytes) -> int:
+    """Return how many data points an ``ExportMetricsServiceRequest`` holds.
+
+    Raises:
+        MalformedBodyError: the body is no such message.
+    """
+    request = _parse(ExportMetricsServiceRequest, body)
+    return sum(
+        len(getattr(metric, data).data_points)
+        for group in request.resource_metrics
+        for part in group.scope_metrics
+        for metric in part.metrics
+        if (data := metric.WhichOneof("data")) is not None
+    )
+
+
+def _parse(kind: type[AnyMessage], body: bytes) -> AnyMessage:
+    try:
+        message: AnyMessage = kind.FromString(body)
+    except DecodeError as error:
+        name = kind.DESCRIPTOR.name
+        raise MalformedBodyError(
+            f"the body is no {name} in protobuf, or a text in it is not UTF-8"
+        ) from error
+    return message
+
+
+def _dump(message: Message) -> bytes:
+    raw: bytes = message.SerializeToString()
+    return raw
+
+
+def _group_spans(request: ExportTraceServiceRequest) -> Iterator[Group[trace_pb2.Span]]:
+    for group in request.resource_spans:
+        resource = _read_resource(group.resource, group.schema_url)
+        for part in group.scope_spans:
+            yield Group(resource, _read_scope(part.scope, part.schema_url), part.spans)
+
+
+def _group_logs(request: ExportLogsServiceRequest) -> Iterator[Group[logs_pb2.LogRecord]]:
+    for group in request.resource_logs:
+        resource = _read_resource(group.resource, group.schema_url)
+        for part in group.scope_logs:
+            yield Group(resource, _read_scope(part.scope, part.schema_url), part.log_records)
+
+
+def _read_resource(message: resource_pb2.Resource, schema_url: str) -> Resource:
+    return Resource(
+        _read_attributes(message.attributes), message.dropped_attributes_count, schema_url
+    )
+
+
+def _read_scope(message: common_pb2.InstrumentationScope, schema_url: str) -> Scope:
+    return Scope(
+        message.name,
+        message.version,
+        _read_attributes(message.attributes),
+        message.dropped_attributes_count,
+        schema_url,
+    )
+
+
+def _read_span(message: trace_pb2.Span, resource: Resource, scope: Scope) -> OtelSpan:
+    parent = message.parent_span_id.hex()
+    status = message.status
+    return OtelSpan(
+        trace_id=message.trace_id.hex(),
+        span_id=message.span_id.hex(),
+        name=message.name,
+        start_ns=message.start_time_unix_nano,
+        end_ns=message.end_time_unix_nano,
+        parent_span_id="" if parent == NO_SPAN_ID else parent,
+        kind=message.kind,
+        status_code=status.code,
+        status_message=status.message,
+        trace_state=message.trace_state,
+        flags=message.flags,
+        attributes=_read_attributes(message.attributes),
+        dropped_attributes_count=message.dropped_attributes_count,
+        events=[_read_event(event) for event in message.events],
+        dropped_events_count=message.dropped_events_count,
+        links=[_read_link(link) for link in message.links],
+        dropped_links_count=message.dropped_links_count,
+        resource=resource,
+        scope=scope,
+    )
+
+
+def _read_event(message: trace_pb2.Span.Event) -> OtelEvent:
+    return OtelEvent(
+        message.name,
+        message.time_unix_nano,
+        _read_attributes(message.attributes),
+        message.dropped_attributes_count,
+    )
+
+
+def _read_link(message: trace_pb2.Span.Link) -> OtelLink:
+    return OtelLink(
+        message.trace_id.hex(),
+        message.span_id.hex(),
+        message.trace_state,
+        _read_attributes(message.attributes),
+        message.dropped_attributes_count,
+        message.flags,
+    )
+
+
+def _read_log(message: logs_pb2.LogRecord, resource: Resource, scope: Scope) -> OtelLog:
+    trace_id, span_id = message.trace_id.hex(), message.span_id.hex()
+    return OtelLog(
+        time_ns=message.time_unix_nano,
+        observed_ns=message.observed_time_unix_nano,
+        severity_number=message.severity_number,
+        severity_text=message.severity_text,
+        event_name=message.event_name,
+        body=_read_value(message.body),
+        attributes=_read_attributes(message.attributes),
+        dropped_attributes_count=message.dropped_attributes_count,
+        flags=message.flags,
+        trace_id="" if trace_id == NO_TRACE_ID else trace_id,
+        span_id="" if span_id == NO_SPAN_ID else span_id,
+        resource=resource,
+        scope=scope,
+    )
+
+
+def _read_attributes(pairs: Iterable[common_pb2.KeyValue]) -> Attributes:
+    attributes: Attributes = {}
+    for pair in pairs:
+        value = pair.value
+        attributes[pair.key] = value.string_value or _read_value(value)
+    return attributes
+
+
+def _read_value(message: common_pb2.AnyValue) -> Any:
+    which = message.WhichOneof("value")
+    if which == "array_value":
+        return [_read_value(each) for each in message.array_value.values]
+    if which == "kvlist_value":
+        return _read_attributes(message.kvlist_value.values)
+    return None if which is None else getattr(message, which)

@@ -1,0 +1,142 @@
+"""OTLP over HTTP: ``POST /v1/traces``, ``/v1/logs`` and ``/v1/metrics``, in protobuf and JSON.
+
+Each answers after the commit, in the encoding of its request.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Header, Request, Response
+
+from headway.records import PROJECT_HEADER
+from headway_collector.bodies import decompress
+from headway_collector.budgets import Hold
+from headway_collector.costs.pricing import Prices
+from headway_collector.errors import UnsupportedMediaError
+from headway_collector.exports import Export, export_logs, export_metrics, export_spans
+from headway_collector.otlp import json_bodies, protobufs
+from headway_collector.otlp.answers import (
+    JSON,
+    PROTOBUF,
+    MediaType,
+    Signal,
+    encode_outcome,
+    find_media_type,
+)
+from headway_collector.routes.access import Collector, CollectorAccess, get_project
+
+Reader = Callable[[bytes, MediaType, str | None, Prices], Export]
+
+# Below this, handing the body to a thread costs more than reading it.
+_INLINE_BYTES = 16 * 1024
+
+_BODIES = {PROTOBUF: protobufs, JSON: json_bodies}
+_EITHER: dict[str, Any] = {PROTOBUF: {}, JSON: {}}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "on disk; partial_success names what is not", "content": _EITHER},
+    "default": {
+        "description": "google.rpc.Status; 429 and 503 come with Retry-After",
+        "content": _EITHER,
+    },
+}
+_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "an OTLP export; gzip and zstd are read",
+        "content": _EITHER,
+    }
+}
+
+router = APIRouter(tags=["otlp"])
+
+
+async def get_named_project(
+    project: Annotated[str | None, Header(alias=PROJECT_HEADER)] = None,
+) -> str | None:
+    """Return the project of all that is posted, or None where each resource names its own.
+
+    Raises:
+        InvalidRequestError: the header is empty or far too long.
+    """
+    return None if project is None else await get_project(project)
+
+
+NamedProject = Annotated[str | None, Depends(get_named_project)]
+
+
+@router.post("/v1/traces", responses=_RESPONSES, openapi_extra=_REQUEST)
+async def take_traces(
+    request: Request, collector: CollectorAccess, project: NamedProject
+) -> Response:
+    """Store spans of any instrumentation as canonical spans, and answer once they are on disk."""
+    return await _export(request, collector, project, "traces", _read_traces)
+
+
+@router.post("/v1/logs", responses=_RESPONSES, openapi_extra=_REQUEST)
+async def take_logs(
+    request: Request, collector: CollectorAccess, project: NamedProject
+) -> Response:
+    """Join GenAI events to their spans, whichever comes first; other log records are not kept."""
+    return await _export(request, collector, project, "logs", _read_logs)
+
+
+@router.post("/v1/metrics", responses=_RESPONSES, openapi_extra=_REQUEST)
+async def take_metrics(
+    request: Request, collector: CollectorAccess, project: NamedProject
+) -> Response:
+    """Take metrics without keeping them: ``GET /v1/metrics`` computes its own from the spans."""
+    return await _export(request, collector, project, "metrics", _read_metrics)
+
+
+async def _export(
+    request: Request, collector: Collector, project: str | None, signal: Signal, read: Reader
+) -> Response:
+    content_type = request.headers.get("content-type", "")
+    media_type = find_media_type(content_type)
+    if media_type is None:
+        raise UnsupportedMediaError(
+            f"Content-Type is {content_type!r}; this path reads {PROTOBUF} and {JSON}"
+        )
+    encoding = request.headers.get("content-encoding", "")
+    with collector.budget.hold() as hold:
+        body = await _read_body(request, hold)
+
+        def make_export() -> Export:
+            plain = decompress(body, encoding)
+            if plain is not body:
+                hold.grow(len(plain))
+            return read(plain, media_type, project, collector.prices)
+
+        if encoding or len(body) > _INLINE_BYTES:
+            export = await anyio.to_thread.run_sync(make_export, limiter=collector.decoders)
+        else:
+            export = make_export()
+        # All are queued before the first is waited for, so that one commit may take them all.
+        share = hold.size_bytes // max(1, len(export.batches))
+        commits = [collector.writer.append(batch, share) for batch in export.batches]
+        await asyncio.gather(*map(asyncio.wrap_future, commits))
+    return Response(encode_outcome(signal, media_type, export.outcome), media_type=media_type)
+
+
+async def _read_body(request: Request, hold: Hold) -> bytes:
+    chunks = []
+    async for chunk in request.stream():
+        hold.grow(len(chunk))
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _read_traces(body: bytes, media_type: MediaType, project: str | None, prices: Prices) -> Export:
+    return export_spans(_BODIES[media_type].read_spans(body), project, prices)
+
+
+def _read_logs(body: bytes, media_type: MediaType, project: str | None, prices: Prices) -> Export:
+    return export_logs(_BODIES[media_type].read_logs(body), project)
+
+
+def _read_metrics(
+    body: bytes, media_type: MediaType, project: str | None, prices: Prices
+) -> Export:
+    return export_metrics(_BODIES[media_type].count_points(body))

@@ -1,0 +1,29 @@
+"""The values there are to filter by, with how many spans have each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from headway_collector.store.connections import Store
+from headway_collector.store.dimensions import Dimension, parse_dimension, select_source
+from headway_collector.store.filters import SpanFilters
+
+MAX_VALUES = 100
+
+
+def read_facets(store: Store, filters: SpanFilters, names: Sequence[str]) -> dict[str, Any]:
+    """Return the commonest values of each dimension, with the number of spans.
+
+    Raises:
+        InvalidRequestError: a dimension is unknown.
+    """
+    dimensions = [parse_dimension(name) for name in names]
+    return {"facets": {each.name: _read_facet(store, filters, each) for each in dimensions}}
+
+
+def _read_facet(store: Store, filters: SpanFilters, dimension: Dimension) -> list[dict[str, Any]]:
+    source = select_source(filters, [dimension])
+    return store.read(
+        f"SELECT by_0 AS value, count(*) AS count FROM {source.sql} WHERE by_0 IS NOT NULL "
+        "GROUP BY 1 ORDER BY count DESC, value LIMIT ?",
+        [*source.values, MAX_VALUES],
+    )

@@ -1,0 +1,229 @@
+"""Log events with a part of a span's content, brought together with their span in either order.
+
+GenAI instrumentations send what was said in log events, through another exporter than the spans: it
+may come before its span or after. The writer, inside each commit, adds the events to the spans that
+are stored; the others wait in the table ``late_events`` until their span comes, or for a day.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from headway.records import Loss
+from headway_collector.otlp.telemetry import OtelLog
+from headway_collector.store.batches import Batch
+from headway_collector.store.columns import make_span_keys
+from headway_collector.store.losses import count_losses
+from headway_collector.store.rewrites import Place, StoredSpan, Window, find_spans, replace_spans
+
+Reread = Callable[[StoredSpan, Sequence[OtelLog]], StoredSpan]
+"""Return what a foreign span reads today, with these events beside those that it has."""
+
+LOSS_REASON = "event_without_span"
+
+_HOUR_NS = 3_600_000_000_000
+# An event happens while its span runs, by clocks that may differ. Outside, it is looked for when
+# its time is up: to look through the whole table in every commit would cost most of it, because
+# events usually come first and are not there to be found.
+_BEFORE_NS = 24 * _HOUR_NS
+_BEHIND_NS = _HOUR_NS
+_SWEEP_EVERY_NS = _HOUR_NS
+_SWEEP_ROWS = 10_000
+# The collector's own losses stand under an id that no client makes.
+_COLLECTOR_ID = "0" * 32
+
+_log = logging.getLogger(__name__)
+_decoder = msgspec.msgpack.Decoder(list[OtelLog])
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The events of some spans, and when these spans may have begun.
+
+    Args:
+        now_ns: when an event happened that does not say it.
+    """
+
+    now_ns: int
+    events: dict[Place, list[OtelLog]] = field(default_factory=dict)
+    first_ns: int = 2**63 - 1
+    last_ns: int = 0
+
+    def add(self, place: Place, logs: Sequence[OtelLog]) -> None:
+        """Add events of a span, in the order in which they were sent."""
+        self.events.setdefault(place, []).extend(logs)
+        for log in logs:
+            moment_ns = log.time_ns or log.observed_ns or self.now_ns
+            self.widen(moment_ns - _BEFORE_NS, moment_ns + _BEHIND_NS)
+
+    def widen(self, first_ns: int, last_ns: int) -> None:
+        """Note that a span may have begun between the two."""
+        self.first_ns = min(self.first_ns, first_ns)
+        self.last_ns = max(self.last_ns, last_ns)
+
+    @property
+    def window(self) -> Window:
+        """The time in which the spans are looked for."""
+        return Window(max(self.first_ns, 0), min(self.last_ns, 2**63 - 1))
+
+
+class LateEvents:
+    """What joins events and spans, commit by commit.
+
+    Args:
+        reread: maps a span with its events.
+        patience_ns: how long an event waits for its span.
+    """
+
+    def __init__(self, reread: Reread, patience_ns: int) -> None:
+        self._reread = reread
+        self._patience_ns = patience_ns
+        self._next_sweep_ns = 0
+
+    def join(
+        self, connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch], received_ns: int
+    ) -> None:
+        """Join the events of the batches with stored spans, and their spans with waiting events.
+
+        The spans of the batches are in the table already. Where nothing came by OTLP, this does
+        nothing.
+        """
+        foreign = [each for each in batches if each.logs or _is_foreign(each)]
+        if not foreign:
+            return
+        waiting = _Waiting(received_ns)
+        _take_waiting(connection, foreign, waiting)
+        for batch in foreign:
+            for log in batch.logs:
+                waiting.add(Place(batch.project, log.trace_id, log.span_id), [log])
+        if waiting.events:
+            self._join(connection, waiting, waiting.window)
+            _keep(connection, waiting, received_ns)
+        if received_ns >= self._next_sweep_ns:
+            self._sweep(connection, received_ns)
+
+    def _join(
+        self, connection: duckdb.DuckDBPyConnection, waiting: _Waiting, window: Window | None
+    ) -> None:
+        """Add the events to those of their spans that are stored, and take them off ``waiting``."""
+        before, after, spare = [], [], 0
+        for row in find_spans(connection, waiting.events, window):
+            logs = waiting.events.pop(row.place)
+            if row.derived.mapper_version is None:
+                spare += len(logs)
+                continue
+            joined = self._reread(row, logs)
+            if not joined.is_same(row):
+                before.append(row)
+                after.append(joined)
+        replace_spans(connection, before, after)
+        if spare:
+            _log.info("%d log events of spans that our own client logged are not needed", spare)
+
+    def _sweep(self, connection: duckdb.DuckDBPyConnection, now_ns: int) -> None:
+        """Look for the spans of the oldest events everywhere, and give up those without one."""
+        latest_ns = now_ns - self._patience_ns
+        rows = connection.execute(
+            "SELECT project, trace_id, span_id, events FROM store.late_events "
+            "WHERE received_ns < $1 ORDER BY received_ns LIMIT $2",
+            [latest_ns, _SWEEP_ROWS],
+        ).fetchall()
+        if len(rows) < _SWEEP_ROWS:
+            self._next_sweep_ns = now_ns + _SWEEP_EVERY_NS
+        if not rows:
+            return
+        waiting = _Waiting(now_ns)
+        for *place, events in rows:
+            waiting.add(Place(*place), _decoder.decode(events))
+        _forget(connection, waiting.events)
+        self._join(connection, waiting, None)
+        _give_up(connection, waiting, now_ns)
+
+
+def _is_foreign(batch: Batch) -> bool:
+    # What one request brings is in one tongue.
+    return bool(batch.derived) and batch.derived[0].mapper_version is not None
+
+
+def _take_waiting(
+    connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch], waiting: _Waiting
+) -> None:
+    """Move the events that wait for the batches' spans from the table to ``waiting``."""
+    if not connection.execute("SELECT 1 FROM store.late_events LIMIT 1").fetchone():
+        return
+    starts_ns = {
+        Place(batch.project, span.trace_id, span.span_id): span.start_ns
+        for batch in batches
+        for span in batch.spans
+    }
+    keys = make_span_keys([place.span_id for place in starts_ns])
+    connection.register("wanted", pa.table({"span_key": keys}))
+    rows = connection.execute(
+        "SELECT project, trace_id, span_id, events FROM store.late_events "
+        "WHERE span_key IN (SELECT span_key FROM wanted) ORDER BY received_ns"
+    ).fetchall()
+    connection.unregister("wanted")
+    for *identity, events in rows:
+        place = Place(*identity)
+        if place in starts_ns:
+            waiting.add(place, _decoder.decode(events))
+            waiting.widen(starts_ns[place], starts_ns[place])
+    if waiting.events:
+        _forget(connection, waiting.events)
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, waiting: _Waiting, received_ns: int) -> None:
+    if not waiting.events:
+        return
+    rows = _build_places(waiting.events)
+    rows["received_ns"] = pa.array([received_ns] * len(waiting.events), pa.int64())
+    rows["events"] = pa.array(map(msgspec.msgpack.encode, waiting.events.values()), pa.binary())
+    connection.register("incoming", pa.table(rows))
+    connection.execute("INSERT INTO store.late_events BY NAME SELECT * FROM incoming")
+    connection.unregister("incoming")
+
+
+def _forget(connection: duckdb.DuckDBPyConnection, places: Iterable[Place]) -> None:
+    connection.register("wanted", pa.table(_build_places(places)))
+    connection.execute(
+        "DELETE FROM store.late_events AS late USING wanted WHERE late.span_key = wanted.span_key "
+        "AND late.span_id = wanted.span_id AND late.trace_id = wanted.trace_id "
+        "AND late.project = wanted.project"
+    )
+    connection.unregister("wanted")
+
+
+def _build_places(places: Iterable[Place]) -> dict[str, pa.Array]:
+    projects, trace_ids, span_ids = zip(*places, strict=True)
+    return {
+        "project": pa.array(projects, pa.string()),
+        "trace_id": pa.array(trace_ids, pa.string()),
+        "span_id": pa.array(span_ids, pa.string()),
+        "span_key": make_span_keys(span_ids),
+    }
+
+
+def _give_up(connection: duckdb.DuckDBPyConnection, waiting: _Waiting, now_ns: int) -> None:
+    counts: dict[str, int] = {}
+    for place, logs in waiting.events.items():
+        counts[place.project] = counts.get(place.project, 0) + len(logs)
+    for project, count in counts.items():
+        _log.warning("%d log events of %s are lost: their spans never came", count, project)
+    losses = [
+        Loss(
+            client_id=_COLLECTOR_ID,
+            reason=LOSS_REASON,
+            count=count,
+            time_ns=now_ns,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+        )
+        for count in counts.values()
+    ]
+    count_losses(connection, losses, list(counts))

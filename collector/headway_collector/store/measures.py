@@ -1,0 +1,92 @@
+"""What can be measured of spans, as SQL; a closed list, and the scores by name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headway_collector.errors import InvalidRequestError
+from headway_collector.store.expressions import DURATION_MS, GENERATION_S, TOTAL_TOKENS
+
+_GENERATES = "(spans.output_tokens IS NOT NULL)"
+_MEASURES = {
+    "count": "count(*)",
+    "errors": "count(*) FILTER (spans.status = 'error')",
+    "error_rate": "avg(CASE WHEN spans.status = 'error' THEN 1.0 ELSE 0.0 END)",
+    "latency_p50_ms": f"quantile_cont({DURATION_MS}, 0.50)",
+    "latency_p95_ms": f"quantile_cont({DURATION_MS}, 0.95)",
+    "latency_p99_ms": f"quantile_cont({DURATION_MS}, 0.99)",
+    "latency_mean_ms": f"avg({DURATION_MS})",
+    "ttft_p50_ms": "quantile_cont(spans.ttft_ms, 0.50)",
+    "ttft_p95_ms": "quantile_cont(spans.ttft_ms, 0.95)",
+    "input_tokens": "sum(spans.input_tokens)",
+    "output_tokens": "sum(spans.output_tokens)",
+    "total_tokens": f"sum({TOTAL_TOKENS})",
+    "cache_read_tokens": "sum(spans.cache_read_tokens)",
+    "cache_write_tokens": "sum(spans.cache_write_tokens)",
+    "reasoning_tokens": "sum(spans.reasoning_tokens)",
+    "audio_input_tokens": "sum(spans.audio_input_tokens)",
+    "audio_output_tokens": "sum(spans.audio_output_tokens)",
+    "tokens_per_second": f"sum(spans.output_tokens) FILTER {_GENERATES}"
+    f" / nullif(sum({GENERATION_S}) FILTER {_GENERATES}, 0)",
+    "cost_usd": "sum(spans.cost_usd)",
+    "traces": "count(DISTINCT spans.trace_id)",
+    "sessions": "count(DISTINCT spans.session_id)",
+    "users": "count(DISTINCT spans.user_id)",
+    "abandoned": "count(*) FILTER (spans.is_abandoned)",
+    "inconsistent_usage": "count(*) FILTER (spans.is_usage_inconsistent)",
+}
+MEASURES = tuple(_MEASURES)
+
+# The prefix of a measure of scores to its SQL over the latest score of each span.
+_SCORE_MEASURES = {"score:": "avg({score}.number)", "score_count:": "count({score}.number)"}
+# A score belongs to a span of its own project; what was said last about a span holds.
+_LATEST_SCORES = """
+    LEFT JOIN (
+        SELECT project, span_id, arg_max(number, time_ns) AS number
+        FROM store.scores WHERE name = ? AND span_id IS NOT NULL AND number IS NOT NULL
+        GROUP BY project, span_id
+    ) AS {score} ON {score}.project = spans.project AND {score}.span_id = spans.span_id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """The SQL of the measures that were asked for, and the scores that they need.
+
+    Args:
+        columns: one expression for each measure.
+        score_names: the values for the placeholders of ``joins``.
+    """
+
+    columns: list[str]
+    score_names: list[str]
+
+    @property
+    def joins(self) -> str:
+        """What has to stand behind the spans."""
+        return "".join(
+            _LATEST_SCORES.format(score=f"score_{index}") for index in range(len(self.score_names))
+        )
+
+
+def parse_measures(names: Sequence[str]) -> Measures:
+    """Return the measures of these names.
+
+    Raises:
+        InvalidRequestError: one is unknown; the message names those that exist.
+    """
+    columns: list[str] = []
+    score_names: list[str] = []
+    for measure in names:
+        prefix, colon, name = measure.partition(":")
+        if measure in _MEASURES:
+            columns.append(_MEASURES[measure])
+        elif prefix + colon in _SCORE_MEASURES and name:
+            if name not in score_names:
+                score_names.append(name)
+            score = f"score_{score_names.index(name)}"
+            columns.append(_SCORE_MEASURES[prefix + colon].format(score=score))
+        else:
+            raise InvalidRequestError(
+                f"measure={measure!r} is unknown; there are {', '.join(MEASURES)}, "
+                "score:NAME and score_count:NAME"
+            )
+    return Measures(columns, score_names)

@@ -1,0 +1,88 @@
+"""Killing a server while spans arrive, and looking for the acknowledged ones afterwards.
+
+Other than wrk, the senders here know which spans were in which request.
+"""
+
+import http.client
+import itertools
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tests.benchmarks.collector_requests import RUN_SLOTS, Template, make_id
+from tests.benchmarks.collector_servers import Server
+
+_SENDERS = 4
+_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What became of acknowledged spans when the server was killed."""
+
+    rounds: int
+    acknowledged: int
+    lost: int
+
+
+@dataclass(slots=True)
+class _Senders:
+    """Threads that post until the server is gone, and what it said yes to."""
+
+    server: Server
+    templates: Sequence[Template]
+    slots: Iterator[int]
+    acknowledged: list[str] = field(default_factory=list)
+    has_begun: threading.Event = field(default_factory=threading.Event)
+
+    def send(self) -> None:
+        try:
+            with socket.create_connection(self.server.address, _TIMEOUT_S) as connection:
+                while True:
+                    self._post(connection)
+        except (OSError, http.client.HTTPException):
+            return  # killed, as it should be
+
+    def _post(self, connection: socket.socket) -> None:
+        first = next(self.slots)
+        template = self.templates[first % len(self.templates)]
+        connection.sendall(template.fill(first, int(time.time())))
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        answer.read()
+        if answer.status == 200:
+            ids = (f"{make_id(first + slot):016x}" for slot in range(template.span_count))
+            self.acknowledged.extend(ids)
+            self.has_begun.set()
+
+
+def count_losses(server: Server, templates: Sequence[Template], rounds: int) -> Losses:
+    """Kill the server in so many rounds, start it once more, and count what is missing.
+
+    Args:
+        server: not running; it does not run afterwards either.
+    """
+    # The runs of wrk begin at the other end.
+    slots = itertools.count(2**52, RUN_SLOTS // 2**20)
+    chance = random.Random(rounds)
+    acknowledged: list[str] = []
+    for _ in range(rounds):
+        server.start()
+        senders = _Senders(server, templates, slots)
+        threads = [threading.Thread(target=senders.send) for _ in range(_SENDERS)]
+        for thread in threads:
+            thread.start()
+        senders.has_begun.wait(_TIMEOUT_S)
+        time.sleep(chance.uniform(0.2, 1.5))
+        server.kill()
+        for thread in threads:
+            thread.join()
+        acknowledged += senders.acknowledged
+    server.start()
+    server.stop()
+    stored = set(server.program.list_ids(server.database))
+    lost = sum(each not in stored for each in acknowledged)
+    return Losses(rounds, len(acknowledged), lost)

@@ -1,0 +1,220 @@
+"""What becomes of an OTLP request: rows by project, joined events, scores, and what is refused."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from starlette.testclient import TestClient
+
+from headway_collector.store.connections import Store
+from tests.collector.otlp_requests import (
+    PROTOBUF,
+    START_NS,
+    export_logs,
+    export_spans,
+    make_log,
+    make_pairs,
+    make_span,
+    make_value,
+)
+
+CHAT = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt-4o",
+    "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.output_tokens": 100,
+}
+EVALUATION = {
+    "gen_ai.evaluation.name": "helpful",
+    "gen_ai.evaluation.score.value": 0.75,
+    "gen_ai.evaluation.explanation": "it answers",
+}
+
+
+def export(client: TestClient, path: str, body: Any, **headers: str) -> bytes:
+    """Export, and return the body of the answer."""
+    response = client.post(
+        path,
+        content=body.SerializeToString(),
+        headers={"Content-Type": PROTOBUF}
+        | {name.replace("_", "-"): value for name, value in headers.items()},
+    )
+    assert response.status_code == 200, response.text
+    return response.content
+
+
+def read_spans(client: TestClient) -> list[dict[str, Any]]:
+    params = {"content": "full", "order": "asc"}
+    spans: list[dict[str, Any]] = client.get("/v1/spans", params=params).json()["spans"]
+    return spans
+
+
+def list_projects(spans: Sequence[dict[str, Any]]) -> list[str]:
+    return [span["project"] for span in spans]
+
+
+def test_a_span_of_genai_is_a_canonical_span_with_its_cost(client: TestClient) -> None:
+    export(client, "/v1/traces", export_spans(make_span(attributes=CHAT)))
+
+    (span,) = read_spans(client)
+
+    assert (span["kind"], span["provider"], span["request_model"]) == ("llm", "openai", "gpt-4o")
+    assert (span["input_tokens"], span["output_tokens"]) == (1000, 100)
+    assert span["cost_usd"] == pytest.approx(0.0035)
+    assert span["price_version"].startswith("genai-prices ")
+    assert (span["duration_ms"], span["name"]) == (250.0, "chat 1")
+    assert span["attributes"] == CHAT
+
+
+def test_one_request_may_bring_spans_of_several_projects(client: TestClient) -> None:
+    request = export_spans(make_span(1), service__name="shop")
+    request.MergeFrom(export_spans(make_span(2), openinference__project__name="phoenix"))
+    request.MergeFrom(export_spans(make_span(3), service__name="unknown_service:python"))
+    request.MergeFrom(export_spans(make_span(4), service__name="shop"))
+
+    export(client, "/v1/traces", request)
+
+    assert sorted(list_projects(read_spans(client))) == ["default", "phoenix", "shop", "shop"]
+
+
+def test_the_project_of_the_header_holds_for_all(client: TestClient) -> None:
+    export(client, "/v1/traces", export_spans(make_span()), Headway_Project="support")
+
+    assert list_projects(read_spans(client)) == ["support"]
+
+
+@pytest.mark.parametrize("order", [("span", "log"), ("log", "span")])
+def test_an_event_joins_its_span_whichever_comes_first(
+    client: TestClient, order: tuple[str, str]
+) -> None:
+    events = export_logs(
+        make_log(body=make_value({"content": "where is my parcel?"})),
+        make_log(
+            event_name="gen_ai.choice",
+            body=make_value(
+                {"index": 0, "finish_reason": "stop", "message": {"content": "on its way"}}
+            ),
+        ),
+    )
+    for each in order:
+        if each == "span":
+            export(client, "/v1/traces", export_spans(make_span(attributes=CHAT)))
+        else:
+            assert export(client, "/v1/logs", events) == b""
+
+    (span,) = read_spans(client)
+
+    assert "where is my parcel?" in str(span["input"])
+    assert "on its way" in str(span["output"])
+    assert span["finish_reasons"] == ["stop"]
+
+
+def test_an_event_may_name_itself_in_an_attribute(client: TestClient) -> None:
+    export(client, "/v1/traces", export_spans(make_span(attributes=CHAT)))
+    event = make_log(event_name="", attributes={"event.name": "gen_ai.user.message"})
+
+    answer = export(client, "/v1/logs", export_logs(event))
+
+    assert answer == b""
+    assert "where is my parcel?" in str(read_spans(client)[0]["input"])
+
+
+def test_an_event_that_belongs_to_no_span_is_refused_with_its_reason(
+    client: TestClient, store: Store
+) -> None:
+    request = export_logs(make_log(event_name="app.started"), make_log(trace_id=b"", span_id=b""))
+
+    answer = ExportLogsServiceResponse.FromString(export(client, "/v1/logs", request))
+
+    reason = "a GenAI event without a trace id and a span id belongs to no span"
+    assert answer.partial_success.rejected_log_records == 1
+    assert answer.partial_success.error_message == (
+        f"1 log records are no GenAI events and were not kept; 2: {reason}"
+    )
+    assert store.read("SELECT project, line, reason FROM store.rejects") == [
+        {"project": "shop", "line": 2, "reason": reason}
+    ]
+
+
+def test_an_evaluation_is_a_score_and_comes_once(client: TestClient) -> None:
+    event = make_log(1, EVALUATION, event_name="gen_ai.evaluation.result", body=None)
+    for _ in range(2):
+        export(client, "/v1/logs", export_logs(event))
+    span = make_span(2)
+    span.events.add(
+        name="gen_ai.evaluation.result",
+        time_unix_nano=START_NS,
+        attributes=make_pairs(EVALUATION),
+    )
+    export(client, "/v1/traces", export_spans(span))
+
+    scores = client.get("/v1/scores").json()["scores"]
+
+    assert {score["span_id"] for score in scores} == {f"{1:016x}", f"{2:016x}"}
+    assert [(each["name"], each["value"], each["comment"]) for each in scores] == [
+        ("helpful", 0.75, "it answers")
+    ] * 2
+
+
+def test_an_evaluation_of_nothing_is_refused(client: TestClient) -> None:
+    event = make_log(event_name="gen_ai.evaluation.result", body=None)
+
+    answer = ExportLogsServiceResponse.FromString(export(client, "/v1/logs", export_logs(event)))
+
+    assert answer.partial_success.rejected_log_records == 1
+    assert "needs gen_ai.evaluation.name" in answer.partial_success.error_message
+
+
+def test_a_span_that_only_announces_another_makes_no_row(client: TestClient) -> None:
+    pending = make_span(1, {"logfire.span_type": "pending_span"})
+
+    answer = export(client, "/v1/traces", export_spans(pending, make_span(2)))
+
+    assert answer == b""
+    assert [span["name"] for span in read_spans(client)] == ["chat 2"]
+
+
+def test_what_is_too_long_for_a_field_is_cut_and_not_refused(client: TestClient) -> None:
+    long = "x" * 5000
+    span = make_span(attributes=CHAT | {"user.id": long}, name=long)
+
+    assert export(client, "/v1/traces", export_spans(span)) == b""
+
+    (stored,) = read_spans(client)
+    assert (len(stored["name"]), len(stored["user_id"])) == (1024, 1024)
+    assert stored["attributes"]["user.id"] == long
+
+
+@pytest.mark.parametrize("garbage", [None, True, -1, 1e308, "", "{", "[[[", b"\x00", [], {}, [{}]])
+def test_no_value_of_any_attribute_costs_a_span(client: TestClient, garbage: Any) -> None:
+    names = [
+        *CHAT,
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.response.finish_reasons",
+        "gen_ai.response.time_to_first_chunk",
+        "gen_ai.prompt.0.role",
+        "gen_ai.prompt.-1.content",
+        "llm.input_messages.0.message.content",
+        "llm.input_messages.99999999999.message.role",
+        "llm.token_count.prompt",
+        "langfuse.observation.usage_details",
+        "langfuse.observation.type",
+        "input.value",
+        "metadata",
+        "tag.tags",
+        "session.id",
+        "$ref",
+    ]
+    span = make_span(attributes=dict.fromkeys(names, garbage))
+    span.events.add(name="exception", attributes=make_pairs({"exception.type": garbage}))
+    span.events.add(name="gen_ai.choice", attributes=make_pairs(dict.fromkeys(names, garbage)))
+
+    answer = export(client, "/v1/traces", export_spans(span))
+
+    partial = ExportTraceServiceResponse.FromString(answer).partial_success
+    assert (partial.rejected_spans, partial.error_message) == (0, "")
+    assert len(read_spans(client)) == 1

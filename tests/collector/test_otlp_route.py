@@ -1,0 +1,369 @@
+"""OTLP over HTTP: every rule of the protocol that an exporter may rely on."""
+
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from starlette.testclient import TestClient
+
+from headway.records import Span
+from headway_collector.apps import create_app
+from headway_collector.bodies import BODY_LIMIT_BYTES
+from headway_collector.budgets import ByteBudget
+from headway_collector.costs.pricing import Prices
+from headway_collector.errors import StoreUnavailableError
+from headway_collector.store.batches import Derived
+from headway_collector.store.connections import Store
+from headway_collector.writing import Limits
+from tests.collector.otlp_requests import (
+    JSON,
+    PROTOBUF,
+    encode,
+    export_logs,
+    export_points,
+    export_spans,
+    make_log,
+    make_span,
+)
+
+PATHS = ("/v1/traces", "/v1/logs", "/v1/metrics")
+EMPTY = {
+    "/v1/traces": (ExportTraceServiceRequest(), ExportTraceServiceResponse()),
+    "/v1/logs": (ExportLogsServiceRequest(), ExportLogsServiceResponse()),
+    "/v1/metrics": (ExportMetricsServiceRequest(), ExportMetricsServiceResponse()),
+}
+both_encodings = pytest.mark.parametrize("media_type", [PROTOBUF, JSON])
+
+
+def post(
+    client: TestClient, path: str, request: Message | bytes, media_type: str, **headers: str
+) -> Any:
+    """Export, and return the response."""
+    body = request if isinstance(request, bytes) else encode(request, media_type)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post(path, content=body, headers={"Content-Type": media_type} | named)
+
+
+def read_refusal(response: Any) -> Status:
+    """Return the ``google.rpc.Status`` of a response in either encoding."""
+    if response.headers["Content-Type"] == PROTOBUF:
+        status = Status.FromString(response.content)
+    else:
+        said = response.json()
+        status = Status(code=said["code"], message=said["message"])
+    assert status.message
+    return status
+
+
+def count_spans(store: Store) -> int:
+    return int(store.read("SELECT count(*) AS n FROM store.spans")[0]["n"])
+
+
+@both_encodings
+@pytest.mark.parametrize("path", PATHS)
+def test_an_empty_request_succeeds_in_its_encoding(
+    client: TestClient, path: str, media_type: str
+) -> None:
+    request, answer = EMPTY[path]
+    responses = [post(client, path, body, media_type) for body in (request, b"")]
+
+    for response in responses:
+        assert response.status_code == 200
+        assert response.headers["Content-Type"] == media_type
+        assert response.content == encode(answer, media_type)
+
+
+@both_encodings
+def test_spans_are_on_disk_when_they_are_answered(
+    client: TestClient, store: Store, media_type: str
+) -> None:
+    request = export_spans(make_span(1), make_span(2))
+
+    response = post(client, "/v1/traces", request, media_type)
+
+    assert (response.status_code, response.headers["Content-Type"]) == (200, media_type)
+    assert response.content == (b"" if media_type == PROTOBUF else b"{}")
+    assert response.headers["Headway-Collector"]
+    assert count_spans(store) == 2
+
+
+@both_encodings
+def test_an_export_that_is_sent_again_is_stored_once(
+    client: TestClient, store: Store, media_type: str
+) -> None:
+    request = export_spans(make_span(1), make_span(2))
+
+    answers = [post(client, "/v1/traces", request, media_type) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert count_spans(store) == 2
+
+
+@pytest.mark.parametrize(
+    "media_type", [f"{PROTOBUF}; charset=utf-8", "Application/X-Protobuf", "application/json;v=1"]
+)
+def test_a_content_type_may_have_parameters_and_any_case(
+    client: TestClient, store: Store, media_type: str
+) -> None:
+    plain = JSON if "json" in media_type else PROTOBUF
+    body = encode(export_spans(make_span()), plain)
+
+    response = client.post("/v1/traces", content=body, headers={"Content-Type": media_type})
+
+    assert (response.status_code, response.headers["Content-Type"]) == (200, plain)
+    assert count_spans(store) == 1
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-ndjson", ""])
+def test_another_content_type_is_415(client: TestClient, path: str, content_type: str) -> None:
+    response = client.post(path, content=b"{}", headers={"Content-Type": content_type})
+
+    assert (response.status_code, response.headers["Content-Type"]) == (415, JSON)
+    assert response.json()["message"] == (
+        f"Content-Type is {content_type!r}; this path reads {PROTOBUF} and {JSON}"
+    )
+
+
+@both_encodings
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [
+        ("gzip", gzip.compress),
+        ("zstd", lambda body: pa.compress(body, "zstd", asbytes=True)),
+        ("identity", bytes),
+    ],
+)
+def test_compressed_bodies_are_read(
+    client: TestClient,
+    store: Store,
+    media_type: str,
+    encoding: str,
+    compress: Callable[[bytes], bytes],
+) -> None:
+    body = compress(encode(export_spans(make_span()), media_type))
+
+    response = post(client, "/v1/traces", body, media_type, Content_Encoding=encoding)
+
+    assert (response.status_code, count_spans(store)) == (200, 1)
+
+
+def test_a_large_body_is_read(client: TestClient, store: Store) -> None:
+    spans = [make_span(number, {"gen_ai.prompt": "x" * 2000}) for number in range(1, 501)]
+
+    response = post(client, "/v1/traces", export_spans(*spans), PROTOBUF)
+
+    assert (response.status_code, count_spans(store)) == (200, 500)
+
+
+@both_encodings
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code", "words"),
+    [
+        (b"\xff\xfe", {}, 400, 3, "the body is no"),
+        (b"hello", {"Content_Encoding": "gzip"}, 400, 3, "not valid gzip"),
+        (b"", {"Content_Encoding": "br"}, 422, 3, "Content-Encoding is 'br'"),
+        (b"", {"Headway_Project": ""}, 422, 3, "Headway-Project has 0 characters"),
+        (b"", {"Content_Length": str(BODY_LIMIT_BYTES + 1)}, 413, 8, "send smaller batches"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_the_requests_encoding(
+    client: TestClient,
+    path: str,
+    media_type: str,
+    body: bytes,
+    headers: dict[str, str],
+    status: int,
+    code: int,
+    words: str,
+) -> None:
+    response = post(client, path, body, media_type, **headers)
+
+    assert (response.status_code, response.headers["Content-Type"]) == (status, media_type)
+    refusal = read_refusal(response)
+    assert refusal.code == code
+    assert words in refusal.message
+
+
+@both_encodings
+def test_a_bomb_is_refused_before_it_is_inflated(client: TestClient, media_type: str) -> None:
+    bomb = gzip.compress(bytes(BODY_LIMIT_BYTES + 1))
+
+    response = post(client, "/v1/logs", bomb, media_type, Content_Encoding="gzip")
+
+    assert (response.status_code, response.headers["Content-Type"]) == (413, media_type)
+    assert "send smaller batches" in read_refusal(response).message
+
+
+def test_bad_data_is_explained_in_a_bad_request(client: TestClient) -> None:
+    protobuf = post(client, "/v1/traces", b"\xff", PROTOBUF)
+    text = post(client, "/v1/traces", b"\xff", JSON).json()
+
+    (detail,) = Status.FromString(protobuf.content).details
+    fault = BadRequest()
+    assert detail.Unpack(fault)
+    assert "ExportTraceServiceRequest" in fault.field_violations[0].description
+    assert text["details"][0]["@type"] == "type.googleapis.com/google.rpc.BadRequest"
+
+
+@both_encodings
+def test_a_bad_span_is_told_and_kept_and_the_others_land(
+    client: TestClient, store: Store, media_type: str
+) -> None:
+    request = export_spans(make_span(1), make_span(2, span_id=b""), make_span(3))
+
+    response = post(client, "/v1/traces", request, media_type)
+
+    assert (response.status_code, count_spans(store)) == (200, 2)
+    reason = "2: its span id is '', not 8 bytes, or only zeros"
+    if media_type == PROTOBUF:
+        partial = ExportTraceServiceResponse.FromString(response.content).partial_success
+        assert (partial.rejected_spans, partial.error_message) == (1, reason)
+    else:
+        told = {"rejectedSpans": "1", "errorMessage": reason}
+        assert response.json() == {"partialSuccess": told}
+    (kept,) = store.read("SELECT project, line, reason, raw FROM store.rejects")
+    assert (kept["project"], kept["line"]) == ("shop", 2)
+    assert kept["reason"] == "its span id is '', not 8 bytes, or only zeros"
+    assert b"chat 2" in kept["raw"]
+
+
+def test_an_answer_stays_small_however_much_was_refused(client: TestClient, store: Store) -> None:
+    spans = [make_span(number, trace_id=b"\x01" * 500) for number in range(1, 3001)]
+
+    response = post(client, "/v1/traces", export_spans(*spans), PROTOBUF)
+
+    partial = ExportTraceServiceResponse.FromString(response.content).partial_success
+    assert partial.rejected_spans == 3000
+    assert partial.error_message.endswith("; and 2980 more")
+    assert len(response.content) < 20_000
+    assert store.read("SELECT count(*) AS n FROM store.rejects") == [{"n": 3000}]
+
+
+@both_encodings
+def test_log_records_that_are_no_genai_events_are_counted_in_a_warning(
+    client: TestClient, media_type: str
+) -> None:
+    request = export_logs(make_log(event_name=""), make_log(event_name="app.started"))
+
+    response = post(client, "/v1/logs", request, media_type)
+
+    words = "2 log records are no GenAI events and were not kept"
+    if media_type == PROTOBUF:
+        partial = ExportLogsServiceResponse.FromString(response.content).partial_success
+        assert (partial.rejected_log_records, partial.error_message) == (0, words)
+    else:
+        assert response.json() == {"partialSuccess": {"errorMessage": words}}
+
+
+@both_encodings
+def test_metrics_are_taken_and_told_that_they_are_not_kept(
+    client: TestClient, media_type: str
+) -> None:
+    response = post(client, "/v1/metrics", export_points(7), media_type)
+
+    assert response.status_code == 200
+    words = "7 data points were not kept: metrics are computed from the spans"
+    if media_type == PROTOBUF:
+        partial = ExportMetricsServiceResponse.FromString(response.content).partial_success
+        assert (partial.rejected_data_points, partial.error_message) == (0, words)
+    else:
+        assert response.json() == {"partialSuccess": {"errorMessage": words}}
+
+
+@both_encodings
+def test_overload_of_memory_is_429_with_a_time_to_come_back(store: Store, media_type: str) -> None:
+    with TestClient(create_app(store, budget=ByteBudget(limit_bytes=50))) as client:
+        response = post(client, "/v1/traces", export_spans(make_span()), media_type)
+
+    assert (response.status_code, read_refusal(response).code) == (429, 8)
+    assert response.headers["Content-Type"] == media_type
+    assert response.headers["Retry-After"] == "1"
+
+
+@both_encodings
+def test_a_full_queue_is_429_with_a_time_to_come_back(store: Store, media_type: str) -> None:
+    with TestClient(create_app(store, limits=Limits(queued=0))) as client:
+        response = post(client, "/v1/traces", export_spans(make_span()), media_type)
+
+    assert (response.status_code, read_refusal(response).code) == (429, 8)
+    assert response.headers["Retry-After"] == "1"
+    assert count_spans(store) == 0
+
+
+@both_encodings
+def test_a_store_that_cannot_write_is_503_with_a_time_to_come_back(media_type: str) -> None:
+    class FullStore(Store):
+        is_full = False
+
+        @contextmanager
+        def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+            if self.is_full:
+                raise StoreUnavailableError("the disk is full")
+            with super().transaction() as connection:
+                yield connection
+
+    store = FullStore()
+    with TestClient(create_app(store)) as client:
+        store.is_full = True
+        response = post(client, "/v1/traces", export_spans(make_span()), media_type)
+    store.close()
+
+    assert (response.status_code, response.headers["Content-Type"]) == (503, media_type)
+    assert (read_refusal(response).code, read_refusal(response).message) == (14, "the disk is full")
+    assert response.headers["Retry-After"] == "5"
+
+
+@both_encodings
+def test_a_fault_of_ours_is_500_in_the_requests_encoding(
+    store: Store, media_type: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Prices):
+        def price(self, spans: Sequence[Span], derived: Sequence[Derived]) -> None:
+            raise ZeroDivisionError("a price list of nothing")
+
+    app = create_app(store, prices=Broken())
+    with TestClient(app, raise_server_exceptions=False) as client:
+        response = post(client, "/v1/traces", export_spans(make_span()), media_type)
+
+    assert (response.status_code, response.headers["Content-Type"]) == (500, media_type)
+    refusal = read_refusal(response)
+    assert (refusal.code, "price" in refusal.message) == (13, False)
+    assert "a price list of nothing" in caplog.text
+
+
+def test_reading_by_get_speaks_our_own_words(client: TestClient) -> None:
+    responses = [client.get(path, headers={"Content-Type": PROTOBUF}) for path in PATHS]
+
+    assert [each.headers["Content-Type"] for each in responses] == [JSON] * 3
+    assert responses[1].json()["code"] == "method_not_allowed"
+
+
+def test_the_paths_are_described(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+
+    for path in PATHS:
+        said = paths[path]["post"]
+        assert set(said["requestBody"]["content"]) == {PROTOBUF, JSON}
+        assert {PROTOBUF, JSON} <= set(said["responses"]["200"]["content"])
+        assert [each["name"] for each in said["parameters"]] == ["Headway-Project"]
