@@ -4,11 +4,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+EMITTERS := .venv/emitters/.installed
 # Two native thread pools on two cores fight; one pool of two does not.
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check soak bench bench-sdk browser format clean
+.PHONY: help install demo test check soak bench bench-sdk browser emitters format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -40,7 +41,7 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: install browser
+test: install browser emitters
 	$(BIN)/pytest -n 2 --dist loadfile
 
 # A browser on the PATH, or from apt when root, or Playwright's own. Where none can be had, the
@@ -50,6 +51,15 @@ browser: install
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 		|| $(BIN)/playwright install chromium \
 		|| echo "No browser can be had here; the browser tests will skip."
+
+# Other people's instrumentations, in an environment of their own: Headway never imports them. Where
+# they cannot be had, their tests skip and the last lines of the run say so.
+emitters: $(EMITTERS)
+
+$(EMITTERS): tests/emitters/requirements.txt | $(STAMP)
+	@{ $(PYTHON) -m venv .venv/emitters \
+		&& .venv/emitters/bin/python -m pip install -q -r $< && touch $@; } \
+		|| echo "The emitters' packages cannot be had here; their tests will skip."
 
 soak: install
 	$(BIN)/python -m tests.benchmarks.soak

@@ -26,6 +26,7 @@ from headway_collector.routes import (
     spans,
 )
 from headway_collector.routes.access import Collector
+from headway_collector.routes.direct import Shortcut
 from headway_collector.signatures import Signature
 from headway_collector.store.connections import Store
 from headway_collector.writing import Limits, Writer
@@ -87,6 +88,8 @@ def create_app(
         redirect_slashes=False,
         strict_content_type=False,
     )
+    # The last one that is added sees a request first.
+    app.add_middleware(Shortcut, routers=[ingest.router])
     app.add_middleware(BodyLimit)
     app.add_middleware(Signature)
     install_handlers(app)

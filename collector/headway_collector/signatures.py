@@ -3,11 +3,12 @@
 What a client drops for good it drops on a collector's word alone.
 """
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headway._version import __version__
 from headway.records import COLLECTOR_HEADER
+
+_SIGNATURE = (COLLECTOR_HEADER.lower().encode(), __version__.encode())
 
 
 class Signature:
@@ -21,7 +22,7 @@ class Signature:
 
         async def send_signed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[COLLECTOR_HEADER] = __version__
+                message["headers"] = [*message["headers"], _SIGNATURE]
             await send(message)
 
         await self._app(scope, receive, send_signed)

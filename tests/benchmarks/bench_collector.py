@@ -20,6 +20,7 @@ from tests.benchmarks.collector_reads import queries, search
 from tests.benchmarks.collector_rivals import phoenix
 from tests.benchmarks.collector_sections import QUICK, Bench, Section, Sizes, say
 from tests.benchmarks.collector_servers import PHOENIX_PEER
+from tests.benchmarks.collector_store import find_store
 from tests.benchmarks.results import RESULTS, record
 
 SECTIONS: Mapping[str, Callable[[Bench], Section]] = {
@@ -65,13 +66,14 @@ def main() -> None:
                 continue
             section = SECTIONS[name](bench)
             command = f"make bench-collector ARGS='--only {name}'"
-            record(
-                section.title, command, section.lines, versions=_versions(name), results=results
-            )
+            record(section.title, command, section.lines, versions=_versions(name), results=results)
 
 
 def _has_room(bench: Bench) -> bool:
-    if bench.sizes.store_rows < _LARGE_ROWS or bench.built_store.exists():
+    if (
+        bench.sizes.store_rows < _LARGE_ROWS
+        or find_store(bench.cache, bench.sizes.store_rows).exists()
+    ):
         return True
     bench.cache.mkdir(parents=True, exist_ok=True)
     return shutil.disk_usage(bench.cache).free >= _STORE_GB * 10**9

@@ -1,10 +1,9 @@
 """What the dashboard asks: its own functions, without its caches, over HTTP.
 
 As a program, ``python -m tests.benchmarks.collector_dashboard URL`` asks it all in a loop, as a
-dashboard does that somebody keeps reloading, until it is ended.
+dashboard does that somebody keeps reloading, until it is ended; each answer adds a byte to stdout.
 """
 
-import logging
 import os
 import sys
 import time
@@ -16,9 +15,18 @@ from headway_ui import filters as ui_filters
 from headway_ui import mixes, queries
 from headway_ui.panels import MODEL
 from headway_ui.scopes import Bucket
-from headway_ui.views.overview import MEASURES
 
 SCORE = "helpful"
+# Those of the overview; a view cannot be imported, since it draws itself.
+MEASURES = (
+    "count",
+    "errors",
+    "error_rate",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "total_tokens",
+    "cost_usd",
+)
 _CALLS = {"kind": ["llm"]}
 
 Question = Callable[[], object]
@@ -49,8 +57,6 @@ class View:
 
 def connect(url: str) -> None:
     """Let the dashboard's queries go to a collector."""
-    # Without a Streamlit around them, the caches say so with every call.
-    logging.getLogger("streamlit").setLevel(logging.ERROR)
     os.environ["HEADWAY_URL"] = url
 
 
@@ -107,6 +113,8 @@ def main(arguments: Sequence[str]) -> None:
     while True:
         for question in list_questions(View(None, "minute", start="-1h")).values():
             time_ms(question)
+            sys.stdout.write(".")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

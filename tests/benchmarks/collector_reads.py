@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from headway.apis import ApiClient
+from headway.apis import ApiClient, Params
+from headway_ui.scopes import Bucket
 from tests.benchmarks.collector_dashboard import (
     Question,
     View,
@@ -63,7 +64,9 @@ def queries(bench: Bench) -> Section:
             "",
             at_most("slowest query's p95, last day, ms", _worst(day), 300),
             at_most("slowest query's p95, all, ms", _worst(whole), 1_000),
-            at_most("span by id with its time, p95, ms", percentile(ids["with its time"], 0.95), 20),
+            at_most(
+                "span by id with its time, p95, ms", percentile(ids["with its time"], 0.95), 20
+            ),
             at_most("span by id without, p95, ms", percentile(ids["without"], 0.95), 150),
             f"- most memory of the server: {peak_mb:,.0f} MB",
         ],
@@ -84,7 +87,9 @@ def search(bench: Bench) -> Section:
         "folded, last day": folded_day,
     }
     rows = [
-        [what, word, *_cells(times)] for what, words in found.items() for word, times in words.items()
+        [what, word, *_cells(times)]
+        for what, words in found.items()
+        for word, times in words.items()
     ]
     return Section(
         "Search beside many spans",
@@ -112,7 +117,7 @@ def _opened(bench: Bench) -> Iterator[Opened]:
 
 
 def _time_dashboard(bench: Bench, built: Built, start: str | None) -> Times:
-    bucket = "hour" if start else "day"
+    bucket: Bucket = "hour" if start else "day"
     chance = random.Random(1)
     times: dict[str, list[float]] = {}
     for _ in range(bench.sizes.repeats):
@@ -149,7 +154,7 @@ def _asking_one(api: ApiClient, parameters: Mapping[str, str]) -> Question:
 
 def _time_words(bench: Bench, opened: Opened, start: str, match: str) -> Times:
     def asking(word: str) -> Callable[[], object]:
-        parameters = {"q": word, "match": match, "start": start, "limit": _HITS}
+        parameters: Params = {"q": word, "match": match, "start": start, "limit": _HITS}
         return lambda: opened.api.get("/v1/spans", parameters)
 
     return {word: [time_ms(asking(word)) for _ in range(bench.sizes.repeats)] for word in _WORDS}

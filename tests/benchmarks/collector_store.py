@@ -70,9 +70,14 @@ class Built:
         return format_time(FIRST_NS + _DAYS * DAY_NS - length_ns)
 
 
+def find_store(folder: Path, rows: int) -> Path:
+    """Return where the store of so many rows lies, or would."""
+    return folder / f"spans-{rows}.duckdb"
+
+
 def build_store(folder: Path, rows: int) -> Built:
     """Return the store of so many rows, built where it is missing."""
-    database = folder / f"spans-{rows}.duckdb"
+    database = find_store(folder, rows)
     if not database.exists():
         folder.mkdir(parents=True, exist_ok=True)
         partial = database.with_suffix(".partial")
@@ -182,14 +187,15 @@ def _make_scores(spans: pa.Table, chance: np.random.Generator) -> pa.Table:
 def _starts_ns(numbers: Integers, rows: int) -> Integers:
     # A trace's spans follow one another within the time that passes until the next begins.
     step_ns = _DAYS * DAY_NS // rows
-    return FIRST_NS + numbers * step_ns
+    return numbers * step_ns + FIRST_NS
 
 
 def _zipf(count: int, seeds: Integers) -> Integers:
     """Return which of ``count`` things each seed falls to, the n-th 1/n times as often."""
     shares = np.cumsum(1 / np.arange(1, count + 1))
     spread = (_ids(seeds) >> np.uint64(11)).astype(np.float64) / 2**53
-    return np.searchsorted(shares, spread * shares[-1]).astype(np.int64)
+    chosen: Integers = np.searchsorted(shares, spread * shares[-1]).astype(np.int64)
+    return chosen
 
 
 def _ids(numbers: Integers) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

@@ -52,57 +52,32 @@ class Names(Generic[T]):
 
 def find_text(attributes: Attributes, names: Iterable[str]) -> str | None:
     """Return the first that is text or a number, cut to what a field may hold."""
-    for name in names:
-        value = attributes.get(name)
-        if value is not None:
-            text = as_field(value)
-            if text is not None:
-                return text
-    return None
+    return _find(attributes, names, as_field)
 
 
 def find_count(attributes: Attributes, names: Iterable[str]) -> int | None:
     """Return the first that is a whole number from 0 to the largest count."""
-    for name in names:
-        value = attributes.get(name)
-        if value is not None:
-            count = as_count(value)
-            if count is not None:
-                return count
-    return None
+    return _find(attributes, names, as_count)
 
 
 def find_amount(attributes: Attributes, names: Iterable[str], limit: float) -> float | None:
     """Return the first that is a number from 0 to the limit."""
-    for name in names:
-        value = attributes.get(name)
-        if value is not None:
-            number = as_number(value)
-            if number is not None and 0 <= number <= limit:
-                return number
-    return None
+
+    def read(value: Any) -> float | None:
+        number = as_number(value)
+        return number if number is not None and 0 <= number <= limit else None
+
+    return _find(attributes, names, read)
 
 
 def find_texts(attributes: Attributes, names: Iterable[str]) -> list[str]:
     """Return the first that is a list of texts, its JSON, or words between commas."""
-    for name in names:
-        value = attributes.get(name)
-        if value is not None:
-            texts = as_texts(value)
-            if texts:
-                return texts
-    return []
+    return _find(attributes, names, lambda value: as_texts(value) or None) or []
 
 
 def find_object(attributes: Attributes, names: Iterable[str]) -> dict[str, Any] | None:
     """Return the first that is an object, or its JSON, and not empty."""
-    for name in names:
-        value = attributes.get(name)
-        if value is not None:
-            found = as_object(value)
-            if found:
-                return found
-    return None
+    return _find(attributes, names, lambda value: as_object(value) or None)
 
 
 def as_text(value: Any) -> str | None:
@@ -112,7 +87,7 @@ def as_text(value: Any) -> str | None:
             plain = parse(value)
             return plain if type(plain) is str else value
         return value
-    return str(value) if type(value) in (int, float) else None
+    return str(value) if type(value) is int or (type(value) is float and isfinite(value)) else None
 
 
 def as_field(value: Any) -> str | None:
@@ -168,3 +143,15 @@ def parse(text: str) -> Any:
         return _decode(text)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
+
+
+def _find(
+    attributes: Attributes, names: Iterable[str], read: Callable[[Any], T | None]
+) -> T | None:
+    for name in names:
+        value = attributes.get(name)
+        if value is not None:
+            found = read(value)
+            if found is not None:
+                return found
+    return None

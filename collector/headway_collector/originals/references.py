@@ -57,7 +57,7 @@ def shorten_text(text: str, columns: Columns, depth: int = 0) -> Any:
     address = columns.find_text(text)
     if address is not None:
         return {"$ref": address}
-    if text[0] in "[{" and depth < _DEEPEST:
+    if text[0] in '[{"' and depth < _DEEPEST:
         return _shorten_json(text, columns, depth)
     return text
 

@@ -1,14 +1,15 @@
-"""Routes that read their requests themselves.
+"""Routes that read their requests themselves, and a shortcut to them.
 
 FastAPI's own handling costs a request more than decoding a span and its share of a commit. Such a
 route still stands in the schema, through what its ``openapi_extra`` says.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headway.records import DEFAULT_PROJECT, PROJECT_HEADER
 from headway_collector.budgets import Hold
@@ -16,13 +17,54 @@ from headway_collector.errors import InvalidRequestError
 from headway_collector.limits import MAX_NAME_CHARS
 from headway_collector.routes.access import Collector
 
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
 
 class DirectRoute(APIRoute):
     """A route whose endpoint takes the request and nothing else, and gives back a response."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Endpoint:
         """Return the endpoint as it is."""
-        return self.endpoint
+        endpoint: Endpoint = self.endpoint
+        return endpoint
+
+
+class Shortcut:
+    """Middleware that answers requests for direct routes without asking any other route.
+
+    Args:
+        app: answers all other requests, and all faults that have no handler.
+        routers: whose direct routes they are.
+    """
+
+    def __init__(self, app: ASGIApp, routers: Iterable[APIRouter]) -> None:
+        self._app = app
+        routes = [each for router in routers for each in router.routes]
+        self._endpoints: dict[tuple[str, str], Endpoint] = {
+            (method, route.path): route.endpoint
+            for route in routes
+            if isinstance(route, DirectRoute)
+            for method in route.methods
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or pass it on."""
+        is_http = scope["type"] == "http"
+        endpoint = self._endpoints.get((scope["method"], scope["path"])) if is_http else None
+        if endpoint is None:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            response = await endpoint(request)
+        except Exception as error:
+            handlers = scope["app"].exception_handlers
+            kinds = type(error).__mro__[: -len(Exception.__mro__)]
+            handler = next((handlers[kind] for kind in kinds if kind in handlers), None)
+            if handler is None:
+                raise
+            response = await handler(request, error)
+        await response(scope, receive, send)
 
 
 def collector_of(request: Request) -> Collector:

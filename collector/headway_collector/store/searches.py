@@ -14,7 +14,7 @@ from headway_collector.store.filters import Conditions
 from headway_collector.store.paging import Page
 from headway_collector.store.slices import walk
 
-BUDGET_S = 2.4
+BUDGET_S = 2.0
 """When no further slice is begun; with the last one a page takes about three seconds."""
 
 Rows = list[dict[str, Any]]

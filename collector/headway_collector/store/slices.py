@@ -1,24 +1,24 @@
 """Time cut into slices, the newest first, so that a listing can stop as soon as it has enough.
 
 A slice has about as many rows as its reader takes in ``SLICE_S``: how fast that is shows between
-one slice and the next.
+one slice and the next. What a slice only touches of a row group costs as much as if it were in it.
 """
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from headway_collector.store.connections import Store
+from headway_collector.store.connections import ROW_GROUP_ROWS, Store
 from headway_collector.store.filters import Conditions
 from headway_collector.times import SECOND_NS
 
-SLICE_S = 0.6
+SLICE_S = 1.0
 
 _FIRST_WIDTH_NS = 3600 * SECOND_NS
 _FIRST_ROWS = 20_000
-_LEAST_ROWS = 1000
+_LEAST_ROWS = 2000
 _GROWTH = 8
-# A slice of one row group or less says nothing of how fast many of them are read.
+# Fewer rows say nothing of how fast many are read.
 _TELLING_ROWS = 5000
 
 
@@ -61,8 +61,8 @@ def walk(
             began_s = clock_s()
             yield piece
             if rows >= _TELLING_ROWS:
-                rows_per_s = rows / max(clock_s() - began_s, 1e-3)
-                most_rows = max(_LEAST_ROWS, int(rows_per_s * SLICE_S))
+                rows_per_s = (rows + ROW_GROUP_ROWS) / max(clock_s() - began_s, 1e-3)
+                most_rows = max(_LEAST_ROWS, int(rows_per_s * SLICE_S) - ROW_GROUP_ROWS)
         if is_descending:
             whole = Slice(whole.begin_ns, piece.begin_ns)
         else:

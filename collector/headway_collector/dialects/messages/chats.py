@@ -129,7 +129,7 @@ def _read_parts(message: Message, role: str) -> list[Part]:
 
 
 def _read_content(message: Message, role: str) -> list[Part]:
-    content = message.get("content")
+    content: Any = message.get("content")
     if content is None:
         content = message.get("contents", message.get("parts", message.get("text")))
     is_list = type(content) is list

@@ -80,7 +80,13 @@ def read_part(part: Any) -> Part:
     if renamed is None:
         return part
     name, fields = renamed
-    read = {"type": name, **{fields.get(key, key): part[key] for key in part if key != "type"}}
+    read: Part = {"type": name}
+    for key, value in part.items():
+        if key != "type":
+            read[fields.get(key, key)] = value
+        "type": name,
+        **{fields.get(key, key): part[key] for key in part if key != "type"},
+    }
     return read_tool_call(read) if name == "tool_call" else read
 
 

@@ -59,15 +59,20 @@ def _find_texts(otel: OtelSpan) -> Found | None:
         texts = [_read_scalar(value) for value in _as_list(values)]
     if not texts:
         found = genai.find_input(otel) or traceloop.find_input(otel)
-        if found is not None and type(found.value) is list:
-            texts = [
-                part["content"]
-                for message in found.value
-                if type(message) is dict
-                for part in message.get("parts") or ()
-                if "content" in part
-            ]
+        texts = [] if found is None else _gather_texts(found.value)
     return Found(texts) if texts else None
+
+
+def _gather_texts(messages: Any) -> list[Any]:
+    """Return the texts that were sent as messages, or as a list of themselves."""
+    texts: list[Any] = []
+    for message in _as_list(messages):
+        parts = message.get("parts") if type(message) is dict else None
+        if type(parts) is list:
+            texts += [part["content"] for part in parts if "content" in part]
+        elif type(message) is str:
+            texts.append(message)
+    return texts
 
 
 def _describe_vectors(otel: OtelSpan) -> Found:
