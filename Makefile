@@ -9,7 +9,7 @@ EMITTERS := .venv/emitters/.installed
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check soak bench bench-sdk browser emitters format clean
+.PHONY: help install demo test check soak bench bench-sdk bench-collector wrk browser emitters format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,7 +18,8 @@ help:
 	@echo "make check     formatting, lint, types, import arrows"
 	@echo "make test      all tests, with a real browser where one can be had"
 	@echo "make soak      the kills, outages and full disks of make test at full size"
-	@echo "make bench     figures beside the peers (parts: make bench-sdk ARGS='--only loop,paced')"
+	@echo "make bench     figures beside the peers (parts: make bench-sdk ARGS='--only loop,paced',"
+	@echo "               make bench-collector ARGS='--only ingest,queries')"
 
 install: $(STAMP)
 
@@ -64,10 +65,19 @@ $(EMITTERS): tests/emitters/requirements.txt | $(STAMP)
 soak: install
 	$(BIN)/python -m tests.benchmarks.soak
 
-bench: bench-sdk
+bench: bench-sdk bench-collector
 
 bench-sdk: install
 	$(BIN)/python -m tests.benchmarks.bench_sdk $(ARGS)
+
+bench-collector: install wrk
+	$(BIN)/python -m tests.benchmarks.bench_collector $(ARGS)
+
+# The load must not come from our own event loop.
+wrk:
+	@command -v wrk >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq wrk >/dev/null; } \
+		|| { echo "wrk is needed for the load: install it with your package manager."; exit 1; }
 
 format: install
 	$(BIN)/ruff format .

@@ -27,10 +27,11 @@ from headway_collector.store.rewrites import (
     stamp_spans,
 )
 
-REMAPPED_ROWS = 2_000
+REMAPPED_ROWS = 1_000
+REPRICED_ROWS = 10_000
+"""About as many as half a second is enough for."""
+
 REMAPPED_BYTES = 16 * 1024 * 1024
-REPRICED_ROWS = 20_000
-"""About as much as half a second is enough for."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Remapper:
         self,
         connection: duckdb.DuckDBPyConnection,
         selection: Selection,
-        cursor: str | None,
+        page: Page,
         *,
         is_all: bool = False,
     ) -> Progress:
@@ -96,7 +97,7 @@ class Remapper:
         chunk = read_foreign(
             connection,
             selection,
-            Page(REMAPPED_ROWS, cursor, is_descending=False),
+            page,
             size_bytes=REMAPPED_BYTES,
             older_than=None if is_all else self._version,
         )
@@ -113,10 +114,9 @@ class Remapper:
         return Progress(chunk.cursor, len(chunk.rows), len(after))
 
     def reprice(
-        self, connection: duckdb.DuckDBPyConnection, selection: Selection, cursor: str | None
+        self, connection: duckdb.DuckDBPyConnection, selection: Selection, page: Page
     ) -> Progress:
         """Give the rows of the next chunk the costs of today, unless their own were reported."""
-        page = Page(REPRICED_ROWS, cursor, is_descending=False)
         chunk = read_priceable(connection, selection, page)
         changed = self._prices.reprice(
             [row.span for row in chunk.rows], [row.derived for row in chunk.rows]

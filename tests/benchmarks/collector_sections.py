@@ -98,15 +98,13 @@ class Bench:
 
     def _collect_tables(self) -> list[pa.Table]:
         # The same rows: what the collector makes of such a load, read back from its file.
-        batches = make_batches()
+        wanted = min(_TABLES, self.sizes.arrow_rows // INSERT_ROWS)
         with self.folder() as folder:
             database = folder / "rows.duckdb"
-            with Server(HEADWAY, database, folder) as server:
-                while len(self._tables) < min(_TABLES, self.sizes.arrow_rows // INSERT_ROWS):
-                    run_wrk(server.url, batches, folder, connections=CONNECTIONS, seconds=5)
-                    server.stop()
-                    self._tables = read_rows(database, INSERT_ROWS, _TABLES)
-                    server.start()
+            while len(self._tables) < wanted:
+                with Server(HEADWAY, database, folder) as server:
+                    run_wrk(server.url, make_batches(), folder, connections=CONNECTIONS, seconds=5)
+                self._tables = read_rows(database, INSERT_ROWS, _TABLES)
         return self._tables
 
 

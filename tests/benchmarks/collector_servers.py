@@ -91,7 +91,8 @@ class Server:
         deadline = time.monotonic() + _START_WITHIN_S
         while not self._is_answering():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.program.name} does not come up; see {self._log}")
+                said = self._log.read_text(encoding="utf-8", errors="replace")
+                raise RuntimeError(f"{self.program.name} does not come up: {said[-4000:]}")
             time.sleep(_LOOK_S)
 
     def kill(self) -> None:

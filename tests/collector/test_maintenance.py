@@ -1,9 +1,12 @@
 """``POST /v1/remap`` and ``/v1/reprice``, and the commands that drive them to the end."""
 
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,6 @@ from starlette.testclient import TestClient
 
 from headway.apis import ApiClient
 from headway.errors import ApiError
-from headway_collector import remapping
 from headway_collector.dialects.mapping import map_span
 from headway_collector.maintenance import Totals, run_chunks
 from headway_collector.store.batches import Batch
@@ -55,13 +57,11 @@ def test_a_chunk_is_answered_with_what_came_of_it(client: TestClient, store: Sto
     assert client.post("/v1/remap").json() == {"cursor": None, "rows": 0, "changed": 0}
 
 
-def test_the_cursor_leads_to_the_next_chunk(
-    client: TestClient, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remapping, "REMAPPED_ROWS", 2)
+def test_the_cursor_leads_to_the_next_chunk(client: TestClient, store: Store) -> None:
     fill(store, 3)
-    first = client.post("/v1/remap", params={"all": True}).json()
-    second = client.post("/v1/remap", params={"all": True, "cursor": first["cursor"]}).json()
+    params = {"all": True, "limit": 2}
+    first = client.post("/v1/remap", params=params).json()
+    second = client.post("/v1/remap", params={**params, "cursor": first["cursor"]}).json()
 
     assert (first["rows"], second) == (2, {"cursor": None, "rows": 1, "changed": 1})
 
@@ -88,7 +88,8 @@ def test_filters_narrow_the_rows(client: TestClient, store: Store, path: str) ->
     [
         ({"cursor": "torn"}, "cursor='torn' is not one that this listing gave"),
         ({"start": "soon"}, "start: 'soon' is not a time such as"),
-        ({"projects": "p"}, "projects is unknown; there are project, start, end, cursor"),
+        ({"limit": "0"}, "limit is '0': Input should be greater than or equal to 1"),
+        ({"projects": "p"}, "projects is unknown; there are project, start, end, limit, cursor"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
@@ -182,6 +183,45 @@ def test_the_commands_work_through_a_database(serve: Serve, tmp_path: Path) -> N
         (0, "6 rows looked at, 0 changed\n", ""),
     ]
     assert costs == [{"cost": 12.0}]
+
+
+def test_an_interrupted_command_says_where_it_goes_on(tmp_path: Path) -> None:
+    is_asked_again, may_end = threading.Event(), threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            if "cursor" in self.path:
+                is_asked_again.set()
+                may_end.wait(60)
+            body = b'{"cursor": "c1", "rows": 5, "changed": 1}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever).start()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "headway", "remap"],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={"HEADWAY_URL": f"http://127.0.0.1:{server.server_port}"},
+        )
+        assert is_asked_again.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        may_end.set()
+        server.shutdown()
+
+    assert process.returncode == 130
+    assert said == (
+        "stopped: 5 rows looked at, 1 changed; "
+        "the same command with --cursor c1 goes on from here\n"
+    )
 
 
 @pytest.mark.parametrize(

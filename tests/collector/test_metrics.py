@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from headway_collector.store.connections import Store
+from headway_collector.store.measures import MEASURES
 from headway_collector.store.metrics import MAX_ROWS
 
 Lines = Callable[..., bytes]
@@ -53,7 +54,20 @@ def test_every_measure_over_all_spans(client: TestClient) -> None:
         "total_tokens": 18,
         "cost_usd": 0.75,
         "traces": 3,
+        "latency_mean_ms": 400,
+        "cache_read_tokens": None,
+        "cache_write_tokens": None,
+        "reasoning_tokens": None,
+        "audio_input_tokens": None,
+        "audio_output_tokens": None,
+        # The first span made 1 token in the 96 ms after the first one came, the last 2 in 700.
+        "tokens_per_second": pytest.approx(3 / 0.796),
+        "sessions": 0,
+        "users": 0,
+        "abandoned": 0,
+        "inconsistent_usage": 0,
     }
+    assert set(measures) == set(MEASURES)
 
     assert rows(client, measure=list(measures)) == [measures]
 
@@ -102,6 +116,67 @@ def test_a_span_counts_once_for_each_of_its_tags(client: TestClient) -> None:
         {"tag": "beta", "count": 2},
         {"tag": None, "count": 2},
         {"tag": "vip", "count": 1},
+    ]
+
+
+@pytest.mark.usefixtures("spans")
+@pytest.mark.parametrize(
+    ("by", "bucket"),
+    [
+        ([], "none"),
+        (["request_model"], "none"),
+        (["request_model", "attribute:shop"], "hour"),
+        (["tag", "status"], "none"),
+    ],
+)
+def test_totals_weigh_every_span_alike_however_it_is_grouped(
+    client: TestClient, by: list[str], bucket: str
+) -> None:
+    measure = ["count", "latency_p50_ms", "error_rate", "users"]
+    params = {"measure": measure, "by": by, "bucket": bucket}
+
+    answer = client.get("/v1/metrics", params=params).json()
+
+    assert answer["totals"] == {"count": 4, "latency_p50_ms": 400, "error_rate": 0.25, "users": 0}
+
+
+def test_totals_of_nothing_are_there_too(client: TestClient) -> None:
+    for by in ("kind", "tag"):
+        answer = client.get("/v1/metrics", params={"measure": ["count", "cost_usd"], "by": by})
+
+        assert answer.json()["totals"] == {"count": 0, "cost_usd": None}
+
+
+def test_users_sessions_flags_and_kinds_of_tokens_are_measured(
+    client: TestClient, ingest: Ingest, span_line: Lines
+) -> None:
+    ingest(
+        span_line(user_id="u1", session_id="s1", is_abandoned=True, cache_read_tokens=3),
+        span_line(user_id="u1", session_id="s2", is_abandoned=False, reasoning_tokens=4),
+        span_line(user_id="u2", session_id="s2", audio_output_tokens=5),
+    )
+    expected = {
+        "users": 2,
+        "sessions": 2,
+        "abandoned": 1,
+        "cache_read_tokens": 3,
+        "reasoning_tokens": 4,
+        "audio_output_tokens": 5,
+    }
+
+    assert rows(client, measure=list(expected)) == [expected]
+
+
+def test_two_lists_are_combined_and_not_paired(
+    client: TestClient, ingest: Ingest, span_line: Lines
+) -> None:
+    ingest(span_line(tags=["a", "b"], finish_reasons=["stop"]))
+
+    found = rows(client, by=["tag", "finish_reason"])
+
+    assert found == [
+        {"tag": "a", "finish_reason": "stop", "count": 1},
+        {"tag": "b", "finish_reason": "stop", "count": 1},
     ]
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from headway_collector import remapping
 from headway_collector.costs.pricing import Prices
 from headway_collector.costs.tables import read_prices
 from headway_collector.dialects.mapping import MAPPER_VERSION, Mapped, is_pending, map_span
@@ -14,6 +13,7 @@ from headway_collector.otlp.telemetry import OtelSpan
 from headway_collector.remapping import Progress, Remapper
 from headway_collector.store.batches import Batch
 from headway_collector.store.connections import Store
+from headway_collector.store.paging import Page
 from headway_collector.store.rewrites import Selection
 from headway_collector.store.writes import append_batches
 from tests.collector.dialects.examples import NAMES, load_example, make_span
@@ -50,11 +50,15 @@ def remap(store: Store, remapper: Remapper, **options: Any) -> list[Progress]:
     return run(store, lambda *a: remapper.remap(*a, **options))
 
 
+def chunk(cursor: str | None) -> Page:
+    return Page(4, cursor, is_descending=False)
+
+
 def run(store: Store, work: Callable[..., Progress]) -> list[Progress]:
     done: list[Progress] = []
     while not done or done[-1].cursor is not None:
         with store.transaction() as connection:
-            done.append(work(connection, Selection(), done[-1].cursor if done else None))
+            done.append(work(connection, Selection(), chunk(done[-1].cursor if done else None)))
     return done
 
 
@@ -70,9 +74,10 @@ def spans_of(count: int, attributes: dict[str, Any] = MODEL) -> list[OtelSpan]:
 def test_the_same_mapper_changes_nothing(store: Store, name: str) -> None:
     append(store, [otel for otel in load_example(name).spans if not is_pending(otel)])
     before = dump(store)
-    (progress,) = remap(store, Remapper(), is_all=True)
+    done = remap(store, Remapper(), is_all=True)
 
-    assert (progress.rows, progress.changed) == (len(before), 0)
+    assert sum(each.rows for each in done) == len(before)
+    assert [each.changed for each in done] == [0] * len(done)
     assert dump(store) == before
 
 
@@ -111,13 +116,10 @@ def test_rows_of_our_own_clients_are_left_alone(store: Store, better: Remapper) 
     assert [each.rows for each in remap(store, better, is_all=True)] == [0]
 
 
-def test_a_run_that_was_stopped_goes_on_where_it_was(
-    store: Store, better: Remapper, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remapping, "REMAPPED_ROWS", 4)
+def test_a_run_that_was_stopped_goes_on_where_it_was(store: Store, better: Remapper) -> None:
     append(store, spans_of(10, MODEL | {"customer": "u1"}))
     with store.transaction() as connection:
-        first = better.remap(connection, Selection(), None)
+        first = better.remap(connection, Selection(), chunk(None))
     rest = remap(store, better)
 
     assert (first.rows, first.changed) == (4, 4)

@@ -1,10 +1,13 @@
 """Reading spans: filters, pages, previews and traces."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+
+from headway_collector.store.connections import Store
 
 Lines = Callable[..., bytes]
 Ingest = Callable[..., Any]
@@ -22,14 +25,19 @@ def names(client: TestClient, **params: Any) -> list[str]:
         "kind",
         "status",
         "request_model",
+        "response_model",
+        "response_id",
         "provider",
         "user_id",
         "session_id",
         "trace_id",
+        "span_id",
+        "parent_span_id",
         "prompt_name",
         "prompt_version",
         "environment",
         "release",
+        "error_type",
     ],
 )
 def test_each_field_narrows_and_its_values_are_alternatives(
@@ -39,6 +47,8 @@ def test_each_field_narrows_and_its_values_are_alternatives(
         "kind": ["llm", "tool", "agent"],
         "status": ["ok", "error", "unset"],
         "trace_id": ["a" * 32, "b" * 32, "c" * 32],
+        "span_id": ["a" * 16, "b" * 16, "c" * 16],
+        "parent_span_id": ["a" * 16, "b" * 16, "c" * 16],
     }.get(field, ["x", "y", "z'; DROP TABLE spans; --"])
     ingest(*[span_line(name=f"n{n}", **{field: value}) for n, value in enumerate(values)])
 
@@ -60,6 +70,29 @@ def test_filters_of_several_fields_add_up(
     assert names(client, user_id="u1", environment="prod") == ["a"]
     assert names(client, user_id="u2", tag="beta") == []
     assert names(client, name=["a", "c"]) == ["a", "c"]
+
+
+def test_a_span_has_any_of_the_finish_reasons(
+    client: TestClient, ingest: Ingest, span_line: Lines
+) -> None:
+    ingest(
+        span_line(name="a", finish_reasons=["stop", "length"]),
+        span_line(name="b", finish_reasons=["stop"]),
+        span_line(name="c"),
+    )
+
+    assert names(client, finish_reason="length") == ["a"]
+    assert names(client, finish_reason=["stop", "gone"]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("span_id", ["A" * 16, "a" * 15, "not hex, not hex", "'"])
+def test_a_span_id_that_is_none_finds_nothing(
+    client: TestClient, ingest: Ingest, span_line: Lines, span_id: str
+) -> None:
+    ingest(span_line(name="a", span_id="a" * 16), span_line(name="b", span_id="b" * 16))
+
+    assert names(client, span_id=span_id) == []
+    assert names(client, span_id=[span_id, "b" * 16]) == ["b"]
 
 
 def test_projects_are_apart(client: TestClient, ingest: Ingest, span_line: Lines) -> None:
@@ -144,6 +177,49 @@ def test_text_is_found_in_name_input_and_output_in_any_case(
     assert names(client, q="%a%") == []
 
 
+@pytest.mark.parametrize("params", [{}, {"q": "KEPT"}, {"attribute": "of=before"}])
+@pytest.mark.parametrize("order", ["desc", "asc"])
+def test_pages_read_while_a_writer_is_busy_hold_what_was_there_once(
+    client: TestClient,
+    ingest: Ingest,
+    span_line: Lines,
+    now_ns: int,
+    order: str,
+    params: dict[str, str],
+) -> None:
+    def make(count: int, **fields: Any) -> list[bytes]:
+        spread = range(0, 977 * count, 977)
+        return [span_line(start_ns=now_ns + n % 500 * 10**12, **fields) for n in spread]
+
+    kept = make(100, name="kept", attributes={"of": "before"})
+    ingest(*kept)
+    is_over = threading.Event()
+
+    def write() -> None:
+        while not is_over.is_set():
+            ingest(*make(10, name="kept", attributes={"of": "before"}, user_id="late"))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen: list[str] = []
+    query: dict[str, Any] = {"limit": 11, "order": order, "end": "2040-01-01", **params}
+    try:
+        while True:
+            page = client.get("/v1/spans", params=query).json()
+            seen += [span["span_id"] for span in page["spans"]]
+            if page["next_cursor"] is None:
+                break
+            query["cursor"] = page["next_cursor"]
+            if len(seen) > 250:
+                is_over.set()
+    finally:
+        is_over.set()
+        writer.join()
+
+    assert len(seen) == len(set(seen))
+    assert set(seen) >= {f"{number:016x}" for number in range(1, 101)}
+
+
 @pytest.mark.parametrize(("order", "late_ns"), [("desc", 10**9), ("asc", -(10**9))])
 def test_pages_neither_repeat_nor_lose_a_span_while_others_arrive(
     client: TestClient, ingest: Ingest, span_line: Lines, now_ns: int, order: str, late_ns: int
@@ -198,6 +274,26 @@ def test_content_can_be_left_out(client: TestClient, ingest: Ingest, span_line: 
 
     assert span.keys().isdisjoint({"input", "output"})
     assert span["params"] == {"n": 1}
+
+
+def test_attributes_are_whole_where_the_content_is(
+    client: TestClient, ingest: Ingest, span_line: Lines, store: Store
+) -> None:
+    text = "where is my parcel? " * 10
+    ingest(span_line(input=text, trace_id="a" * 32))
+    store.read(
+        "UPDATE store.spans SET mapper_version = 7, otel = '{\"kind\": 3}', "
+        """attributes = '{"llm.input": {"$ref": "/input"}, "shop": "x"}'"""
+    )
+
+    (preview,) = client.get("/v1/spans").json()["spans"]
+    (full,) = client.get("/v1/spans", params={"content": "full"}).json()["spans"]
+    (traced,) = client.get("/v1/traces/" + "a" * 32).json()["spans"]
+
+    assert full["attributes"] == traced["attributes"] == {"llm.input": text, "shop": "x"}
+    assert (full["mapper_version"], full["otel"]) == (7, {"kind": 3})
+    assert preview["attributes"]["shop"] == "x"
+    assert "otel" not in preview
 
 
 def test_a_trace_has_its_spans_by_start_and_the_scores_on_them(

@@ -78,25 +78,30 @@ _COUNTS = Names(
 # Objects of counts, as the providers' clients and the other dialects name them.
 LANGFUSE_USAGE = "langfuse.observation.usage_details"
 _OBJECTS = (LANGFUSE_USAGE, "mlflow.chat.tokenUsage", "braintrust.metrics")
-_OBJECT_INPUT = ("input", "input_tokens", "prompt_tokens", "promptTokens")
-_OBJECT_OUTPUT = ("output", "output_tokens", "completion_tokens", "completionTokens")
-_OBJECT_TOTAL = ("total", "total_tokens", "tokens", "totalTokens")
-_OBJECT_CACHE_READ = (
-    "input_cached_tokens",
-    "input_cache_read",
-    "input_cache_read_input_tokens",
-    "cache_read_input_tokens",
-    "prompt_cached_tokens",
+_OBJECT_COUNTS = Names(
+    as_count,
+    {
+        "input": ("input", "input_tokens", "prompt_tokens", "promptTokens"),
+        "output": ("output", "output_tokens", "completion_tokens", "completionTokens"),
+        "total": ("total", "total_tokens", "tokens", "totalTokens"),
+        "cache_read": (
+            "input_cached_tokens",
+            "input_cache_read",
+            "input_cache_read_input_tokens",
+            "cache_read_input_tokens",
+            "prompt_cached_tokens",
+        ),
+        "cache_write": (
+            "input_cache_creation",
+            "input_cache_creation_input_tokens",
+            "cache_creation_input_tokens",
+            "prompt_cache_creation_tokens",
+        ),
+        "reasoning": ("output_reasoning_tokens", "output_reasoning", "completion_reasoning_tokens"),
+        "audio_input": ("input_audio_tokens", "input_audio", "prompt_audio_tokens"),
+        "audio_output": ("output_audio_tokens", "output_audio", "completion_audio_tokens"),
+    },
 )
-_OBJECT_CACHE_WRITE = (
-    "input_cache_creation",
-    "input_cache_creation_input_tokens",
-    "cache_creation_input_tokens",
-    "prompt_cache_creation_tokens",
-)
-_OBJECT_REASONING = ("output_reasoning_tokens", "output_reasoning", "completion_reasoning_tokens")
-_OBJECT_AUDIO_INPUT = ("input_audio_tokens", "input_audio", "prompt_audio_tokens")
-_OBJECT_AUDIO_OUTPUT = ("output_audio_tokens", "output_audio", "completion_audio_tokens")
 _CACHE_WRITE_PARTS = ("input_cache_creation_5m", "input_cache_creation_1h")
 _INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
 _OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
@@ -197,18 +202,9 @@ def _add_provider_metadata(counts: Counts, metadata: dict[str, Any]) -> None:
 
 
 def _add_object(counts: Counts, said: dict[str, Any]) -> None:
-    _fill(
-        counts,
-        said,
-        input=_OBJECT_INPUT,
-        output=_OBJECT_OUTPUT,
-        total=_OBJECT_TOTAL,
-        cache_read=_OBJECT_CACHE_READ,
-        cache_write=_OBJECT_CACHE_WRITE,
-        reasoning=_OBJECT_REASONING,
-        audio_input=_OBJECT_AUDIO_INPUT,
-        audio_output=_OBJECT_AUDIO_OUTPUT,
-    )
+    for field, count in _OBJECT_COUNTS.find(said).items():
+        if getattr(counts, field) is None:
+            setattr(counts, field, count)
     _add_input_details(counts, find_object(said, _INPUT_DETAILS))
     _add_output_details(counts, find_object(said, _OUTPUT_DETAILS))
     if counts.cache_write is None:

@@ -17,7 +17,8 @@ JSON_COLUMNS = ("input", "output", "params", "prompt_variables")
 TEXT_COLUMNS = ("status_message", "error_stack")
 
 _SYSTEM = '[{"role":"system","parts":'
-_SHORTEST = 64
+SHORTEST = 64
+"""A text of fewer characters stays where it is: a reference would hardly be shorter."""
 
 Reference = dict[str, Any]
 
@@ -105,7 +106,7 @@ class Columns:
 
     def _learn_value(self, value: Any, address: str) -> None:
         if type(value) is str:
-            if len(value) >= _SHORTEST:
+            if len(value) >= SHORTEST:
                 self._addresses.setdefault(value, address)
         elif type(value) is dict:
             self._containers.append((address, value))

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from headway.records import EMPTY, Span
-from headway_collector.originals.columns import JSON_COLUMNS, TEXT_COLUMNS, Columns
-from headway_collector.originals.references import SHORTEST, make_sayable, restore, shorten
+from headway_collector.originals.columns import JSON_COLUMNS, SHORTEST, TEXT_COLUMNS, Columns
+from headway_collector.originals.references import make_sayable, restore, shorten
 from headway_collector.otlp.telemetry import Attributes, OtelLog, OtelSpan, Resource, Scope
 
 _encode = msgspec.json.Encoder().encode

@@ -19,11 +19,8 @@ from typing import Any
 
 from msgspec import UNSET
 
-from headway_collector.originals.columns import Columns
+from headway_collector.originals.columns import SHORTEST, Columns
 from headway_collector.originals.texts import find_style, read_json, write_json
-
-SHORTEST = 64
-"""A text of fewer characters stays where it is: a reference would hardly be shorter."""
 
 # A JSON text inside a JSON text inside …: deeper ones stay as they are.
 _DEEPEST = 60

@@ -12,13 +12,7 @@ from typing import Annotated
 import duckdb
 from fastapi import APIRouter, Query, Response
 
-from headway_collector.remapping import (
-    REMAPPED_BYTES,
-    REMAPPED_ROWS,
-    REPRICED_ROWS,
-    Progress,
-    Remapper,
-)
+from headway_collector.remapping import REMAPPED_BYTES, Progress, Remapper
 from headway_collector.routes.access import BUSY, REFUSALS, Collector, CollectorAccess, answer_json
 from headway_collector.schemas.maintenance import ChunkDone, RemapQuery, RepriceQuery
 
@@ -31,10 +25,10 @@ async def remap(collector: CollectorAccess, query: Annotated[RemapQuery, Query()
     task = partial(
         Remapper(collector.prices).remap,
         selection=query.to_selection(collector.clock_ns()),
-        cursor=query.cursor,
+        page=query.to_page(),
         is_all=query.all,
     )
-    return await _perform(collector, task, REMAPPED_ROWS, REMAPPED_BYTES)
+    return await _perform(collector, task, query.limit, REMAPPED_BYTES)
 
 
 @router.post("/v1/reprice")
@@ -43,10 +37,10 @@ async def reprice(collector: CollectorAccess, query: Annotated[RepriceQuery, Que
     task = partial(
         Remapper(collector.prices).reprice,
         selection=query.to_selection(collector.clock_ns()),
-        cursor=query.cursor,
+        page=query.to_page(),
     )
     # It writes three narrow columns: a small part of what as many new rows are.
-    return await _perform(collector, task, REPRICED_ROWS // 10, 0)
+    return await _perform(collector, task, query.limit // 10, 0)
 
 
 async def _perform(

@@ -2,8 +2,13 @@
 
 from pydantic import BaseModel, Field
 
+from headway_collector.remapping import REMAPPED_ROWS, REPRICED_ROWS
 from headway_collector.schemas.queries import ProjectQuery, Time, resolve_time
+from headway_collector.store.paging import Page
 from headway_collector.store.rewrites import Selection
+
+
+MOST_ROWS = 20_000
 
 
 class RepriceQuery(ProjectQuery):
@@ -11,6 +16,7 @@ class RepriceQuery(ProjectQuery):
 
     start: Time = None
     end: Time = None
+    limit: int = Field(REPRICED_ROWS, ge=1, le=MOST_ROWS, description="rows of one chunk")
     cursor: str | None = Field(None, description="the `cursor` of the chunk before")
 
     def to_selection(self, now_ns: int) -> Selection:
@@ -21,10 +27,15 @@ class RepriceQuery(ProjectQuery):
             end_ns=resolve_time("end", self.end, now_ns),
         )
 
+    def to_page(self) -> Page:
+        """Return the chunk that is asked for, the earliest rows first."""
+        return Page(self.limit, self.cursor, is_descending=False)
+
 
 class RemapQuery(RepriceQuery):
     """Which of the rows that came by OTLP."""
 
+    limit: int = Field(REMAPPED_ROWS, ge=1, le=MOST_ROWS, description="rows of one chunk")
     all: bool = Field(False, description="those too that the mapper of today made")
 
 

@@ -70,7 +70,7 @@ class _Waiting:
     @property
     def window(self) -> Window:
         """The time in which the spans are looked for."""
-        return Window(max(self.first_ns, 0), min(self.last_ns, 2**63 - 1))
+        return Window(max(self.first_ns, 0), self.last_ns)
 
 
 class LateEvents:

@@ -21,10 +21,8 @@ from headway_collector.store.paging import Keyset, Page
 
 _KEYSET = Keyset("start_ns", ("span_id", "trace_id", "project"))
 _RAW = ("input", "output", "params", "prompt_variables", "attributes")
-_CONTENT = frozenset({*_RAW, "error_stack", "status_message", "otel"})
-_COST_COLUMNS = ("cost_usd", "price_version", "is_usage_inconsistent")
 
-_SIZE = " + ".join(f"coalesce(strlen({name}), 0)" for name in sorted(_CONTENT))
+_SIZE = " + ".join(f"coalesce(strlen({name}), 0)" for name in (*_RAW, "error_stack", "otel"))
 _IS_FOREIGN = "mapper_version IS NOT NULL"
 # A cost without a version was reported, and no price list changes it.
 _IS_PRICEABLE = "(price_version IS NOT NULL OR cost_usd IS NULL)"
@@ -63,9 +61,22 @@ class _Columns:
 
 
 _ALL = _Columns(Span.__struct_fields__, Derived.__struct_fields__)
-_WITHOUT_CONTENT = _Columns(
-    [name for name in _ALL.span if name not in _CONTENT],
-    [name for name in _ALL.derived if name not in _CONTENT],
+# What a cost depends on, and what a span cannot do without.
+_PRICED = _Columns(
+    (
+        "trace_id",
+        "span_id",
+        "name",
+        "start_ns",
+        "end_ns",
+        "kind",
+        "provider",
+        "request_model",
+        "response_model",
+        *(name for name in Span.__struct_fields__ if name.endswith("_tokens")),
+        "cost_usd",
+    ),
+    ("price_version", "is_usage_inconsistent"),
 )
 
 
@@ -123,6 +134,8 @@ class StoredSpan:
 
     def is_same(self, other: "StoredSpan") -> bool:
         """Return whether both say the same, whichever version of the mapper said it."""
+        if self.span == other.span and self.derived == other.derived:
+            return True
         columns, others = self.list_columns(), other.list_columns()
         others["mapper_version"] = columns["mapper_version"]
         return columns == others
@@ -167,10 +180,10 @@ def read_foreign(
 def read_priceable(
     connection: duckdb.DuckDBPyConnection, selection: Selection, page: Page
 ) -> Chunk:
-    """Return the next spans whose cost was not reported, without their content."""
+    """Return the next spans whose cost was not reported, with what a cost depends on."""
     conditions = _select(selection)
     conditions.add(_IS_PRICEABLE)
-    return _read_chunk(connection, conditions, page, _WITHOUT_CONTENT, None)
+    return _read_chunk(connection, conditions, page, _PRICED, None)
 
 
 def find_spans(
@@ -195,7 +208,11 @@ def replace_spans(
         [window.first_ns, window.last_ns],
     )
     connection.unregister("wanted")
-    table = _build(after)
+    table = build_spans(
+        [row.span for row in after],
+        [row.project for row in after],
+        [row.derived for row in after],
+    )
     received = pa.array([row.received_ns for row in after], pa.int64())
     connection.register("incoming", table.append_column("received_ns", received))
     connection.execute("INSERT INTO store.spans BY NAME SELECT * FROM incoming")
@@ -214,8 +231,13 @@ def stamp_spans(
 def save_costs(connection: duckdb.DuckDBPyConnection, rows: Sequence[StoredSpan]) -> None:
     """Write what the rows cost, and what it comes from."""
     if rows:
-        table = _build(rows)
-        _update(connection, rows, {name: table[name] for name in _COST_COLUMNS})
+        flags = [row.derived.is_usage_inconsistent for row in rows]
+        columns = {
+            "cost_usd": pa.array([row.span.cost_usd for row in rows], pa.float64()),
+            "price_version": pa.array([row.derived.price_version for row in rows], pa.string()),
+            "is_usage_inconsistent": pa.array(flags, pa.bool_()),
+        }
+        _update(connection, rows, columns)
 
 
 def _select(selection: Selection) -> Conditions:
@@ -315,14 +337,6 @@ def _register(
 def _find_window(rows: Sequence[StoredSpan]) -> Window:
     starts = [row.span.start_ns for row in rows]
     return Window(min(starts), max(starts))
-
-
-def _build(rows: Sequence[StoredSpan]) -> pa.Table:
-    return build_spans(
-        [row.span for row in rows],
-        [row.project for row in rows],
-        [row.derived for row in rows],
-    )
 
 
 def _read_raw(raw: msgspec.Raw) -> bytes | None:

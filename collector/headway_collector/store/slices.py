@@ -15,8 +15,6 @@ from headway_collector.times import SECOND_NS
 SLICE_S = 1.0
 
 _FIRST_WIDTH_NS = 3600 * SECOND_NS
-_FIRST_ROWS = 20_000
-_LEAST_ROWS = 2000
 _GROWTH = 8
 # Fewer rows say nothing of how fast many are read.
 _TELLING_ROWS = 5000
@@ -47,7 +45,7 @@ def walk(
     The conditions are looked at once for each slice, so they should be quick ones.
     """
     whole = _find_extent(store, conditions)
-    width_ns, most_rows = _FIRST_WIDTH_NS, _FIRST_ROWS
+    width_ns, most_rows = _FIRST_WIDTH_NS, ROW_GROUP_ROWS
     while whole.begin_ns < whole.end_ns:
         if is_descending:
             piece = Slice(max(whole.begin_ns, whole.end_ns - width_ns), whole.end_ns)
@@ -62,7 +60,7 @@ def walk(
             yield piece
             if rows >= _TELLING_ROWS:
                 rows_per_s = (rows + ROW_GROUP_ROWS) / max(clock_s() - began_s, 1e-3)
-                most_rows = max(_LEAST_ROWS, int(rows_per_s * SLICE_S) - ROW_GROUP_ROWS)
+                most_rows = max(ROW_GROUP_ROWS, int(rows_per_s * SLICE_S) - ROW_GROUP_ROWS)
         if is_descending:
             whole = Slice(whole.begin_ns, piece.begin_ns)
         else:

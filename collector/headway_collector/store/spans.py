@@ -149,6 +149,15 @@ def _shape(row: dict[str, Any], content: Content) -> dict[str, Any]:
         if shaped[name] is not None:
             # It is JSON already; decoding it only to encode it again would cost most of the page.
             shaped[name] = msgspec.Raw(shaped[name].encode())
-    if content == "full" and row["otel"] is not None and _REFERENCE in row["attributes"]:
-        shaped["attributes"] = unpack(row).attributes
+    if content == "full" and row["otel"] is not None and _REFERENCE in (row["attributes"] or ""):
+        shaped["attributes"] = _restore_attributes(row)
     return shaped
+
+
+def _restore_attributes(row: dict[str, Any]) -> msgspec.Raw:
+    """Return the attributes as they came, with their long texts."""
+    try:
+        return msgspec.Raw(msgspec.json.encode(unpack(row).attributes))
+    except UnicodeEncodeError:
+        # Half a character came, which JSON in UTF-8 cannot say.
+        return msgspec.Raw(row["attributes"].encode())

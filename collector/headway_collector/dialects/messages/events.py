@@ -5,6 +5,7 @@ gen_ai.choice {"index": 0, "finish_reason": "stop", "message": {"content": "On i
 gen_ai.content.prompt with the attribute gen_ai.prompt
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from headway_collector.dialects.messages.chats import Message, read_message
@@ -21,15 +22,13 @@ _ROLES = {
 _CHOICE = "gen_ai.choice"
 
 
+@dataclass(frozen=True, slots=True)
 class _Happening:
     """One event, wherever it came from: its name, and what it says."""
 
-    __slots__ = ("body", "name", "time_ns")
-
-    def __init__(self, name: str, body: Attributes, time_ns: int) -> None:
-        self.name = name
-        self.body = body
-        self.time_ns = time_ns
+    name: str
+    body: Attributes
+    time_ns: int
 
 
 def find_input(otel: OtelSpan) -> Found | None:

@@ -79,15 +79,8 @@ def read_part(part: Any) -> Part:
     renamed = _RENAMED.get(kind)
     if renamed is None:
         return part
-    name, fields = renamed
-    read: Part = {"type": name}
-    for key, value in part.items():
-        if key != "type":
-            read[fields.get(key, key)] = value
-        "type": name,
-        **{fields.get(key, key): part[key] for key in part if key != "type"},
-    }
-    return read_tool_call(read) if name == "tool_call" else read
+    read = _rename(part, *renamed)
+    return read_tool_call(read) if read["type"] == "tool_call" else read
 
 
 def read_tool_call(call: Part) -> Part:
@@ -113,6 +106,14 @@ def read_arguments(arguments: Any) -> Any:
         return arguments
     found = read_json(arguments)
     return arguments if found is None else found.value
+
+
+def _rename(part: Part, kind: str, fields: dict[str, str]) -> Part:
+    read: Part = {"type": kind}
+    for key, value in part.items():
+        if key != "type":
+            read[fields.get(key, key)] = value
+    return read
 
 
 def _read_untyped(part: Part) -> Part:

@@ -1,0 +1,150 @@
+"""The filter ``where``: comparisons of numbers, flags, texts, scores and attributes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+Lines = Callable[..., bytes]
+Ingest = Callable[..., Any]
+
+
+def names(client: TestClient, *where: str) -> list[str]:
+    response = client.get("/v1/spans", params={"order": "asc", "where": list(where)})
+    assert response.status_code == 200, response.text
+    return [span["name"] for span in response.json()["spans"]]
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("input_tokens>=1000", ["large"]),
+        ("input_tokens<1000", ["small"]),
+        ("input_tokens != 10", ["large", "none"]),
+        ("input_tokens=10", ["small"]),
+        ("input_tokens>1e30", []),
+        ("input_tokens<=10.5", ["small"]),
+        ("cost_usd>0.01", ["large"]),
+        ("total_tokens=1500", ["large"]),
+        ("tokens_per_second>=1999", ["large"]),
+        ("duration_ms<20", ["small"]),
+        ("duration_ms>=250", ["large", "none"]),
+        ("audio_input_tokens=7", ["large"]),
+        ("is_abandoned=true", ["large"]),
+        ("is_abandoned!=true", ["small", "none"]),
+        ("error_type=TimeoutError", ["large"]),
+        ("error_type!=TimeoutError", ["small", "none"]),
+        ("name!=none", ["large", "small"]),
+        ("attribute:customer.tier=gold", ["large"]),
+        ("attribute:customer.tier!=gold", ["small", "none"]),
+        ("attribute:shop.id>=7.5", ["small"]),
+        ("attribute:customer.tier>1", []),
+        ("attribute:it's/a~key=x=y", ["small"]),
+    ],
+)
+def test_a_comparison_narrows(
+    client: TestClient,
+    ingest: Ingest,
+    span_line: Lines,
+    now_ns: int,
+    where: str,
+    expected: list[str],
+) -> None:
+    ingest(
+        span_line(
+            name="large",
+            input_tokens=1000,
+            output_tokens=500,
+            audio_input_tokens=7,
+            cost_usd=0.5,
+            is_abandoned=True,
+            error_type="TimeoutError",
+            attributes={"customer.tier": "gold", "shop.id": 7},
+        ),
+        span_line(
+            name="small",
+            input_tokens=10,
+            cost_usd=0.01,
+            start_ns=now_ns + 5 * 10**9,
+            end_ns=now_ns + 5 * 10**9 + 19_999_999,
+            attributes={"customer.tier": "free", "shop.id": 8, "it's/a~key": "x=y"},
+        ),
+        span_line(name="none", start_ns=now_ns + 6 * 10**9),
+    )
+
+    assert names(client, where) == expected
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("score:helpful<0.5", ["was good"]),
+        ("score:helpful>=0.5", ["good"]),
+        ("score:helpful=true", ["good"]),
+        ("score:helpful=1", ["good"]),
+        ("score:helpful!=true", ["was good"]),
+        ("score:tone=friendly", ["good"]),
+        ("score:tone!=friendly", ["was good"]),
+        ("score:tone>0", []),
+        ("score:length=3.50", ["good"]),
+        ("score:'; --=1", []),
+    ],
+)
+def test_the_latest_score_of_a_name_is_compared(
+    client: TestClient,
+    ingest: Ingest,
+    span_line: Lines,
+    score_line: Lines,
+    now_ns: int,
+    where: str,
+    expected: list[str],
+) -> None:
+    a, b = {"span_id": "a" * 16}, {"span_id": "b" * 16}
+    ingest(
+        span_line(name="good", **a),
+        span_line(name="was good", **b),
+        span_line(name="unscored"),
+        score_line(value=False, time_ns=now_ns, **a),
+        score_line(value=True, time_ns=now_ns + 1, **a),
+        score_line(value=True, time_ns=now_ns, **b),
+        score_line(value=False, time_ns=now_ns + 1, **b),
+        score_line(name="tone", value="friendly", **a),
+        score_line(name="tone", value="curt", **b),
+        score_line(name="length", value=3.5, **a),
+    )
+    ingest(score_line(value=True, time_ns=now_ns + 9, **b), project="another")
+
+    assert names(client, where) == expected
+
+
+def test_comparisons_add_up(client: TestClient, ingest: Ingest, span_line: Lines) -> None:
+    ingest(*[span_line(name=f"n{n}", input_tokens=n, output_tokens=n % 2) for n in range(4)])
+
+    assert names(client, "input_tokens>=1", "output_tokens=1") == ["n1", "n3"]
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("cost_usd", "no comparison such as cost_usd>0.01"),
+        ("", "no comparison"),
+        ("colour=red", "there are duration_ms, input_tokens"),
+        ("score:=1", "score:NAME"),
+        ("attribute:>1", "attribute:KEY"),
+        ("cost_usd>much", "'much' is not a number"),
+        ("cost_usd>nan", "'nan' is not a number"),
+        ("cost_usd>", "'' is not a number"),
+        ("is_abandoned>true", "=true, =false"),
+        ("is_abandoned=maybe", "=true, =false"),
+        ("name>a", "only = and != can"),
+        ("score:helpful>good", "'good' is not a number"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_with_what_can(
+    client: TestClient, where: str, message: str
+) -> None:
+    response = client.get("/v1/spans", params={"where": where})
+
+    assert response.status_code == 422
+    assert message in response.json()["message"]
