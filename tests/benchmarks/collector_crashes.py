@@ -72,20 +72,28 @@ def count_losses(server: Server, templates: Sequence[Template], rounds: int) -> 
     turns = itertools.count()
     chance = random.Random(rounds)
     acknowledged: list[str] = []
-    for _ in range(rounds):
+    try:
+        for _ in range(rounds):
+            acknowledged += _run_round(_Senders(server, templates, turns), chance)
         server.start()
-        senders = _Senders(server, templates, turns)
-        threads = [threading.Thread(target=senders.send) for _ in range(_SENDERS)]
-        for thread in threads:
-            thread.start()
-        senders.has_begun.wait(_TIMEOUT_S)
-        time.sleep(chance.uniform(0.2, 1.5))
-        server.kill()
-        for thread in threads:
-            thread.join()
-        acknowledged += senders.acknowledged
-    server.start()
-    server.stop()
+    finally:
+        server.stop()
     stored = set(server.program.list_ids(server.database))
     lost = sum(each not in stored for each in acknowledged)
     return Losses(rounds, len(acknowledged), lost)
+
+
+def _run_round(senders: _Senders, chance: random.Random) -> list[str]:
+    """Start the server, kill it under the posts, and return what it had acknowledged."""
+    senders.server.start()
+    threads = [threading.Thread(target=senders.send) for _ in range(_SENDERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        senders.has_begun.wait(_TIMEOUT_S)
+        time.sleep(chance.uniform(0.2, 1.5))
+    finally:
+        senders.server.kill()
+        for thread in threads:
+            thread.join()
+    return senders.acknowledged
