@@ -89,7 +89,7 @@ def create_app(
         strict_content_type=False,
     )
     # The last one that is added sees a request first.
-    app.add_middleware(Shortcut, routers=[ingest.router])
+    app.add_middleware(Shortcut, routers=[ingest.router, otlp.router])
     app.add_middleware(BodyLimit)
     app.add_middleware(Signature)
     install_handlers(app)

@@ -32,7 +32,10 @@ from headway_collector.otlp.telemetry import (
 )
 from headway_collector.soundness import find_score_fault, find_span_fault
 from headway_collector.store.batches import Batch, Derived
+from headway_collector.store.columns import build_spans
 
+# Of fewer spans, those of many requests are built together.
+_MANY = 50
 _GENAI_EVENTS = "gen_ai."
 _NO_EVALUATION = (
     "an evaluation needs gen_ai.evaluation.name, a score.value or score.label, "
@@ -177,19 +180,25 @@ class _Sheaves:
             self._reasons.append(f"{each.position}: {each.reason}")
 
     def export(self) -> Export:
-        batches = [
-            Batch(
-                project=project,
-                spans=sheaf.spans,
-                derived=sheaf.derived,
-                scores=sheaf.scores,
-                logs=sheaf.logs,
-                rejects=sheaf.rejects,
-            )
-            for project, sheaf in self._sheaves.items()
-        ]
+        batches = [_bind(project, sheaf) for project, sheaf in self._sheaves.items()]
         message = join_reasons(self._notes + self._reasons)
         return Export(batches, Outcome(len(self._reasons), message))
+
+
+def _bind(project: str, sheaf: _Sheaf) -> Batch:
+    rows = None
+    if len(sheaf.spans) >= _MANY:
+        # Here and not in the writer, whose thread has better things to do meanwhile.
+        rows = build_spans(sheaf.spans, [project] * len(sheaf.spans), sheaf.derived)
+    return Batch(
+        project=project,
+        spans=sheaf.spans,
+        derived=sheaf.derived,
+        scores=sheaf.scores,
+        logs=sheaf.logs,
+        rejects=sheaf.rejects,
+        rows=rows,
+    )
 
 
 def _count(telemetry: Telemetry[T]) -> Iterator[tuple[int, T]]:

@@ -2,7 +2,7 @@
 
 The collector runs as its users start it, wrk sends, and what is stored is counted in the file.
 The denominator is what DuckDB takes in by itself, measured before and after in the same run. A
-benchmark and no test: a bar that is missed is printed. A whole run takes about an hour;
+benchmark and no test: a bar that is missed is printed. A whole run takes three quarters of an hour;
 ``--only ingest,otlp`` runs parts, ``--quick`` shows that they work and measures nothing.
 """
 

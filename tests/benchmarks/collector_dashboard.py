@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from streamlit.logger import set_log_level
+
 from headway_ui import filters as ui_filters
 from headway_ui import mixes, queries
 from headway_ui.panels import MODEL
@@ -57,6 +59,8 @@ class View:
 
 def connect(url: str) -> None:
     """Let the dashboard's queries go to a collector."""
+    # Without a Streamlit around them, the caches say so at every call.
+    set_log_level("ERROR")
     os.environ["HEADWAY_URL"] = url
 
 

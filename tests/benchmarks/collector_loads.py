@@ -3,6 +3,7 @@
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ _SINGLES = 2_000
 _CLIENTS = 64
 # Sixteen connections with one batch in so long: half of the rows a second that are asked for.
 _PAUSE_MS = 1_000
+# What wrk leaves unanswered when it stops is written first.
+_SETTLE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,7 @@ def _send(
         seconds=bench.sizes.seconds,
         pause_ms=pause_ms,
     )
+    time.sleep(_SETTLE_S)
     phase = Phase(what, load, templates[0].span_count)
     say(f"{what}: {phase.per_s:,.0f} spans a second, p99 {load.p99_ms:.0f} ms")
     return phase

@@ -52,11 +52,11 @@ def headway(name: str, url: str, folder: str) -> Variant:
 
 def opentelemetry(name: str, url: str, folder: str) -> Variant:
     """Return the functions in a span of the bare SDK with their texts as attributes."""
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # type: ignore[import-not-found]
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
         OTLPSpanExporter,
     )
-    from opentelemetry.sdk.trace import TracerProvider  # type: ignore[import-not-found]
-    from opentelemetry.sdk.trace.export import (  # type: ignore[import-not-found]
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import (
         BatchSpanProcessor,
     )
 
@@ -88,7 +88,7 @@ def langfuse(name: str, url: str, folder: str) -> Variant:
     os.environ["LANGFUSE_PUBLIC_KEY"] = "pk-lf-dummy"
     os.environ["LANGFUSE_SECRET_KEY"] = "sk-lf-dummy"
     os.environ["LANGFUSE_BASE_URL"] = url
-    from langfuse import get_client, observe  # type: ignore[import-not-found]
+    from langfuse import get_client, observe
 
     observed = observe(name=name, as_type="generation")
     return Variant(observed(bare), observed(abare), get_client().flush)

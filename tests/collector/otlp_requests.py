@@ -26,7 +26,7 @@ _ID_KEYS = ("traceId", "spanId", "parentSpanId")
 
 def make_span(number: int = 1, attributes: Mapping[str, Any] | None = None, **fields: Any) -> Span:
     """Return a valid span of that number, with whatever is said otherwise of it."""
-    said = {
+    said: dict[str, Any] = {
         "trace_id": number.to_bytes(16),
         "span_id": number.to_bytes(8),
         "name": f"chat {number}",
@@ -42,7 +42,7 @@ def make_log(
     number: int = 1, attributes: Mapping[str, Any] | None = None, **fields: Any
 ) -> LogRecord:
     """Return a GenAI event of the span of that number."""
-    said = {
+    said: dict[str, Any] = {
         "trace_id": number.to_bytes(16),
         "span_id": number.to_bytes(8),
         "event_name": "gen_ai.user.message",

@@ -163,7 +163,8 @@ def dying(database: Path, commits: int) -> Iterator[str]:
 def post(url: str, sending: Sending) -> int:
     path, body, media_type = sending
     headers = {"Content-Type": media_type, "Headway-Project": "shop", "Headway-Batch-Id": path}
-    return urllib3.request("POST", url + path, body=body, headers=headers, retries=False).status
+    with urllib3.PoolManager(retries=False) as pool:
+        return pool.request("POST", url + path, body=body, headers=headers).status
 
 
 @pytest.mark.parametrize(

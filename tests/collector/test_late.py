@@ -234,18 +234,25 @@ def test_many_spans_find_their_own_events(store: Store, commit: Commit) -> None:
     assert waiting(store) == 0
 
 
-@pytest.mark.parametrize("events_first", [True, False])
-def test_an_event_far_from_its_span_in_time_is_joined_before_it_would_be_given_up(
-    store: Store, commit: Commit, events_first: bool
+def test_a_span_finds_what_waits_for_it_however_far_away_in_time(
+    store: Store, commit: Commit
 ) -> None:
-    # Spans of last year with events that say no time.
-    old = span_batch(start_ns=START_NS - 400 * DAY_NS, end_ns=START_NS - 399 * DAY_NS)
-    timeless = log_batch(user_event(time_ns=0))
-    for batch in (timeless, old) if events_first else (old, timeless):
-        commit(batch)
+    commit(log_batch(user_event(time_ns=0)))
+    commit(span_batch(start_ns=START_NS - 400 * DAY_NS, end_ns=START_NS - 399 * DAY_NS))
+
+    assert said(store) == ["where is my parcel?"]
+
+
+def test_an_event_far_from_a_stored_span_is_joined_before_it_would_be_given_up(
+    store: Store, commit: Commit
+) -> None:
+    commit(span_batch(start_ns=START_NS - 400 * DAY_NS, end_ns=START_NS - 399 * DAY_NS))
+    commit(log_batch(user_event(time_ns=0)))
+    before = said(store)
     other = span_batch(span_id="ee" * 8, start_ns=START_NS + 2 * DAY_NS)
     commit(other, now_ns=START_NS + 2 * DAY_NS)
 
+    assert before == []
     assert "where is my parcel?" in rows(store)[0]["input"]
     assert waiting(store) == 0
 
@@ -265,6 +272,15 @@ def test_an_event_without_a_span_is_given_up_after_a_day_and_counted(
     assert store.read("SELECT project, reason, count FROM store.losses") == [
         {"project": "p", "reason": "event_without_span", "count": 2}
     ]
+
+
+def test_only_what_waited_long_enough_is_given_up(store: Store, commit: Commit) -> None:
+    commit(log_batch(user_event()))
+    commit(log_batch(choice_event()), now_ns=START_NS + DAY_NS - HOUR_NS)
+    commit(log_batch(user_event(span_id="ee" * 8)), now_ns=START_NS + DAY_NS + HOUR_NS)
+    commit(span_batch(), now_ns=START_NS + DAY_NS + 2 * HOUR_NS)
+
+    assert said(store) == ["on its way"]
 
 
 def test_what_was_given_up_adds_up(store: Store, commit: Commit) -> None:

@@ -1,5 +1,6 @@
 """What becomes of an OTLP request: rows by project, joined events, scores, and what is refused."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,7 +48,7 @@ def export(client: TestClient, path: str, body: Any, **headers: str) -> bytes:
 
 
 def read_spans(client: TestClient) -> list[dict[str, Any]]:
-    params = {"content": "full", "order": "asc"}
+    params: dict[str, str | int] = {"content": "full", "order": "asc", "limit": 1000}
     spans: list[dict[str, Any]] = client.get("/v1/spans", params=params).json()["spans"]
     return spans
 
@@ -86,10 +87,12 @@ def test_the_project_of_the_header_holds_for_all(client: TestClient) -> None:
     assert list_projects(read_spans(client)) == ["support"]
 
 
+@pytest.mark.parametrize("span_count", [1, 100])
 @pytest.mark.parametrize("order", [("span", "log"), ("log", "span")])
 def test_an_event_joins_its_span_whichever_comes_first(
-    client: TestClient, order: tuple[str, str]
+    client: TestClient, order: tuple[str, str], span_count: int
 ) -> None:
+    others = [make_span(number) for number in range(2, span_count + 1)]
     events = export_logs(
         make_log(body=make_value({"content": "where is my parcel?"})),
         make_log(
@@ -101,11 +104,11 @@ def test_an_event_joins_its_span_whichever_comes_first(
     )
     for each in order:
         if each == "span":
-            export(client, "/v1/traces", export_spans(make_span(attributes=CHAT)))
+            export(client, "/v1/traces", export_spans(make_span(attributes=CHAT), *others))
         else:
             assert export(client, "/v1/logs", events) == b""
 
-    (span,) = read_spans(client)
+    span = next(span for span in read_spans(client) if span["name"] == "chat 1")
 
     assert "where is my parcel?" in str(span["input"])
     assert "on its way" in str(span["output"])
@@ -188,7 +191,9 @@ def test_what_is_too_long_for_a_field_is_cut_and_not_refused(client: TestClient)
     assert stored["attributes"]["user.id"] == long
 
 
-@pytest.mark.parametrize("garbage", [None, True, -1, 1e308, "", "{", "[[[", b"\x00", [], {}, [{}]])
+@pytest.mark.parametrize(
+    "garbage", [None, True, -1, 1e308, math.nan, -math.inf, "", "{", "[[[", b"\x00", [], {}, [{}]]
+)
 def test_no_value_of_any_attribute_costs_a_span(client: TestClient, garbage: Any) -> None:
     names = [
         *CHAT,

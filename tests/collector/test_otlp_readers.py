@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
@@ -387,3 +388,35 @@ def test_a_text_in_json_that_is_not_utf_8_costs_one_span() -> None:
 
     assert [span.name for span in telemetry.items] == ["chat 2"]
     assert telemetry.refused[0].reason == "a text in it is not UTF-8"
+
+
+def test_a_text_in_protobuf_that_is_not_utf_8_costs_one_item() -> None:
+    spans = export_spans(make_span(1), make_span(2))
+    spans.MergeFrom(export_spans(make_span(3), service__name="other"))
+    spans.resource_spans[1].schema_url = "https://schema"
+    logs = export_logs(make_log(1), make_log(2, severity_text="chat 2"))
+
+    telemetry = protobufs.read_spans(spoil(spans))
+    events = protobufs.read_logs(spoil(logs))
+
+    assert [span.name for span in telemetry.items] == ["chat 1", "chat 3"]
+    assert telemetry.items[1].resource == Resource({"service.name": "other"}, 0, "https://schema")
+    assert telemetry.items[1].scope == Scope("tests", "1")
+    (refused,) = telemetry.refused
+    assert (refused.position, refused.resource.attributes) == (2, {"service.name": "shop"})
+    assert refused.reason == "it cannot be parsed, or a text in it is not UTF-8"
+    assert b"chat \xff" in refused.raw
+    assert [log.trace_id[-1] for log in events.items] == ["1"]
+    assert [each.position for each in events.refused] == [2]
+
+
+def test_a_resource_that_is_not_utf_8_costs_the_request() -> None:
+    with pytest.raises(MalformedBodyError, match="not UTF-8"):
+        protobufs.read_spans(spoil(export_spans(make_span(1), service__name="chat 2")))
+
+
+def spoil(request: Message) -> bytes:
+    """Return the request with one text damaged."""
+    body: bytes = request.SerializeToString()
+    assert body.count(b"chat 2") == 1
+    return body.replace(b"chat 2", b"chat \xff")

@@ -317,6 +317,33 @@ def test_a_trace_has_its_spans_by_start_and_the_scores_on_them(
     assert [score["name"] for score in answer["scores"]] == ["on the span", "on the trace"]
 
 
+@pytest.mark.parametrize(
+    ("trace_id", "hours"),
+    [
+        ("019aaa7bed007abc8000000000000001", [-20, 0, 900]),
+        # It seems to be of the year 2100, and is random.
+        ("03bb2cc3d8007abc8000000000000001", [-1, 0]),
+        ("a" * 12 + "7bcd8" + "0" * 15, [0]),
+        ("not hex at a7bcd8" + "0" * 15, [0]),
+    ],
+)
+def test_a_trace_is_whole_whatever_time_its_id_seems_to_carry(
+    client: TestClient,
+    ingest: Ingest,
+    span_line: Lines,
+    now_ns: int,
+    store: Store,
+    trace_id: str,
+    hours: list[int],
+) -> None:
+    ingest(*[span_line(name=f"{h}", start_ns=now_ns + h * 3600 * 10**9) for h in hours])
+    store.read(f"UPDATE store.spans SET trace_id = '{trace_id}'")
+
+    spans = client.get(f"/v1/traces/{trace_id}").json()["spans"]
+
+    assert [span["name"] for span in spans] == [f"{h}" for h in hours]
+
+
 def test_a_trace_that_is_not_there_is_404(client: TestClient, ingest: Ingest) -> None:
     response = client.get("/v1/traces/" + "f" * 32, params={"project": "p"})
 

@@ -2,8 +2,8 @@
 
 from openai import OpenAI
 
-SYSTEM = "You answer in one sentence."
-QUESTION = "Where is my parcel P-17?"
+from tests.emitters.fake_openai import QUESTION, SYSTEM
+
 _TOOL = {
     "type": "function",
     "function": {

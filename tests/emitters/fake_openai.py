@@ -1,4 +1,7 @@
-"""A stand-in for OpenAI's API on loopback: chat completions with usage, tools and streams."""
+"""A stand-in for OpenAI's API on loopback: chat completions with usage, tools and streams.
+
+Its one answer is the same to every question; what is asked stands beside it.
+"""
 
 import json
 import threading
@@ -8,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 MODEL = "gpt-4o-mini-2024-07-18"
+SYSTEM = "You answer in one sentence."
+QUESTION = "Where is my parcel P-17?"
 ANSWER = "Your parcel is on its way."
 TOOL_CALL = {
     "id": "call_7",

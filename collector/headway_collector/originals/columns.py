@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from headway_collector.originals.texts import find_style
+
 _decode = msgspec.json.Decoder().decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -17,6 +19,7 @@ JSON_COLUMNS = ("input", "output", "params", "prompt_variables")
 TEXT_COLUMNS = ("status_message", "error_stack")
 
 _SYSTEM = '[{"role":"system","parts":'
+_BEGINNING = 32
 SHORTEST = 64
 """A text of fewer characters stays where it is: a reference would hardly be shorter."""
 
@@ -49,6 +52,18 @@ class Columns:
         if self._wholes is None:
             self._wholes = self._gather_wholes()
         return self._wholes.get(text)
+
+    def find_restyled(self, text: str) -> Reference | None:
+        """Return a reference to a column that reads as the JSON text but for its escapes."""
+        if "\\u" not in text or not text.isascii():
+            return None
+        beginning = _begin(text)
+        for column, stored in self._jsons.items():
+            if len(stored) <= len(text) and _begin(stored) == beginning:
+                style = find_style(text, self._read(column))
+                if style is not None:
+                    return {"$json": {"$ref": f"/{column}"}, "style": style}
+        return None
 
     def find_text(self, text: str) -> str | None:
         """Return the address of a text."""
@@ -144,6 +159,10 @@ def _tell_rest(text: str, start: int) -> str | None:
         return None
     taken = sum(len(str(bytes(item), "utf-8")) + 1 for item in items)
     return "[" + text[1 + taken :]
+
+
+def _begin(text: str) -> str:
+    return text[:_BEGINNING].replace(" ", "")[: _BEGINNING // 2]
 
 
 def _escape(key: str) -> str:

@@ -48,7 +48,7 @@ def shorten(value: Any, columns: Columns, depth: int = 0) -> Any:
 
 def shorten_text(text: str, columns: Columns, depth: int = 0) -> Any:
     """Return a reference to a long text, or the text where it stands nowhere."""
-    reference = columns.find_whole(text)
+    reference = columns.find_whole(text) or columns.find_restyled(text)
     if reference is not None:
         return reference
     address = columns.find_text(text)

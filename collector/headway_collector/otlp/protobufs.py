@@ -1,10 +1,11 @@
 """OTLP in protobuf to plain structs, each message walked once.
 
 Touching a field of a parsed message costs more than parsing it did, so each is read once, and the
-usual attribute, a text, is tried first.
+usual attribute, a text, is tried first. A request that cannot be parsed as a whole is cut up, and
+its items are parsed one by one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -23,10 +24,12 @@ from headway_collector.otlp.checks import (
     NO_SPAN_ID,
     NO_TRACE_ID,
     Group,
+    UnreadableError,
     collect,
     find_log_fault,
     find_span_fault,
 )
+from headway_collector.otlp.fragments import split
 from headway_collector.otlp.telemetry import (
     Attributes,
     OtelEvent,
@@ -38,7 +41,10 @@ from headway_collector.otlp.telemetry import (
     Telemetry,
 )
 
-AnyMessage = TypeVar("AnyMessage", bound=Message)
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+_NO_EXPORT = "the body is no export of this path in protobuf, or a text in it is not UTF-8"
 
 
 def read_spans(body: bytes) -> Telemetry[OtelSpan]:
@@ -47,7 +53,10 @@ def read_spans(body: bytes) -> Telemetry[OtelSpan]:
     Raises:
         MalformedBodyError: the body is no such message.
     """
-    request = _parse(ExportTraceServiceRequest, body)
+    try:
+        request = ExportTraceServiceRequest.FromString(body)
+    except DecodeError as error:
+        return _collect_fragments(body, trace_pb2.Span, _read_span, find_span_fault, error)
     return collect(_group_spans(request), _read_span, find_span_fault, _dump)
 
 
@@ -57,7 +66,10 @@ def read_logs(body: bytes) -> Telemetry[OtelLog]:
     Raises:
         MalformedBodyError: the body is no such message.
     """
-    request = _parse(ExportLogsServiceRequest, body)
+    try:
+        request = ExportLogsServiceRequest.FromString(body)
+    except DecodeError as error:
+        return _collect_fragments(body, logs_pb2.LogRecord, _read_log, find_log_fault, error)
     return collect(_group_logs(request), _read_log, find_log_fault, _dump)
 
 
@@ -67,7 +79,10 @@ def count_points(body: bytes) -> int:
     Raises:
         MalformedBodyError: the body is no such message.
     """
-    request = _parse(ExportMetricsServiceRequest, body)
+    try:
+        request = ExportMetricsServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise MalformedBodyError(_NO_EXPORT) from error
     return sum(
         len(getattr(metric, data).data_points)
         for group in request.resource_metrics
@@ -77,15 +92,42 @@ def count_points(body: bytes) -> int:
     )
 
 
-def _parse(kind: type[AnyMessage], body: bytes) -> AnyMessage:
+def _collect_fragments(
+    body: bytes,
+    kind: type[M],
+    read: Callable[[M, Resource, Scope], T],
+    find_fault: Callable[[T], str | None],
+    error: DecodeError,
+) -> Telemetry[T]:
+    def parse(item: bytes, resource: Resource, scope: Scope) -> T:
+        try:
+            message = kind.FromString(item)
+        except DecodeError as error:
+            raise UnreadableError("it cannot be parsed, or a text in it is not UTF-8") from error
+        return read(message, resource, scope)
+
     try:
-        message: AnyMessage = kind.FromString(body)
-    except DecodeError as error:
-        name = kind.DESCRIPTOR.name
-        raise MalformedBodyError(
-            f"the body is no {name} in protobuf, or a text in it is not UTF-8"
-        ) from error
-    return message
+        telemetry = collect(_group_fragments(body), parse, find_fault, bytes)
+    except DecodeError:
+        raise MalformedBodyError(_NO_EXPORT) from error
+    if not telemetry.items and not telemetry.refused:
+        raise MalformedBodyError(_NO_EXPORT) from error
+    return telemetry
+
+
+def _group_fragments(body: bytes) -> Iterator[Group[bytes]]:
+    for each in split(body):
+        yield Group(
+            _read_resource(
+                resource_pb2.Resource.FromString(each.resource),
+                each.resource_schema_url.decode(errors="replace"),
+            ),
+            _read_scope(
+                common_pb2.InstrumentationScope.FromString(each.scope),
+                each.scope_schema_url.decode(errors="replace"),
+            ),
+            each.items,
+        )
 
 
 def _dump(message: Message) -> bytes:

@@ -5,14 +5,13 @@ Each answers after the commit, in the encoding of its request.
 
 import asyncio
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from headway.records import PROJECT_HEADER
 from headway_collector.bodies import decompress
-from headway_collector.budgets import Hold
 from headway_collector.costs.pricing import Prices
 from headway_collector.errors import UnsupportedMediaError
 from headway_collector.exports import Export, export_logs, export_metrics, export_spans
@@ -25,7 +24,13 @@ from headway_collector.otlp.answers import (
     encode_outcome,
     find_media_type,
 )
-from headway_collector.routes.access import Collector, CollectorAccess, get_project
+from headway_collector.routes.direct import (
+    DirectRoute,
+    collector_of,
+    header,
+    project_of,
+    read_body,
+)
 
 Reader = Callable[[bytes, MediaType, str | None, Prices], Export]
 
@@ -42,66 +47,50 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     },
 }
 _REQUEST: dict[str, Any] = {
+    "parameters": [
+        header(PROJECT_HEADER, "of all that is sent; where missing, each resource names its own"),
+        header("Content-Encoding", "gzip or zstd"),
+    ],
     "requestBody": {
         "required": True,
         "description": "an OTLP export; gzip and zstd are read",
         "content": _EITHER,
-    }
+    },
 }
 
-router = APIRouter(tags=["otlp"])
-
-
-async def get_named_project(
-    project: Annotated[str | None, Header(alias=PROJECT_HEADER)] = None,
-) -> str | None:
-    """Return the project of all that is posted, or None where each resource names its own.
-
-    Raises:
-        InvalidRequestError: the header is empty or far too long.
-    """
-    return None if project is None else await get_project(project)
-
-
-NamedProject = Annotated[str | None, Depends(get_named_project)]
+router = APIRouter(tags=["otlp"], route_class=DirectRoute)
 
 
 @router.post("/v1/traces", responses=_RESPONSES, openapi_extra=_REQUEST)
-async def take_traces(
-    request: Request, collector: CollectorAccess, project: NamedProject
-) -> Response:
+async def take_traces(request: Request) -> Response:
     """Store spans of any instrumentation as canonical spans, and answer once they are on disk."""
-    return await _export(request, collector, project, "traces", _read_traces)
+    return await _export(request, "traces", _read_traces)
 
 
 @router.post("/v1/logs", responses=_RESPONSES, openapi_extra=_REQUEST)
-async def take_logs(
-    request: Request, collector: CollectorAccess, project: NamedProject
-) -> Response:
+async def take_logs(request: Request) -> Response:
     """Join GenAI events to their spans, whichever comes first; other log records are not kept."""
-    return await _export(request, collector, project, "logs", _read_logs)
+    return await _export(request, "logs", _read_logs)
 
 
 @router.post("/v1/metrics", responses=_RESPONSES, openapi_extra=_REQUEST)
-async def take_metrics(
-    request: Request, collector: CollectorAccess, project: NamedProject
-) -> Response:
+async def take_metrics(request: Request) -> Response:
     """Take metrics without keeping them: ``GET /v1/metrics`` computes its own from the spans."""
-    return await _export(request, collector, project, "metrics", _read_metrics)
+    return await _export(request, "metrics", _read_metrics)
 
 
-async def _export(
-    request: Request, collector: Collector, project: str | None, signal: Signal, read: Reader
-) -> Response:
+async def _export(request: Request, signal: Signal, read: Reader) -> Response:
+    collector = collector_of(request)
     content_type = request.headers.get("content-type", "")
     media_type = find_media_type(content_type)
     if media_type is None:
         raise UnsupportedMediaError(
             f"Content-Type is {content_type!r}; this path reads {PROTOBUF} and {JSON}"
         )
+    project = project_of(request) if PROJECT_HEADER in request.headers else None
     encoding = request.headers.get("content-encoding", "")
     with collector.budget.hold() as hold:
-        body = await _read_body(request, hold)
+        body = await read_body(request, hold)
 
         def make_export() -> Export:
             plain = decompress(body, encoding)
@@ -118,14 +107,6 @@ async def _export(
         commits = [collector.writer.append(batch, share) for batch in export.batches]
         await asyncio.gather(*map(asyncio.wrap_future, commits))
     return Response(encode_outcome(signal, media_type, export.outcome), media_type=media_type)
-
-
-async def _read_body(request: Request, hold: Hold) -> bytes:
-    chunks = []
-    async for chunk in request.stream():
-        hold.grow(len(chunk))
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _read_traces(body: bytes, media_type: MediaType, project: str | None, prices: Prices) -> Export:

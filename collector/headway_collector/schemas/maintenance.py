@@ -7,7 +7,6 @@ from headway_collector.schemas.queries import ProjectQuery, Time, resolve_time
 from headway_collector.store.paging import Page
 from headway_collector.store.rewrites import Selection
 
-
 MOST_ROWS = 20_000
 
 

@@ -21,6 +21,10 @@ GENERATION_S = (
 
 TOKENS_PER_SECOND = f"(spans.output_tokens / nullif({GENERATION_S}, 0))"
 
+TRACE_COUNT = "count(DISTINCT hash(spans.trace_id))"
+"""By 64 bits of each id: half the time, and one pair alike in three hundred thousand stores of ten
+million traces."""
+
 
 def make_pointer(key: str) -> str:
     """Return the JSON pointer to an attribute; a dot in the key is only a character of it."""

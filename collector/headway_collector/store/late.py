@@ -128,20 +128,25 @@ class LateEvents:
 
     def _sweep(self, connection: duckdb.DuckDBPyConnection, now_ns: int) -> None:
         """Look for the spans of the oldest events everywhere, and give up those without one."""
-        latest_ns = now_ns - self._patience_ns
-        rows = connection.execute(
-            "SELECT project, trace_id, span_id, events FROM store.late_events "
-            "WHERE received_ns < $1 ORDER BY received_ns LIMIT $2",
-            [latest_ns, _SWEEP_ROWS],
-        ).fetchall()
-        if len(rows) < _SWEEP_ROWS:
+        # As many commits as hold so many rows, each whole.
+        row = connection.execute(
+            "SELECT count(*), max(received_ns) FROM (SELECT received_ns FROM store.late_events "
+            "WHERE received_ns < $1 ORDER BY received_ns LIMIT $2)",
+            [now_ns - self._patience_ns, _SWEEP_ROWS],
+        ).fetchone()
+        count, latest_ns = row or (0, None)
+        if count < _SWEEP_ROWS:
             self._next_sweep_ns = now_ns + _SWEEP_EVERY_NS
-        if not rows:
+        if not count:
             return
         waiting = _Waiting(now_ns)
-        for *place, events in rows:
+        for *place, events in connection.execute(
+            "SELECT project, trace_id, span_id, events FROM store.late_events "
+            "WHERE received_ns <= $1 ORDER BY received_ns",
+            [latest_ns],
+        ).fetchall():
             waiting.add(Place(*place), _decoder.decode(events))
-        _forget(connection, waiting.events)
+        connection.execute("DELETE FROM store.late_events WHERE received_ns <= $1", [latest_ns])
         self._join(connection, waiting, None)
         _give_up(connection, waiting, now_ns)
 
@@ -155,7 +160,9 @@ def _take_waiting(
     connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch], waiting: _Waiting
 ) -> None:
     """Move the events that wait for the batches' spans from the table to ``waiting``."""
-    if not connection.execute("SELECT 1 FROM store.late_events LIMIT 1").fetchone():
+    has_spans = any(batch.spans for batch in batches)
+    any_event = "SELECT 1 FROM store.late_events LIMIT 1"
+    if not has_spans or not connection.execute(any_event).fetchone():
         return
     starts_ns = {
         Place(batch.project, span.trace_id, span.span_id): span.start_ns

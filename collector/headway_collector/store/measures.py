@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headway_collector.errors import InvalidRequestError
-from headway_collector.store.expressions import DURATION_MS, GENERATION_S, TOTAL_TOKENS
+from headway_collector.store.expressions import DURATION_MS, GENERATION_S, TOTAL_TOKENS, TRACE_COUNT
 
 _GENERATES = "(spans.output_tokens IS NOT NULL)"
 _MEASURES = {
@@ -28,7 +28,7 @@ _MEASURES = {
     "tokens_per_second": f"sum(spans.output_tokens) FILTER {_GENERATES}"
     f" / nullif(sum({GENERATION_S}) FILTER {_GENERATES}, 0)",
     "cost_usd": "sum(spans.cost_usd)",
-    "traces": "count(DISTINCT spans.trace_id)",
+    "traces": TRACE_COUNT,
     "sessions": "count(DISTINCT spans.session_id)",
     "users": "count(DISTINCT spans.user_id)",
     "abandoned": "count(*) FILTER (spans.is_abandoned)",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headway_collector.store.connections import Store
+from headway_collector.store.expressions import TRACE_COUNT
 from headway_collector.store.filters import Conditions
 from headway_collector.times import format_time
 
@@ -13,9 +14,9 @@ def list_projects(store: Store, names: Sequence[str] = ()) -> dict[str, Any]:
     conditions = Conditions()
     conditions.add_any_of("project", names)
     rows = store.read(
-        "SELECT project, count(*) AS span_count, count(DISTINCT trace_id) AS trace_count, "
+        f"SELECT project, count(*) AS span_count, {TRACE_COUNT} AS trace_count, "
         "min(start_ns) AS first_time, max(start_ns) AS last_time "
-        f"FROM store.spans {conditions.where} GROUP BY project ORDER BY project",
+        f"FROM store.spans AS spans {conditions.where} GROUP BY project ORDER BY project",
         conditions.values,
     )
     for row in rows:
