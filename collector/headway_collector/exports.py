@@ -111,9 +111,10 @@ def export_logs(telemetry: Telemetry[OtelLog], project: str | None) -> Export:
             ignored += 1
         elif name == EVALUATION_EVENT:
             score = read_evaluation(otel)
-            fault = _NO_EVALUATION if score is None else find_score_fault(score)
-            if score is None or fault is not None:
-                sheaves.refuse(otel, position, fault or "")
+            if score is None:
+                sheaves.refuse(otel, position, _NO_EVALUATION)
+            elif (fault := find_score_fault(score)) is not None:
+                sheaves.refuse(otel, position, fault)
             else:
                 sheaves.find(otel.resource, otel.attributes).scores.append(score)
         elif otel.trace_id:
