@@ -6,7 +6,7 @@ into an answer. A fault of ours in one span costs that span its place, and no ot
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from headway_collector.dialects.evaluations import (
     find_scores,
     read_evaluation,
 )
-from headway_collector.dialects.mapping import is_pending, map_span, project_of
+from headway_collector.dialects.mapping import Mapped, is_pending, map_span, project_of
 from headway_collector.otlp.answers import Outcome, join_reasons
 from headway_collector.otlp.telemetry import (
     Attributes,
@@ -56,13 +56,19 @@ class Export:
     outcome: Outcome
 
 
-def export_spans(telemetry: Telemetry[OtelSpan], project: str | None, prices: Prices) -> Export:
+def export_spans(
+    telemetry: Telemetry[OtelSpan],
+    project: str | None,
+    prices: Prices,
+    map_span: Callable[[OtelSpan], Mapped] = map_span,
+) -> Export:
     """Return spans, and the scores they carry, by project.
 
     Args:
         telemetry: what the request held.
         project: that of all, where the request's header names one.
         prices: what calls cost where they do not say so themselves.
+        map_span: makes the canonical span of one that was sent.
     """
     sheaves = _Sheaves(project)
     sheaves.add_refused(telemetry.refused)

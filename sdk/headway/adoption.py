@@ -5,6 +5,7 @@ import os
 import struct
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from zlib import crc32
 
@@ -18,6 +19,7 @@ from headway.layouts import (
     HEADER_BYTES,
     LARGEST_SEGMENT_BYTES,
     MAGIC,
+    PAGE_BYTES,
     PREAMBLE,
     SLOT_AT,
     Header,
@@ -32,6 +34,7 @@ MOST_BYTES = LARGEST_SEGMENT_BYTES
 """Of a file no more is read: it is none of ours, or a damaged one."""
 
 _STILLBORN_S = 60.0
+_TIDIED_AT_ONCE = 40
 _BEGINNING = b'{"type":'
 
 
@@ -61,9 +64,12 @@ class Orphans:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._left: set[Path] = set()
+        self._tidied: set[Path] = set()
 
     def adopt(self, place: Place) -> Segment | None:
         """Return a segment that a dead process left for our collector, locked for us, or None."""
+        if place.is_crowded:
+            self._tidy(place)
         for path in place.files():
             if path in self._left:
                 continue
@@ -81,6 +87,26 @@ class Orphans:
                 self._left.add(path)
         return None
 
+    def _tidy(self, place: Place) -> None:
+        # Who was killed gave nothing back of what it had reserved. A few at a time: each is read,
+        # and what is adopted goes on meanwhile.
+        done = self._left | self._tidied
+        paths = (path for path in place.files() if path not in done and _is_reserved(path))
+        for path in islice(paths, _TIDIED_AT_ONCE):
+            self._tidied.add(path)
+            try:
+                segment = adopt(path, url=place.url)
+            except (SegmentError, OSError):
+                continue  # said when it is its turn to be adopted
+            if segment is None:
+                continue
+            if segment.is_done:
+                discard(segment, self._guard.fault)
+            else:
+                if not segment.is_damaged:
+                    segment.seal()
+                segment.close()
+
     def leave(self, segment: Segment) -> None:
         """Unlock a segment for others, and never adopt it again."""
         if segment.path is not None:
@@ -90,6 +116,15 @@ class Orphans:
     def reconsider(self) -> None:
         """Adopt again what was left: whoever was not to be had there is perhaps to be had here."""
         self._left.clear()
+        self._tidied.clear()
+
+
+def _is_reserved(path: Path) -> bool:
+    # What was cut off behind its last record hardly ever ends with a page.
+    try:
+        return path.lstat().st_size % PAGE_BYTES == 0
+    except OSError:
+        return False
 
 
 def discard(segment: Segment, tell: Callable[[str, str], None]) -> None:

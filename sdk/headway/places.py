@@ -135,8 +135,16 @@ class Place(msgspec.Struct, frozen=True):
         except OSError:
             return None
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether a quarter of the limit is used."""
+        try:
+            return self.folder is not None and 4 * self.used() >= self.limit_bytes
+        except OSError:
+            return False
+
     def used(self) -> int:
-        """Return what the segments of all processes take; less than half the limit may be rough.
+        """Return what all segments take; less than a quarter of the limit may be rough.
 
         Raises:
             OSError: nobody may look.
@@ -148,7 +156,7 @@ class Place(msgspec.Struct, frozen=True):
             return 0
         # Most often there are so few files that their sizes, taken as ours at most, do not matter.
         roughly = len(files) * max(SEGMENT_BYTES, self._most_bytes)
-        return roughly if 2 * roughly < self.limit_bytes else sum(_size(path) for path in files)
+        return roughly if 4 * roughly < self.limit_bytes else sum(_size(path) for path in files)
 
 
 class Usage:

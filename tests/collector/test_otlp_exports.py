@@ -1,5 +1,6 @@
 """What becomes of an OTLP request: rows by project, joined events, scores, and what is refused."""
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,11 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.testclient import TestClient
 
+from headway_collector import exports
+from headway_collector.costs.pricing import Prices
+from headway_collector.dialects.mapping import Mapped, map_span
+from headway_collector.otlp import protobufs
+from headway_collector.otlp.telemetry import OtelSpan
 from headway_collector.store.connections import Store
 from tests.collector.otlp_requests import (
     PROTOBUF,
@@ -169,6 +175,48 @@ def test_an_evaluation_of_nothing_is_refused(client: TestClient) -> None:
 
     assert answer.partial_success.rejected_log_records == 1
     assert "needs gen_ai.evaluation.name" in answer.partial_success.error_message
+
+
+def test_an_evaluation_that_cannot_be_kept_does_not_cost_its_span(
+    client: TestClient, store: Store
+) -> None:
+    span = make_span()
+    span.events.add(
+        name="gen_ai.evaluation.result",
+        time_unix_nano=2**63,
+        attributes=make_pairs(EVALUATION),
+    )
+
+    answer = ExportTraceServiceResponse.FromString(export(client, "/v1/traces", export_spans(span)))
+
+    partial = answer.partial_success
+    assert (partial.rejected_spans, len(read_spans(client))) == (0, 1)
+    assert partial.error_message == "1: time_ns 9223372036854775808 is outside 1970 to 2200"
+    (kept,) = store.read("SELECT line, raw FROM store.rejects")
+    assert (kept["line"], b"helpful" in kept["raw"]) == (1, True)
+
+
+def test_a_fault_of_ours_costs_one_span_and_one_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail_on_odd(otel: OtelSpan) -> Mapped:
+        if int(otel.span_id, 16) % 2:
+            raise ZeroDivisionError("odd")
+        return map_span(otel)
+
+    spans = [make_span(number) for number in range(1, 5)]
+    spans[1].trace_id = b""
+    telemetry = protobufs.read_spans(export_spans(*spans).SerializeToString())
+
+    made = exports.export_spans(telemetry, None, Prices(), fail_on_odd)
+
+    (batch,) = made.batches
+    assert [span.name for span in batch.spans] == ["chat 4"]
+    assert [reject.line for reject in batch.rejects] == [2, 1, 3]
+    assert json.loads(batch.rejects[1].raw)["name"] == "chat 1"
+    assert made.outcome.rejected == 3
+    assert "1: the collector failed on it: ZeroDivisionError('odd')" in made.outcome.message
+    assert caplog.text.count("a span of OTLP cannot be mapped") == 1
 
 
 def test_a_span_that_only_announces_another_makes_no_row(client: TestClient) -> None:

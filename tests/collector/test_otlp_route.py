@@ -301,6 +301,16 @@ def test_overload_of_memory_is_429_with_a_time_to_come_back(store: Store, media_
     assert response.headers["Retry-After"] == "1"
 
 
+def test_what_a_body_inflates_to_counts_as_memory(store: Store) -> None:
+    body = gzip.compress(encode(export_spans(make_span(name="x" * 100_000)), PROTOBUF))
+    budget = ByteBudget(limit_bytes=50_000)
+    with TestClient(create_app(store, budget=budget)) as client:
+        response = post(client, "/v1/traces", body, PROTOBUF, Content_Encoding="gzip")
+
+    assert len(body) < 5_000
+    assert (response.status_code, budget.held_bytes) == (429, 0)
+
+
 @both_encodings
 def test_a_full_queue_is_429_with_a_time_to_come_back(store: Store, media_type: str) -> None:
     with TestClient(create_app(store, limits=Limits(queued=0))) as client:

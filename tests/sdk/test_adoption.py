@@ -10,7 +10,8 @@ from zlib import crc32
 
 import pytest
 
-from headway.adoption import adopt
+from headway.adoption import Orphans, adopt
+from headway.guards import Guard
 from headway.journals import Journal
 from headway.layouts import FORMAT_VERSION, Header
 from headway.leftovers import survey
@@ -216,3 +217,31 @@ def test_a_look_at_the_folder_sees_all_and_changes_nothing(
         path: (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) for path in folder.iterdir()
     }
     assert survey(tmp_path / "nowhere") == []
+
+
+def test_in_a_crowded_folder_what_the_dead_reserved_and_did_not_use_is_given_back(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    for number in range(8):
+        header = Header(f"{number:04d}", project="shop", pid=1, host="h", created_ns=5, url=HERE)
+        dead = create(folder, header, 1 << 20)
+        if number % 2:
+            dead.append(KILOBYTE, crc32(KILOBYTE))
+            dead.append(KILOBYTE, crc32(KILOBYTE))
+        dead.close()
+    roomy = Place(folder, "shop", limit_bytes=64 << 20, url=HERE)
+    crowded = Place(folder, "shop", limit_bytes=10 << 20, url=HERE)
+    before = crowded.used()
+
+    adopted = Orphans(Guard()).adopt(roomy)
+    assert adopted is not None
+    adopted.close()
+    assert crowded.used() >= before - (1 << 20)
+    adopted = Orphans(Guard()).adopt(crowded)
+    assert adopted is not None
+    assert list(adopted.read(9, 1 << 20).payloads) == [KILOBYTE] * 2
+    adopted.close()
+    assert [path.stem for path in crowded.files()] == ["0001", "0003", "0005", "0007"]
+    assert crowded.used() < 64 << 10
