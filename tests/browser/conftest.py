@@ -28,7 +28,8 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# Not for the session: as long as Playwright runs, no other test can run an event loop.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A Chromium of this machine, or Playwright's own; without either the test is skipped."""
     with sync_playwright() as playwright:
