@@ -32,10 +32,8 @@ from headway_collector.otlp.telemetry import (
 )
 from headway_collector.soundness import find_score_fault, find_span_fault
 from headway_collector.store.batches import Batch, Derived
-from headway_collector.store.columns import build_spans
+from headway_collector.store.columns import build_ahead
 
-# Of fewer spans, those of many requests are built together.
-_MANY = 50
 _GENAI_EVENTS = "gen_ai."
 _NO_EVALUATION = (
     "an evaluation needs gen_ai.evaluation.name, a score.value or score.label, "
@@ -193,10 +191,7 @@ class _Sheaves:
 
 
 def _bind(project: str, sheaf: _Sheaf) -> Batch:
-    rows = None
-    if len(sheaf.spans) >= _MANY:
-        # Here and not in the writer, whose thread has better things to do meanwhile.
-        rows = build_spans(sheaf.spans, [project] * len(sheaf.spans), sheaf.derived)
+    rows = build_ahead(sheaf.spans, project, sheaf.derived)
     return Batch(
         project=project,
         spans=sheaf.spans,

@@ -1,7 +1,6 @@
 """One process that serves a database: the socket, the signals, and the way out."""
 
 import errno
-import gc
 import ipaddress
 import signal
 import socket
@@ -21,8 +20,6 @@ from headway_collector.store.connections import Store
 
 # Requests that wait for their commit are given this long before they are cut off.
 _GRACE_S = 30
-_SWITCH_S = 0.0005
-_GC_OBJECTS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +64,11 @@ def serve(
             "for a key: use --host 127.0.0.1, or --insecure where the network is trusted"
         )
     with _listen(address) as listener:
-        _tune()
         store = Store(path)
         try:
             _run(create_app(store, label=label, prices=prices), listener, path)
         finally:
             store.close()
-
-
-def _tune() -> None:
-    """Set the interpreter up for a process with one writer thread beside an event loop."""
-    # DuckDB gives the interpreter up a hundred times in a commit; a busy loop gives it back only
-    # when it must, by default after 5 ms each time.
-    sys.setswitchinterval(_SWITCH_S)
-    # Of what a request makes, the most goes without a collection; what was imported stays.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GC_OBJECTS, 10, 100)
 
 
 def is_loopback(host: str) -> bool:

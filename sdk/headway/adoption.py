@@ -4,7 +4,8 @@ import fcntl
 import os
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from zlib import crc32
@@ -92,20 +93,22 @@ class Orphans:
         # and what is adopted goes on meanwhile.
         done = self._left | self._tidied
         paths = (path for path in place.files() if path not in done and _is_reserved(path))
-        for path in islice(paths, _TIDIED_AT_ONCE):
-            self._tidied.add(path)
-            try:
-                segment = adopt(path, url=place.url)
-            except (SegmentError, OSError):
-                continue  # said when it is its turn to be adopted
-            if segment is None:
-                continue
+        for segment in islice(self._take_each(paths, place), _TIDIED_AT_ONCE):
             if segment.is_done:
                 discard(segment, self._guard.fault)
             else:
                 if not segment.is_damaged:
                     segment.seal()
                 segment.close()
+
+    def _take_each(self, paths: Iterable[Path], place: Place) -> Iterator[Segment]:
+        for path in paths:
+            # What is in use now is looked at again: its process may be dead by then.
+            with suppress(SegmentError, OSError):  # said when it is its turn to be adopted
+                segment = adopt(path, url=place.url)
+                if segment is not None:
+                    self._tidied.add(path)
+                    yield segment
 
     def leave(self, segment: Segment) -> None:
         """Unlock a segment for others, and never adopt it again."""

@@ -68,6 +68,15 @@ async def get_project(
     Raises:
         InvalidRequestError: the header is empty or far too long.
     """
+    return check_project(project)
+
+
+def check_project(project: str) -> str:
+    """Return the name of a project as it is.
+
+    Raises:
+        InvalidRequestError: it is empty or far too long.
+    """
     if not 0 < len(project) <= MAX_NAME_CHARS:
         raise InvalidRequestError(
             f"{PROJECT_HEADER} has {len(project)} characters; 1 to {MAX_NAME_CHARS} are allowed"

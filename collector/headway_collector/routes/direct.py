@@ -13,9 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headway.records import DEFAULT_PROJECT, PROJECT_HEADER
 from headway_collector.budgets import Hold
-from headway_collector.errors import InvalidRequestError
-from headway_collector.limits import MAX_NAME_CHARS
-from headway_collector.routes.access import Collector
+from headway_collector.routes.access import Collector, check_project
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -79,12 +77,7 @@ def project_of(request: Request) -> str:
     Raises:
         InvalidRequestError: the name is empty or far too long.
     """
-    project = request.headers.get(PROJECT_HEADER, DEFAULT_PROJECT)
-    if not 0 < len(project) <= MAX_NAME_CHARS:
-        raise InvalidRequestError(
-            f"{PROJECT_HEADER} has {len(project)} characters; 1 to {MAX_NAME_CHARS} are allowed"
-        )
-    return project
+    return check_project(request.headers.get(PROJECT_HEADER, DEFAULT_PROJECT))
 
 
 async def read_body(request: Request, hold: Hold) -> bytes:

@@ -21,14 +21,12 @@ from headway_collector.routes.direct import (
 )
 from headway_collector.schemas.answers import Fault, Ingested
 from headway_collector.store.batches import Batch, Derived
-from headway_collector.store.columns import build_spans
+from headway_collector.store.columns import build_ahead
 
 MAX_BATCH_ID_CHARS = 128
 
 # Below this, handing the body to a thread costs more than decoding it.
 _INLINE_BYTES = 32 * 1024
-# Of fewer spans, those of many requests are built together.
-_MANY = 50
 
 router = APIRouter(tags=["ingest"], route_class=DirectRoute)
 
@@ -93,10 +91,7 @@ def _make_batch(
     decoded = decode_records(plain)
     derived = [Derived() for _ in decoded.spans]
     prices.price(decoded.spans, derived)
-    rows = None
-    if len(decoded.spans) >= _MANY:
-        # Here and not in the writer, whose thread has better things to do meanwhile.
-        rows = build_spans(decoded.spans, [project] * len(decoded.spans), derived)
+    rows = build_ahead(decoded.spans, project, derived)
     return Batch(
         project=project,
         batch_id=batch_id,

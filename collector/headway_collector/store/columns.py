@@ -16,6 +16,7 @@ from headway_collector.store.batches import Derived
 _TEXT = pa.string()
 _TEXTS = pa.list_(pa.string())
 _RAW = pa.binary()
+_MANY = 50
 
 # Field of records.Span to column type; the raw fields become JSON text.
 _SPAN_TYPES: dict[str, pa.DataType] = {
@@ -82,6 +83,14 @@ def build_spans(
         columns[name] = _build_column(values, _DERIVED_TYPES[name])
     columns["start_time"] = _as_timestamps(columns["start_ns"])
     return pa.table(columns)
+
+
+def build_ahead(spans: Sequence[Span], project: str, derived: Sequence[Derived]) -> pa.Table | None:
+    """Return the rows of many spans, to spare the writer's thread; None for few.
+
+    Of few, those of many requests are built together.
+    """
+    return build_spans(spans, [project] * len(spans), derived) if len(spans) >= _MANY else None
 
 
 def build_scores(scores: Sequence[Score], projects: Sequence[str]) -> pa.Table:
