@@ -39,8 +39,9 @@ _ADVICE = {
     "process says why.",
     "shut_down": "Calls came after Headway had ended, and there was no file for them: call "
     "headway.shutdown() as the very last, and set HEADWAY_JOURNAL_DIR to a folder on a disk.",
-    "event_without_span": "Log events with the messages of calls came, and for a day not the spans "
-    "they belong to: send traces to the same project of this collector.",
+    "event_without_span": "Log events with the messages of calls came, and not the spans they "
+    "belong to, for a day or until too many waited: send traces to the same project of this "
+    "collector.",
     "exit": "The process kept its calls in memory and ended while the collector was away: set "
     "HEADWAY_JOURNAL_DIR to a folder on a disk, or raise HEADWAY_EXIT_TIMEOUT_S.",
 }

@@ -35,10 +35,16 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a listing; ``next_cursor`` is None on the last one."""
+    """A page of a listing.
+
+    Args:
+        next_cursor: None on the last page.
+        searched_until: the time that a search came to which ran out of time; None where it did not.
+    """
 
     items: list[dict[str, Any]]
     next_cursor: str | None
+    searched_until: str | None = None
 
 
 def address() -> Address:
@@ -80,7 +86,7 @@ def spans(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_SIZE
     """Return a page of spans, the newest first, with previews of their texts."""
     query = {**filters, "limit": limit, "cursor": cursor, "content": "preview"}
     answer = _get("/v1/spans", query)
-    return Page(answer["spans"], answer["next_cursor"])
+    return Page(answer["spans"], answer["next_cursor"], answer["searched_until"])
 
 
 def trace(trace_id: str) -> dict[str, Any] | None:

@@ -1,17 +1,23 @@
 """The application: a store, a writer, and the routes over both."""
 
+import os
 import secrets
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import anyio
 from fastapi import FastAPI
 
 from headway._version import __version__
-from headway_collector.bodies import BodyLimit
+from headway_collector.bodies import PATIENCE_S, BodyLimit
 from headway_collector.budgets import ByteBudget
 from headway_collector.costs.pricing import Prices
+from headway_collector.exports import Ignored
 from headway_collector.faults import install_handlers
 from headway_collector.remapping import Remapper
 from headway_collector.routes import (
@@ -26,12 +32,13 @@ from headway_collector.routes import (
     spans,
 )
 from headway_collector.routes.access import Collector
-from headway_collector.routes.direct import Shortcut
+from headway_collector.routes.direct import DirectApp
 from headway_collector.signatures import Signature
 from headway_collector.store.connections import Store
 from headway_collector.writing import Limits, Writer
 
 _DECODERS = 4
+_NICENESS = 5
 
 
 def create_app(
@@ -41,6 +48,7 @@ def create_app(
     prices: Prices | None = None,
     limits: Limits | None = None,
     budget: ByteBudget | None = None,
+    body_patience_s: float = PATIENCE_S,
     clock_ns: Callable[[], int] = time.time_ns,
     make_id: Callable[[], str] = lambda: secrets.token_hex(16),
 ) -> FastAPI:
@@ -52,6 +60,7 @@ def create_app(
         prices: what calls cost; without the user's own those of ``genai-prices``.
         limits: what bounds the writer.
         budget: what bounds the memory of requests.
+        body_patience_s: how long a body may stall.
         clock_ns: the time of arrivals, and what ``-24h`` counts back from.
         make_id: gives scores an id where they have none.
     """
@@ -59,6 +68,7 @@ def create_app(
     @asynccontextmanager
     async def run_writer(app: FastAPI) -> AsyncIterator[None]:
         costs = prices or Prices()
+        decoders = ThreadPoolExecutor(_DECODERS, "headway-decoder", _step_back)
         writer = Writer(store, limits, reread=Remapper(costs).reread, clock_ns=clock_ns)
         app.state.collector = Collector(
             store=store,
@@ -69,15 +79,17 @@ def create_app(
             clock_ns=clock_ns,
             make_id=make_id,
             started_s=time.monotonic(),
-            decoders=anyio.CapacityLimiter(_DECODERS),
+            decoders=decoders,
+            ignored=Ignored(),
         )
         writer.start()
         try:
             yield
         finally:
             await anyio.to_thread.run_sync(writer.close)
+            decoders.shutdown(wait=False)
 
-    app = FastAPI(
+    app = DirectApp(
         title="Headway collector",
         version=__version__,
         description="Spans and scores in, answers out. Errors are `{code, message}`.",
@@ -88,9 +100,9 @@ def create_app(
         redirect_slashes=False,
         strict_content_type=False,
     )
-    # The last one that is added sees a request first.
-    app.add_middleware(Shortcut, routers=[ingest.router, otlp.router])
-    app.add_middleware(BodyLimit)
+    limit = partial(BodyLimit, patience_s=body_patience_s)
+    app.put_first([ingest.router, otlp.router], [limit, Signature])
+    app.add_middleware(limit)
     app.add_middleware(Signature)
     install_handlers(app)
     for each in (
@@ -106,3 +118,10 @@ def create_app(
     ):
         app.include_router(each.router)
     return app
+
+
+def _step_back() -> None:
+    """Let the event loop and the writer go first, wherever threads have a niceness of their own."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,8 +1,11 @@
 """From the bytes of a request to the bytes of its records, never more than a limit of either.
 
 The limit holds while reading and while inflating, so neither an endless body nor a bomb of a few
-kilobytes becomes gigabytes.
+kilobytes becomes gigabytes. It has a limit of time too: what has been read of a body that stalls
+would be held for ever.
 """
+
+import asyncio
 
 import pyarrow as pa
 from starlette.datastructures import Headers
@@ -14,27 +17,47 @@ from headway_collector.errors import BodyTooLargeError, InvalidRequestError, Not
 BODY_LIMIT_BYTES = 64 * 1024 * 1024
 ENCODINGS = ("identity", "gzip", "zstd")
 
+PATIENCE_S = 30.0
+"""For a body that does not come on; each ``SLOWEST_BYTES_PER_S`` that came give one second more."""
+
+SLOWEST_BYTES_PER_S = 16 * 1024
+
 
 class BodyLimit:
-    """Middleware that stops reading a body at the limit."""
+    """Middleware that stops reading a body at the limit, or when it stalls."""
 
-    def __init__(self, app: ASGIApp, limit_bytes: int = BODY_LIMIT_BYTES) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limit_bytes: int = BODY_LIMIT_BYTES,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._app = app
         self._limit_bytes = limit_bytes
+        self._patience_s = patience_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with a body that ends at the limit."""
+        """Pass the request on with a body that ends at the limit, and in time."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
         declared_bytes = int(declared) if declared.isdecimal() else 0
-        received_bytes = 0
+        received_bytes, is_whole = 0, False
+        end_s = asyncio.get_running_loop().time() + self._patience_s
 
         async def receive_within() -> Message:
-            nonlocal received_bytes
-            message = await receive()
+            nonlocal received_bytes, is_whole
+            if is_whole:  # what comes then is that the client leaves, and nobody knows when
+                return await receive()
+            try:
+                async with asyncio.timeout_at(end_s + received_bytes / SLOWEST_BYTES_PER_S):
+                    message = await receive()
+            except TimeoutError as error:
+                text = _say_too_slow(received_bytes)
+                raise HTTPException(408, text, {"Connection": "close"}) from error
             received_bytes += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
             if max(declared_bytes, received_bytes) > self._limit_bytes:
                 # An HTTPException, since FastAPI turns every other one into "cannot be parsed".
                 raise HTTPException(413, _say_too_large(self._limit_bytes))
@@ -65,6 +88,10 @@ def decompress(body: bytes, encoding: str, limit_bytes: int = BODY_LIMIT_BYTES) 
 
 def _say_too_large(limit_bytes: int) -> str:
     return f"the body is over {limit_bytes} bytes: send smaller batches"
+
+
+def _say_too_slow(received_bytes: int) -> str:
+    return f"the body did not come on after {received_bytes} bytes: send it again"
 
 
 def _inflate(body: bytes, encoding: str, limit_bytes: int) -> bytes:

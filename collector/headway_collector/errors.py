@@ -10,6 +10,7 @@
         ├── UnsupportedMediaError       415
         ├── InvalidRequestError         422
         ├── UnstorableError             422
+        ├── TooBroadError               422
         ├── QueueFullError              429, with Retry-After
         └── StoreUnavailableError       503, with Retry-After
 
@@ -83,6 +84,13 @@ class UnstorableError(RequestError):
 
     status = 422
     code = "unstorable"
+
+
+class TooBroadError(RequestError):
+    """A question that takes longer than an answer may; a narrower one will be answered."""
+
+    status = 422
+    code = "too_broad"
 
 
 class QueueFullError(RequestError):

@@ -46,12 +46,26 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class Ignored:
+    """How much was taken and not kept, because it is not what this collector is for."""
+
+    log_records: int = 0
+    data_points: int = 0
+
+    def add(self, others: "Ignored") -> None:
+        """Count others too."""
+        self.log_records += others.log_records
+        self.data_points += others.data_points
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """What is to be written, and what is to be answered once it is."""
 
     batches: list[Batch]
     outcome: Outcome
+    ignored: Ignored = field(default_factory=Ignored)
 
 
 def export_spans(
@@ -104,15 +118,15 @@ def export_spans(
 def export_logs(telemetry: Telemetry[OtelLog], project: str | None) -> Export:
     """Return GenAI events, to be joined to their spans, and evaluations, as scores, by project.
 
-    Other log records are not what this collector is for: they are counted in the answer.
+    Other log records are counted as ignored, also in the answer.
     """
     sheaves = _Sheaves(project)
-    ignored = 0
+    ignored = sheaves.ignored
     sheaves.add_refused(telemetry.refused)
     for position, otel in _count(telemetry):
         name = otel.event_name or otel.attributes.get("event.name")
         if not isinstance(name, str) or not name.startswith(_GENAI_EVENTS):
-            ignored += 1
+            ignored.log_records += 1
         elif name == EVALUATION_EVENT:
             score = read_evaluation(otel)
             if score is None:
@@ -125,8 +139,8 @@ def export_logs(telemetry: Telemetry[OtelLog], project: str | None) -> Export:
             sheaves.find(otel.resource, otel.attributes).logs.append(otel)
         else:
             sheaves.refuse(otel, position, _NO_SPAN)
-    if ignored:
-        sheaves.note(f"{ignored} log records are no GenAI events and were not kept")
+    if ignored.log_records:
+        sheaves.note(f"{ignored.log_records} log records are no GenAI events and were not kept")
     return sheaves.export()
 
 
@@ -135,7 +149,7 @@ def export_metrics(point_count: int) -> Export:
     if not point_count:
         return Export([], Outcome())
     message = f"{point_count} data points were not kept: metrics are computed from the spans"
-    return Export([], Outcome(message=message))
+    return Export([], Outcome(message=message), Ignored(data_points=point_count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +171,7 @@ class _Sheaves:
         self._sheaves: dict[str, _Sheaf] = {}
         self._reasons: list[str] = []
         self._notes: list[str] = []
+        self.ignored = Ignored()
 
     def __iter__(self) -> Iterator[_Sheaf]:
         return iter(self._sheaves.values())
@@ -187,7 +202,7 @@ class _Sheaves:
     def export(self) -> Export:
         batches = [_bind(project, sheaf) for project, sheaf in self._sheaves.items()]
         message = join_reasons(self._notes + self._reasons)
-        return Export(batches, Outcome(len(self._reasons), message))
+        return Export(batches, Outcome(len(self._reasons), message), self.ignored)
 
 
 def _bind(project: str, sheaf: _Sheaf) -> Batch:

@@ -19,7 +19,13 @@ from headway_collector.otlp.answers import JSON, PATHS, encode_refusal, find_med
 
 _SHOWN_ERRORS = 3
 _SHOWN_CHARS = 80
-_CODES = {400: "bad_request", 404: "unknown_path", 405: "method_not_allowed", 413: "body_too_large"}
+_CODES = {
+    400: "bad_request",
+    404: "unknown_path",
+    405: "method_not_allowed",
+    408: "body_too_slow",
+    413: "body_too_large",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +47,8 @@ def _answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     if request.method == "POST" and request.url.path in PATHS:
+        if status == 408:  # after which exporters would not come back
+            status, headers = 503, {**(headers or {}), "Retry-After": "1"}
         media_type = find_media_type(request.headers.get("content-type", "")) or JSON
         return Response(encode_refusal(status, media_type, message), status, headers, media_type)
     body = msgspec.json.encode({"code": code, "message": message})

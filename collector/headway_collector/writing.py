@@ -19,9 +19,10 @@ import duckdb
 
 from headway.records import IngestAnswer
 from headway_collector.errors import QueueFullError, RequestError, StoreUnavailableError
+from headway_collector.pace import Pace
 from headway_collector.store.batches import Batch
 from headway_collector.store.connections import Store
-from headway_collector.store.late import LateEvents, Reread
+from headway_collector.store.late import LIMIT_BYTES, LateEvents, Reread
 from headway_collector.store.replays import Replays
 from headway_collector.store.writes import append_batches
 
@@ -30,7 +31,8 @@ Task = Callable[[duckdb.DuckDBPyConnection], T]
 
 _ENOUGH_ROWS = 4_000
 _GATHER_S = 0.02
-_PAUSE_S = 0.002
+_PAUSE_S = 0.001
+_LULL_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Limits:
         idle_s: how long nothing must arrive before what is left is checkpointed.
         retry_s: the pause after a checkpoint that failed.
         late_events_s: how long a log event waits for its span.
+        late_events_bytes: how much of them may wait.
     """
 
     queued: int = 4096
@@ -57,6 +60,7 @@ class Limits:
     idle_s: float = 30.0
     retry_s: float = 5.0
     late_events_s: float = 86_400.0
+    late_events_bytes: int = LIMIT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,11 @@ class Writer:
         self._store = store
         self._limits = limits or Limits()
         patience_ns = int(self._limits.late_events_s * 1e9)
-        self._late = None if reread is None else LateEvents(reread, patience_ns)
+        self._late = (
+            None
+            if reread is None
+            else LateEvents(reread, patience_ns, self._limits.late_events_bytes)
+        )
         self._replays = Replays()
         self._clock_ns = clock_ns
         self._jobs: deque[_Job] = deque()
@@ -99,6 +107,8 @@ class Writer:
         self._rows_since_checkpoint = 0
         self._bytes_since_checkpoint = 0
         self._next_checkpoint_s = 0.0
+        self._pace = Pace(time.monotonic)
+        self._favours_writes = False
         self._thread = threading.Thread(target=self._run, name="headway-writer", daemon=True)
 
     def start(self) -> None:
@@ -158,8 +168,13 @@ class Writer:
     def _run(self) -> None:
         while True:
             group = self._take()
+            self._pace.rest()
             if group:
                 self._write(group)
+                self._pace.work()
+                self._favour_writes()
+            elif self._favours_writes and not self._is_closing:
+                self._favour_writes()
             else:
                 self._checkpoint()
                 if self._is_closing and not self._jobs:
@@ -200,6 +215,8 @@ class Writer:
             time.sleep(_PAUSE_S)
 
     def _patience_s(self) -> float | None:
+        if self._favours_writes:
+            return _LULL_S
         if self._fault is not None:
             return self._limits.retry_s
         return self._limits.idle_s if self._rows_since_checkpoint else None
@@ -246,6 +263,12 @@ class Writer:
                 self._late.join(connection, fresh, now_ns)
             return answers
         return [task(connection) for task in works if not isinstance(task, Batch)]
+
+    def _favour_writes(self) -> None:
+        if self._pace.is_busy != self._favours_writes:
+            with suppress(StoreUnavailableError):  # the next transaction says so
+                self._store.favour_writes(self._pace.is_busy)
+                self._favours_writes = self._pace.is_busy
 
     def _checkpoint(self) -> None:
         is_needed = self._rows_since_checkpoint > 0 or self._fault is not None

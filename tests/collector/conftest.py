@@ -20,6 +20,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from headway_collector.apps import create_app
+from headway_collector.protocols import PatientProtocol
 from headway_collector.serving import Server
 from headway_collector.store.connections import Store
 
@@ -49,18 +50,22 @@ def client(store: Store) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def listen() -> Iterator[Callable[[], str]]:
-    """Serve a new empty database from this process, and return its address."""
+def listen() -> Iterator[Callable[..., str]]:
+    """Serve a new empty database from this process, and return its address.
+
+    ``http`` is the protocol of the connections; other arguments are those of ``create_app``.
+    """
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(_listening())
+        yield lambda **options: stack.enter_context(_listening(**options))
 
 
 @contextmanager
-def _listening() -> Iterator[str]:
+def _listening(*, http: type[PatientProtocol] = PatientProtocol, **options: Any) -> Iterator[str]:
     store = Store()
     listens = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(create_app(store), log_level="warning", access_log=False)
+        app = create_app(store, **options)
+        config = uvicorn.Config(app, http=http, log_level="warning", access_log=False)
         server = Server(config, listens.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

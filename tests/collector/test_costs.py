@@ -113,6 +113,43 @@ def test_providers_may_go_by_the_names_that_opentelemetry_has_for_them(
     assert spans[0].cost_usd == spans[1].cost_usd
 
 
+@pytest.mark.parametrize(
+    ("maker", "model"),
+    [
+        ("openai", "gpt-4o-mini-2024-07-18"),
+        ("anthropic", "claude-sonnet-4-5"),
+        ("google", "gemini-2.5-pro"),
+        ("x-ai", "Grok-3"),
+    ],
+)
+def test_a_name_that_has_one_price_with_all_providers_needs_none(maker: str, model: str) -> None:
+    counts = {"input_tokens": 250_000, "cache_read_tokens": 100, "output_tokens": 77}
+    spans = [make_span(provider, model, **counts) for provider in (None, maker)]
+    versions = [price(span).price_version for span in spans]
+
+    assert spans[0].cost_usd == spans[1].cost_usd
+    assert spans[0].cost_usd is not None
+    assert versions == [LIST_VERSION] * 2
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "claude-sonnet-4-5-20250929",  # dearer on AWS
+        "gpt-oss-20b",  # each asks what he likes
+        "deepseek-r1",  # may run on one's own machines, for nothing
+        "mistral-7b-support",
+        "gpt-2",
+        "my-claude",
+    ],
+)
+def test_a_name_that_does_not_tell_the_price_has_none_without_a_provider(model: str) -> None:
+    span = make_span(None, model, input_tokens=5, output_tokens=5)
+    price(span)
+
+    assert span.cost_usd is None
+
+
 def test_the_provider_behind_litellm_is_priced() -> None:
     span = make_span("litellm", "openai/gpt-4o", input_tokens=1_000_000, output_tokens=0)
 
@@ -126,7 +163,6 @@ def test_the_provider_behind_litellm_is_priced() -> None:
     [
         {"model": "support-7b", "input_tokens": 5, "output_tokens": 5},
         {"provider": "nobody", "input_tokens": 5, "output_tokens": 5},
-        {"provider": None, "input_tokens": 5, "output_tokens": 5},
         {"provider": "litellm", "input_tokens": 5, "output_tokens": 5},
         {"model": None, "input_tokens": 5, "output_tokens": 5},
         {},

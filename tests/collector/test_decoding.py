@@ -178,3 +178,34 @@ def test_json_without_a_single_record_is_answered_line_by_line() -> None:
     decoded = decode_records(json.dumps([{"type": "span"}]).encode())
 
     assert [reject.line for reject in decoded.rejects] == [1]
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        (rb'"caf\u00e9"', '"café"'.encode()),
+        (rb'"\ud83d\ude00"', '"😀"'.encode()),
+        (rb'"C:\\\u00e9t\u00e9"', r'"C:\\été"'.encode()),
+        (rb'"C:\\users"', rb'"C:\\users"'),
+        (rb'"C:\\u00e9"', rb'"C:\\u00e9"'),
+        (rb'"\u001b[0m"', rb'"\u001b[0m"'),
+        (rb'"\u001b \u00e9"', '"\\u001b é"'.encode()),
+    ],
+)
+@pytest.mark.parametrize("lines", [1, 100])
+def test_letters_are_stored_as_themselves_however_they_were_escaped(
+    span_line: Lines, written: bytes, stored: bytes, lines: int
+) -> None:
+    line = span_line(output="HERE").replace(b'"HERE"', written)
+
+    spans = decode_records(b"\n".join([line] * lines)).spans
+
+    assert [bytes(span.output) for span in spans] == [stored] * lines
+
+
+def test_bodies_larger_than_a_piece_keep_their_lines_in_order(span_line: Lines) -> None:
+    lines = [span_line(name=f"n{number}", input="x" * 3_000) for number in range(100)]
+
+    decoded = decode_records(b"\n".join(lines))
+
+    assert [span.name for span in decoded.spans] == [f"n{number}" for number in range(100)]

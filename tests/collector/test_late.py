@@ -1,7 +1,8 @@
-"""Log events and their spans: joined in either order, once, and given up after a day."""
+"""Log events and their spans: joined in either order, once; given up after a day, or when full."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -289,6 +290,67 @@ def test_what_was_given_up_adds_up(store: Store, commit: Commit) -> None:
         commit(log_batch(each), now_ns=START_NS + day * DAY_NS)
 
     assert store.read("SELECT count FROM store.losses") == [{"count": 4}]
+
+
+def test_of_more_than_may_wait_the_oldest_are_given_up_and_counted(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    late = LateEvents(Remapper().reread, DAY_NS, limit_bytes=20_000)
+    for number in range(200):
+        event = user_event("x" * 100, span_id=f"{number + 1:016x}")
+        join(store, late, log_batch(event), START_NS + number)
+
+    kept = store.read("SELECT received_ns, octet_length(events) AS size FROM store.late_events")
+    assert 10_000 < sum(row["size"] for row in kept) < 20_000
+    assert min(row["received_ns"] for row in kept) == START_NS + 200 - len(kept)
+    assert store.read("SELECT project, reason, count FROM store.losses") == [
+        {"project": "p", "reason": "event_without_span", "count": 200 - len(kept)}
+    ]
+    assert "more than 20000 bytes of events wait for their spans" in caplog.text
+
+
+def test_what_waits_in_the_file_counts_after_a_restart(store: Store, commit: Commit) -> None:
+    commit(*[log_batch(user_event("x" * 100, span_id=f"{n:016x}")) for n in range(1, 101)])
+    restarted = LateEvents(Remapper().reread, DAY_NS, limit_bytes=5_000)
+    join(store, restarted, log_batch(user_event()), START_NS + 1)
+
+    assert waiting(store) == 1
+    assert store.read("SELECT count FROM store.losses") == [{"count": 100}]
+
+
+def test_an_event_far_from_its_stored_span_is_joined_when_its_room_is_needed(
+    store: Store, commit: Commit
+) -> None:
+    commit(span_batch(start_ns=START_NS - 400 * DAY_NS, end_ns=START_NS - 399 * DAY_NS))
+    full = LateEvents(Remapper().reread, DAY_NS, limit_bytes=100)
+    join(store, full, log_batch(user_event(time_ns=0)), START_NS)
+
+    assert said(store) == ["where is my parcel?"]
+    assert store.read("SELECT count FROM store.losses") == []
+
+
+def test_a_commit_that_failed_leaves_what_waits_within_its_limit(store: Store) -> None:
+    late = LateEvents(Remapper().reread, DAY_NS, limit_bytes=5_000)
+    for number in range(60):
+        event = user_event("x" * 100, span_id=f"{number + 1:016x}")
+        with suppress(_FullDiskError), store.transaction() as connection:
+            late.join(connection, [log_batch(event)], START_NS + number)
+            if number % 2:
+                raise _FullDiskError
+
+    (row,) = store.read("SELECT sum(octet_length(events)) AS size FROM store.late_events")
+    (lost,) = store.read("SELECT count FROM store.losses")
+    assert 0 < row["size"] < 5_000
+    assert lost["count"] + waiting(store) == 30
+
+
+class _FullDiskError(Exception):
+    """What makes a commit fail."""
+
+
+def join(store: Store, late: LateEvents, batch: Batch, now_ns: int) -> None:
+    with store.transaction() as connection:
+        late.join(connection, [batch], now_ns)
 
 
 def test_records_of_our_own_clients_leave_waiting_events_alone(

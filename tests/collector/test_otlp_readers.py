@@ -138,6 +138,22 @@ def test_every_type_of_value_is_read(reader: ModuleType, media_type: str) -> Non
     assert list(map(type, span.attributes.values()))[1:] == list(map(type, VALUES.values()))
 
 
+def test_what_was_read_before_is_read_alike_and_no_other_is_taken_for_it() -> None:
+    body = encode(export_spans(*(make_span(attributes=VALUES) for _ in "ab")), PROTOBUF)
+
+    said = repr({"gen_ai.operation.name": "chat"} | VALUES)
+    assert [repr(span.attributes) for span in protobufs.read_spans(body).items] == [said, said]
+
+
+def test_more_values_than_are_remembered_are_all_told_apart() -> None:
+    numbers = range(20_000)
+    span = make_span(attributes={f"number {number}": number for number in numbers})
+
+    (read,) = protobufs.read_spans(encode(export_spans(span), PROTOBUF)).items
+
+    assert list(read.attributes.values()) == ["chat", *numbers]
+
+
 def test_a_number_that_is_none_is_read(reader: ModuleType, media_type: str) -> None:
     body = encode(export_spans(make_span(attributes={"n": math.nan})), media_type)
 

@@ -292,6 +292,18 @@ def test_metrics_are_taken_and_told_that_they_are_not_kept(
 
 
 @both_encodings
+def test_what_is_not_kept_is_counted_since_the_start(client: TestClient, media_type: str) -> None:
+    for name in ("app.started", "gen_ai.user.message", "app.stopped"):
+        post(client, "/v1/logs", export_logs(make_log(event_name=name)), media_type)
+    post(client, "/v1/metrics", export_points(7), media_type)
+    post(client, "/v1/metrics", export_points(5), media_type)
+
+    ignored = client.get("/healthz").json()["ignored"]
+    assert ignored == {"log_records": 2, "data_points": 12}
+    assert client.get("/v1/losses").json()["total"] == 0
+
+
+@both_encodings
 def test_overload_of_memory_is_429_with_a_time_to_come_back(store: Store, media_type: str) -> None:
     with TestClient(create_app(store, budget=ByteBudget(limit_bytes=50))) as client:
         response = post(client, "/v1/traces", export_spans(make_span()), media_type)

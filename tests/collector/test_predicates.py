@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from headway_collector.store.filters import SpanFilters
+from headway_collector.store.predicates import TEXTS
+
 Lines = Callable[..., bytes]
 Ingest = Callable[..., Any]
 
@@ -148,3 +151,7 @@ def test_what_cannot_be_compared_is_refused_with_what_can(
 
     assert response.status_code == 422
     assert message in response.json()["message"]
+
+
+def test_every_text_that_can_be_compared_is_a_filter_too() -> None:
+    assert set(TEXTS) <= set(SpanFilters.__slots__)

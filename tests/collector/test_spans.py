@@ -24,6 +24,7 @@ def names(client: TestClient, **params: Any) -> list[str]:
     [
         "kind",
         "status",
+        "status_message",
         "request_model",
         "response_model",
         "response_id",

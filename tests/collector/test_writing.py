@@ -1,6 +1,7 @@
 """The writer: groups, limits, checkpoints, and faults that stay with those who cause them."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -181,3 +182,38 @@ def test_readers_see_the_state_before_a_transaction_while_it_runs(
             during = count_spans(store)
 
     assert during == 1
+
+
+def test_a_stream_of_work_has_the_database_to_its_own_thread_until_it_ends(
+    store: Store, span_line: Lines
+) -> None:
+    usual = count_threads(store)
+    with running(store) as writer:
+        with busy(writer):
+            time.sleep(0.5)  # what fills a quarter of the last second is a stream
+        writer.append(batch_of(span_line())).result(WAIT_S)
+        wait_until(lambda: count_threads(store) == 1)
+        while_streaming = count_threads(store)
+        wait_until(lambda: count_threads(store) == usual)
+
+    assert (while_streaming, count_threads(store)) == (1, usual)
+
+
+def test_single_batches_now_and_then_leave_readers_all_threads(
+    store: Store, span_line: Lines
+) -> None:
+    usual = count_threads(store)
+    with running(store) as writer:
+        writer.append(batch_of(span_line())).result(WAIT_S)
+
+        assert count_threads(store) == usual > 1
+
+
+def count_threads(store: Store) -> int:
+    return int(store.read("SELECT current_setting('threads') AS n")[0]["n"])
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + WAIT_S
+    while not is_so() and time.monotonic() < deadline_s:
+        time.sleep(0.01)

@@ -52,6 +52,7 @@ def test_an_instrumentation_leaves_complete_canonical_spans(name: str, emit: Emi
         assert (span["input_tokens"], span["output_tokens"]) == (120, 12)
         cached = None if "cache_read_tokens" in emitter.silent else 100
         assert span["cache_read_tokens"] == cached
+        assert span["cost_usd"] > 0
         assert span["duration_ms"] > 0
         assert span["status"] != "error"
         assert [read_text(message) for message in span["input"]] == [

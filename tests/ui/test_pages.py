@@ -1,14 +1,17 @@
 """Every page, run by Streamlit itself over a real collector, with nothing, one call and plenty."""
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 import streamlit as st
+import urllib3
 from streamlit.testing.v1 import AppTest
 
 from headway.apis import ApiClient
@@ -202,6 +205,57 @@ def test_a_filter_in_a_link_holds_even_where_no_facet_knows_it(
     assert "Nothing matches these filters." in words_of(page)
     by_label(page, "Take them all off").click().run()
     assert len(page.dataframe[0].value) == 50
+
+
+def test_a_search_that_ran_out_of_time_can_go_on(
+    open_page: Open,
+    traffic: SimpleNamespace,
+    slow_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HEADWAY_URL", slow_url)
+    page = open_page("traces", project=traffic.RICH)
+    first = words_of(page)
+
+    by_label(page, "Older").click().run()
+
+    assert "Nothing found so far" in first
+    assert "Searched back to 22 Nov 2026, 10:00:00 UTC" in first
+    assert "Nothing matches" not in first
+    assert "Rows 1 to 50" in words_of(page)
+    assert len(page.dataframe[0].value) == 50
+
+
+@pytest.fixture
+def slow_url(collector_url: str) -> Iterator[str]:
+    """The collector, with a first page of spans on which nothing was found in time."""
+    partial = {
+        "spans": [],
+        "next_cursor": "on",
+        "is_partial": True,
+        "searched_until": "2026-11-22T10:00:00Z",
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.startswith("/v1/spans?") and "cursor=on" not in self.path:
+                body, status = msgspec.json.encode(partial), 200
+            else:
+                path = self.path.replace("cursor=on", "")
+                answer = urllib3.request("GET", collector_url + path, retries=False)
+                body, status = answer.data, answer.status
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_filters_that_only_fit_inner_spans_lead_to_them(

@@ -1,6 +1,7 @@
 """The list of traces: narrow it, page through it, open one. Every filter is in the URL."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -19,6 +20,14 @@ from headway_ui.scopes import Scope
 from headway_ui.sidebars import current_scope
 
 _PAGES = "traces_pages"
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where a page begins, and the number of its first row."""
+
+    cursor: str | None = None
+    row: int = 1
 
 
 def page() -> None:
@@ -41,13 +50,22 @@ def _list(scope: Scope) -> None:
         return
     st.caption(f"Newest first, {scope.window.label}, times in UTC. Select a row to open it.")
     wanted = scope.filters | filters.draw(queries.facets(scope.filters, filters.FIELDS))
-    cursors = _cursors(repr(sorted(wanted.items(), key=str)))
-    found = queries.spans(wanted, cursor=cursors[-1])
-    if not found.items:
+    starts = _starts(repr(sorted(wanted.items(), key=str)))
+    found = queries.spans(wanted, cursor=starts[-1].cursor)
+    if found.items:
+        _table(found.items)
+    elif found.searched_until is not None:
+        st.info(
+            "Nothing found so far, and there is more to look through: go on with **Older**, "
+            "or choose a shorter time.",
+            icon=":material/hourglass_top:",
+        )
+    elif len(starts) > 1:
+        st.info("There is nothing older.", icon=":material/last_page:")
+    else:
         _explain_nothing(scope, wanted)
         return
-    _table(found.items)
-    _pager(cursors, found)
+    _pager(starts, found)
 
 
 def _table(spans: Sequence[Mapping[str, Any]]) -> None:
@@ -97,39 +115,48 @@ def _row(span: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cursors(signature: str) -> list[str | None]:
+def _starts(signature: str) -> list[_Start]:
     # The way back is a stack, because the collector's cursors lead only one way.
     pages = st.session_state.get(_PAGES)
     if pages is None or pages["for"] != signature:
-        pages = {"for": signature, "cursors": [None]}
+        pages = {"for": signature, "starts": [_Start()]}
         st.session_state[_PAGES] = pages
-    cursors: list[str | None] = pages["cursors"]
-    return cursors
+    starts: list[_Start] = pages["starts"]
+    return starts
 
 
-def _pager(cursors: list[str | None], found: queries.Page) -> None:
-    first = (len(cursors) - 1) * queries.PAGE_SIZE + 1
+def _pager(starts: list[_Start], found: queries.Page) -> None:
+    next_row = starts[-1].row + len(found.items)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Newer",
             icon=":material/chevron_left:",
-            disabled=len(cursors) == 1,
+            disabled=len(starts) == 1,
             on_click=_back,
-            args=(cursors,),
+            args=(starts,),
         )
         st.button(
             "Older",
             icon=":material/chevron_right:",
             icon_position="right",
             disabled=found.next_cursor is None,
-            on_click=cursors.append,
-            args=(found.next_cursor,),
+            on_click=starts.append,
+            args=(_Start(found.next_cursor, next_row),),
         )
-        st.caption(f"Rows {formats.count(first)} to {formats.count(first + len(found.items) - 1)}")
+        st.caption(_describe(starts[-1].row, next_row, found))
 
 
-def _back(cursors: list[str | None]) -> None:
-    cursors.pop()
+def _describe(row: int, next_row: int, found: queries.Page) -> str:
+    said = []
+    if found.items:
+        said.append(f"Rows {formats.count(row)} to {formats.count(next_row - 1)}")
+    if found.searched_until is not None:
+        said.append(f"Searched back to {formats.when(found.searched_until)}")
+    return " · ".join(said)
+
+
+def _back(starts: list[_Start]) -> None:
+    starts.pop()
 
 
 def _explain_nothing(scope: Scope, wanted: Mapping[str, Any]) -> None:

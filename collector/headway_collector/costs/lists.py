@@ -35,6 +35,10 @@ _PROVIDERS = {
     "xai.chat": "x-ai",
 }
 
+# Whose models nobody else runs on machines of his own, so that a name tells who was paid. Open
+# weights bear the same names where they cost nothing.
+_CLOSED = frozenset({"anthropic", "google", "openai", "x-ai"})
+
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
@@ -52,6 +56,26 @@ def find_listed_rates(provider: str, model: str, input_tokens: int, start_ns: in
         return None
     tier = bisect_left(listed.tier_starts, input_tokens)
     return _find_rates(provider, model, tier, start_ns // listed.slot_ns)
+
+
+def find_rates_by_name(model: str, input_tokens: int, start_ns: int) -> Rates | None:
+    """Return the list's prices where nobody says who the provider was and all ask the same."""
+    rates = {
+        find_listed_rates(seller, model, input_tokens, start_ns) for seller in _find_sellers(model)
+    }
+    rates.discard(None)
+    return rates.pop() if len(rates) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def _find_sellers(model: str) -> tuple[str, ...]:
+    """Return all who sell a model of that name, if it is one of the closed ones."""
+    model = model.lower()
+    providers = get_snapshot().providers
+    makers = [each for each in providers if each.model_match and each.model_match.is_match(model)]
+    if len(makers) != 1 or makers[0].id not in _CLOSED or _find_model(makers[0].id, model) is None:
+        return ()
+    return tuple(each.id for each in providers if _find_model(each.id, model) is not None)
 
 
 # Not through the package's own search, which remembers every name it was ever asked for.

@@ -7,7 +7,7 @@ the list inside ``genai-prices``; whichever said it stands beside the cost as it
 from collections.abc import Sequence
 
 from headway.records import Span
-from headway_collector.costs.lists import find_listed_rates
+from headway_collector.costs.lists import find_listed_rates, find_rates_by_name
 from headway_collector.costs.rates import Rates, calculate_cost, is_inconsistent
 from headway_collector.costs.tables import PriceTable
 from headway_collector.store.batches import Derived
@@ -74,6 +74,8 @@ class Prices:
         if model is None:
             return None
         rates = None if self._table is None else self._table.find_rates(span)
-        if rates is not None or span.provider is None or span.input_tokens is None:
+        if rates is not None or span.input_tokens is None:
             return rates
+        if span.provider is None:
+            return find_rates_by_name(model, span.input_tokens, span.start_ns)
         return find_listed_rates(span.provider, model, span.input_tokens, span.start_ns)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from headway.records import EMPTY, Kind
+from headway_collector.dialects.keys import Keys, Names
 from headway_collector.dialects.messages import (
     events,
     genai,
@@ -22,55 +23,79 @@ from headway_collector.dialects.messages import (
     others,
     steps,
     traceloop,
+    usual,
     vercel,
 )
 from headway_collector.dialects.messages.readings import Found, read_json, read_value
+from headway_collector.dialects.messages.usual import Usual
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
 
 Finder = Callable[[OtelSpan], Found | None]
 
 
 class Content(msgspec.Struct, gc=False, frozen=True):
-    """The content of one span, and why the model stopped where its messages say so."""
+    """The content of one span, and why the model stopped where its messages say so.
+
+    What is at hand of input and output is kept for whoever looks at them next: ``texts`` where
+    they are a JSON text as it was sent, ``values`` where another one said just that.
+    """
 
     input: msgspec.Raw = EMPTY
     output: msgspec.Raw = EMPTY
     finish_reasons: list[str] = []
+    texts: dict[str, str] = {}
+    values: dict[str, Any] = {}
 
 
-# From the dialect that says most to the one that says least.
-_ROOMS = (genai, vercel, events, openinference, traceloop, logfire, others)
-_INPUTS: tuple[Finder, ...] = tuple(room.find_input for room in _ROOMS)
-_OUTPUTS: tuple[Finder, ...] = tuple(room.find_output for room in _ROOMS)
+ROOMS = (genai, vercel, events, openinference, traceloop, logfire, others)
+"""From the dialect that says most to the one that says least."""
+
+_INPUTS: tuple[tuple[Names, Finder], ...] = tuple((room.NAMES, room.find_input) for room in ROOMS)
+_OUTPUTS: tuple[tuple[Names, Finder], ...] = tuple((room.NAMES, room.find_output) for room in ROOMS)
 
 _encode = msgspec.json.Encoder().encode
 
 
-def find_content(otel: OtelSpan, kind: Kind) -> Content:
+def find_content(otel: OtelSpan, kind: Kind, keys: Keys) -> Content:
     """Return the input and output of a span of a kind; each is empty where no dialect says it."""
-    given = langfuse.find_input(otel, kind)
-    gave = langfuse.find_output(otel, kind)
+    given: Found | Usual | None = None
+    gave: Found | Usual | None = None
+    if keys[langfuse.NAMES]:
+        given = langfuse.find_input(otel, kind)
+        gave = langfuse.find_output(otel, kind)
     if kind != "llm":
         given = given or steps.find_input(otel, kind)
         gave = gave or steps.find_output(otel, kind)
-    given = given or _find(otel, _INPUTS) or _find_generic(otel.attributes, "input")
-    gave = gave or _find(otel, _OUTPUTS) or _find_generic(otel.attributes, "output")
-    if gave is None or not _are_messages(gave.value):
-        return Content(_encode_found(given), _encode_found(gave))
-    gave = _add_finish_reasons(gave, otel.attributes)
-    reasons = [message.get("finish_reason") for message in gave.value]
-    return Content(
-        _encode_found(given),
-        _encode_found(gave),
-        [reason for reason in reasons if type(reason) is str and reason],
-    )
-
-
-def _find(otel: OtelSpan, finders: tuple[Finder, ...]) -> Found | None:
-    for find in finders:
-        found = find(otel)
+    attributes = otel.attributes
+    given = given or usual.find_input(attributes) or _find(otel, keys, _INPUTS)
+    gave = gave or usual.find_output(attributes) or _find(otel, keys, _OUTPUTS)
+    given = given or _find_generic(attributes, "input")
+    gave = gave or _find_generic(attributes, "output")
+    reasons: list[str] = []
+    if isinstance(gave, Usual):
+        reasons = gave.finish_reasons
+    elif gave is not None and _are_messages(gave.value):
+        gave = _add_finish_reasons(gave, attributes)
+        said = [message.get("finish_reason") for message in gave.value]
+        reasons = [reason for reason in said if type(reason) is str and reason]
+    texts: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    for name, found in (("input", given), ("output", gave)):
         if found is not None:
-            return found
+            if found.text is not None:
+                texts[name] = found.text
+            elif found.is_json:
+                values[name] = found.value
+    return Content(_encode_found(given), _encode_found(gave), reasons, texts, values)
+
+
+def _find(otel: OtelSpan, keys: Keys, finders: tuple[tuple[Names, Finder], ...]) -> Found | None:
+    has_events = bool(otel.events or otel.logs)
+    for names, find in finders:
+        if has_events or keys[names]:
+            found = find(otel)
+            if found is not None:
+                return found
     return None
 
 
@@ -116,7 +141,9 @@ def _add_finish_reasons(found: Found, attributes: Attributes) -> Found:
     )
 
 
-def _encode_found(found: Found | None) -> msgspec.Raw:
+def _encode_found(found: Found | Usual | None) -> msgspec.Raw:
+    if isinstance(found, Usual):
+        return msgspec.Raw(found.text.encode())
     if found is None or found.value is None:
         return EMPTY
     try:

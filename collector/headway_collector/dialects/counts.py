@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from headway_collector.dialects.lookups import Names, as_count, as_object, find_count, find_object
+from headway_collector.dialects.keys import Keys, Names
+from headway_collector.dialects.lookups import Fields, as_count, as_object, find_count, find_object
 from headway_collector.limits import MAX_COUNT
 from headway_collector.otlp.telemetry import Attributes
 
-_COUNTS = Names(
+_COUNTS = Fields(
     as_count,
     {
         "input": (
@@ -77,8 +78,8 @@ _COUNTS = Names(
 
 # Objects of counts, as the providers' clients and the other dialects name them.
 LANGFUSE_USAGE = "langfuse.observation.usage_details"
-_OBJECTS = (LANGFUSE_USAGE, "mlflow.chat.tokenUsage", "braintrust.metrics")
-_OBJECT_COUNTS = Names(
+_OBJECTS = Names(LANGFUSE_USAGE, "mlflow.chat.tokenUsage", "braintrust.metrics")
+_OBJECT_COUNTS = Fields(
     as_count,
     {
         "input": ("input", "input_tokens", "prompt_tokens", "promptTokens"),
@@ -132,10 +133,10 @@ class Counts(msgspec.Struct, gc=False):
     is_exclusive: bool = False
 
 
-def read_counts(attributes: Attributes) -> Counts:
+def read_counts(attributes: Attributes, keys: Keys) -> Counts:
     """Return the counts as they are stated."""
     counts = Counts()
-    for field, count in _COUNTS.find(attributes).items():
+    for field, count in _COUNTS.find(attributes, keys).items():
         setattr(counts, field, count)
     # What LangSmith writes: {"cache_read": 128, "audio": 0} and {"reasoning": 16}.
     if "gen_ai.usage.input_token_details" in attributes:
@@ -145,7 +146,7 @@ def read_counts(attributes: Attributes) -> Counts:
     if _METADATA in attributes:
         _add_provider_metadata(counts, as_object(attributes[_METADATA]) or {})
     if counts.input is None and counts.output is None:
-        said = find_object(attributes, _OBJECTS)
+        said = find_object(attributes, keys[_OBJECTS])
         if said is not None:
             _add_object(counts, said)
     return counts
@@ -202,7 +203,7 @@ def _add_provider_metadata(counts: Counts, metadata: dict[str, Any]) -> None:
 
 
 def _add_object(counts: Counts, said: dict[str, Any]) -> None:
-    for field, count in _OBJECT_COUNTS.find(said).items():
+    for field, count in _OBJECT_COUNTS.find(said, Keys(tuple(said))).items():
         if getattr(counts, field) is None:
             setattr(counts, field, count)
     _add_input_details(counts, find_object(said, _INPUT_DETAILS))

@@ -16,14 +16,17 @@ from typing import Any
 import msgspec
 
 from headway.records import Score, Source
+from headway_collector.dialects.keys import Names, recall
 from headway_collector.dialects.lookups import as_number, as_text, find_text
 from headway_collector.dialects.people import find_session
 from headway_collector.otlp.telemetry import Attributes, OtelLog, OtelSpan
 
 EVALUATION_EVENT = "gen_ai.evaluation.result"
 
-_SCOPES = ("trace.", "session.")
-_STARTS = ("annotation", "evaluation")
+_SCOPES = ("trace.", "session.", "")
+_ANNOTATIONS = Names(
+    prefixes=tuple(scope + start for scope in _SCOPES for start in ("annotation", "evaluation"))
+)
 _ENDS = ("annotation.name", "evaluation.name")
 _SOURCES: dict[str, Source] = {"human": "human", "llm": "judge", "code": "code"}
 # What each part of a judgement is called: behind "gen_ai.evaluation." and by OpenInference.
@@ -50,10 +53,8 @@ def find_scores(otel: OtelSpan) -> list[Score]:
         for event in otel.events
         if event.name == EVALUATION_EVENT
     ]
-    # One search through all names takes a tenth of the time of one through each.
-    names = "\n".join(otel.attributes)
-    if any(end in names for end in _ENDS):
-        scores += [_read_annotation(otel, key) for key in otel.attributes if key.endswith(_ENDS)]
+    keys = recall(otel.attributes)[_ANNOTATIONS]
+    scores += [_read_annotation(otel, key) for key in keys if key.endswith(_ENDS)]
     return [score for score in scores if score is not None]
 
 
@@ -74,9 +75,7 @@ def read_evaluation(log: OtelLog) -> Score | None:
 
 def _read_annotation(otel: OtelSpan, key: str) -> Score | None:
     """Return the judgement whose name stands under the key, alone or as one of a list."""
-    scope = next((scope for scope in _SCOPES if key.startswith(scope)), "")
-    if not key.startswith(_STARTS, len(scope)):
-        return None
+    scope = next(scope for scope in _SCOPES if key.startswith(scope))
     session_id = find_session(otel.attributes) if scope == "session." else None
     return _make_score(
         _pick(otel.attributes, key.removesuffix("name"), _OPENINFERENCE_PARTS),

@@ -1,13 +1,14 @@
 """Whether a span failed, and of what."""
 
-from dataclasses import dataclass
+import msgspec
 
 from headway.records import Status
+from headway_collector.dialects.keys import Keys, Names
 from headway_collector.dialects.lookups import as_text, find_count, find_text
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
 
 _STATUSES: dict[int, Status] = {1: "ok", 2: "error"}
-_ERROR_TYPE = ("error.type",)
+_ERROR_TYPE = Names("error.type")
 _EXCEPTION_TYPE = ("exception.type",)
 _MESSAGE = "langfuse.observation.status_message"
 _LEVEL = "langfuse.observation.level"
@@ -15,8 +16,7 @@ _LOGFIRE_LEVEL = ("logfire.level_num",)
 _LOGFIRE_ERROR = 17
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, gc=False, frozen=True):
     """How a span ended."""
 
     status: Status
@@ -25,14 +25,14 @@ class Outcome:
     error_stack: str | None
 
 
-def find_outcome(otel: OtelSpan) -> Outcome:
+def find_outcome(otel: OtelSpan, keys: Keys) -> Outcome:
     """Return how the span ended.
 
     OTLP's status decides. Where it is unset, as instrumentations in their first version leave it,
     an ``error.type`` or a level of error does. Of several exceptions the last one ended the span.
     """
     attributes = otel.attributes
-    error_type = find_text(attributes, _ERROR_TYPE)
+    error_type = find_text(attributes, keys[_ERROR_TYPE])
     status = _STATUSES.get(otel.status_code)
     if status is None:
         has_failed = error_type is not None or _has_error_level(attributes)

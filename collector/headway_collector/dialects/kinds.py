@@ -5,11 +5,12 @@ where none has, a tool's name, a model's or an agent's tells. All else is a plai
 """
 
 from headway.records import Kind
+from headway_collector.dialects.keys import Keys, Names
 from headway_collector.dialects.lookups import as_object, as_text
 from headway_collector.dialects.models import has_model
 from headway_collector.otlp.telemetry import Attributes
 
-_NAMES = (
+_NAMES = Names(
     "langfuse.observation.type",
     "openinference.span.kind",
     # LangSmith writes gen_ai.operation.name from this, and calls a retriever "embeddings" there.
@@ -71,19 +72,19 @@ _KINDS: dict[str, Kind] = {
         "span",
     ),
 }
-_TOOL_NAMES = ("gen_ai.tool.name", "gen_ai.tool.call.id")
-_AGENT_NAMES = ("gen_ai.agent.name", "agent_name")
+_TOOL_NAMES = Names("gen_ai.tool.name", "gen_ai.tool.call.id")
+_AGENT_NAMES = Names("gen_ai.agent.name", "agent_name")
 
 
-def find_kind(attributes: Attributes) -> Kind:
+def find_kind(attributes: Attributes, keys: Keys) -> Kind:
     """Return the kind that the attributes tell."""
-    for name in _NAMES:
-        word = attributes.get(name)
+    for name in keys[_NAMES]:
+        word = attributes[name]
         if word is not None:
             kind = _KINDS.get((as_text(word) or "").lower())
             if kind is not None:
                 return kind
-    return _find_braintrust_kind(attributes) or _guess_kind(attributes)
+    return _find_braintrust_kind(attributes) or _guess_kind(keys)
 
 
 def _find_braintrust_kind(attributes: Attributes) -> Kind | None:
@@ -92,9 +93,9 @@ def _find_braintrust_kind(attributes: Attributes) -> Kind | None:
     return _KINDS.get(word.lower()) if type(word) is str else None
 
 
-def _guess_kind(attributes: Attributes) -> Kind:
-    if any(name in attributes for name in _TOOL_NAMES):
+def _guess_kind(keys: Keys) -> Kind:
+    if keys[_TOOL_NAMES]:
         return "tool"
-    if has_model(attributes):
+    if has_model(keys):
         return "llm"
-    return "agent" if any(name in attributes for name in _AGENT_NAMES) else "span"
+    return "agent" if keys[_AGENT_NAMES] else "span"

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from headway_collector.dialects.keys import Keys, Names
 from headway_collector.limits import MAX_COUNT, MAX_LIST_TEXT_CHARS, MAX_LIST_TEXTS, MAX_TEXT_CHARS
 from headway_collector.otlp.telemetry import Attributes
 
@@ -19,11 +20,8 @@ _decode = msgspec.json.Decoder().decode
 T = TypeVar("T")
 
 
-class Names(Generic[T]):
+class Fields(Generic[T]):
     """Which attributes say a field, for many fields at once.
-
-    A span has far fewer attributes than there are names for them in all dialects, so that those it
-    has are picked first, and nothing is asked for in vain.
 
     Args:
         read: an attribute's value as the type of the fields; None where it is not.
@@ -35,13 +33,12 @@ class Names(Generic[T]):
     ) -> None:
         self._read = read
         self._fields = {name: field for field, names in fields.items() for name in names}
-        self._names = frozenset(self._fields)
-        self._ranks = {name: rank for rank, name in enumerate(self._fields)}
+        self._names = Names(*self._fields)
 
-    def find(self, attributes: Attributes) -> dict[str, T]:
+    def find(self, attributes: Attributes, keys: Keys) -> dict[str, T]:
         """Return the fields that are said, each by the first of its names that can be read."""
         found: dict[str, T] = {}
-        for name in sorted(self._names.intersection(attributes), key=self._ranks.__getitem__):
+        for name in keys[self._names]:
             field = self._fields[name]
             if field not in found:
                 value = self._read(attributes[name])
@@ -72,7 +69,11 @@ def find_amount(attributes: Attributes, names: Iterable[str], limit: float) -> f
 
 def find_texts(attributes: Attributes, names: Iterable[str]) -> list[str]:
     """Return the first that is a list of texts, its JSON, or words between commas."""
-    return _find(attributes, names, lambda value: as_texts(value) or None) or []
+    for name in names:
+        texts = as_texts(attributes.get(name))
+        if texts:
+            return texts
+    return []
 
 
 def find_object(attributes: Attributes, names: Iterable[str]) -> dict[str, Any] | None:
@@ -92,7 +93,7 @@ def as_text(value: Any) -> str | None:
 
 def as_field(value: Any) -> str | None:
     """Return a text or number as a text that is not empty, cut to what a field may hold."""
-    text = as_text(value)
+    text = value if type(value) is str and value[:1] != '"' else as_text(value)
     if not text:
         return None
     return text if len(text) <= MAX_TEXT_CHARS else text[:MAX_TEXT_CHARS]
@@ -100,7 +101,9 @@ def as_field(value: Any) -> str | None:
 
 def as_count(value: Any) -> int | None:
     """Return a whole number from 0 to the largest count, however it is written."""
-    number = value if type(value) is int else as_number(value)
+    if type(value) is int:
+        return value if 0 <= value <= MAX_COUNT else None
+    number = as_number(value)
     if number is None or not 0 <= number <= MAX_COUNT or number != int(number):
         return None
     return int(number)
@@ -125,9 +128,12 @@ def as_texts(value: Any) -> list[str]:
         value = parsed if type(parsed) is list else text.split(",")
     if type(value) is not list:
         return []
-    said = [as_text(each) for each in value[:MAX_LIST_TEXTS]]
-    stripped = [each.strip()[:MAX_LIST_TEXT_CHARS] for each in said if each]
-    return [each for each in stripped if each]
+    texts = []
+    for each in value[:MAX_LIST_TEXTS]:
+        text = (as_text(each) or "").strip()
+        if text:
+            texts.append(text[:MAX_LIST_TEXT_CHARS])
+    return texts
 
 
 def as_object(value: Any) -> dict[str, Any] | None:

@@ -1,6 +1,5 @@
 """A span of any dialect to the canonical one: the table of the families, read line by line."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -8,8 +7,9 @@ import msgspec
 from headway.records import DEFAULT_PROJECT, EMPTY, Span, encode_value
 from headway_collector.dialects.contents import find_content
 from headway_collector.dialects.failures import find_outcome
+from headway_collector.dialects.keys import recall
 from headway_collector.dialects.kinds import find_kind
-from headway_collector.dialects.lookups import Names, as_field, as_texts, find_text
+from headway_collector.dialects.lookups import Fields, as_field, as_texts
 from headway_collector.dialects.models import (
     MODEL_NAMES,
     complete_models,
@@ -28,14 +28,12 @@ from headway_collector.store.batches import Derived
 MAPPER_VERSION = 1
 """Of what stands in ``dialects``. A higher one makes ``headway remap`` derive older rows anew."""
 
-_TEXTS = Names(as_field, MODEL_NAMES | PEOPLE_NAMES | PLACE_NAMES | PROMPT_NAMES)
-_PLACES = Names(as_field, PLACE_NAMES)
-_SERVICE = "service.name"
+_TEXTS = Fields(as_field, MODEL_NAMES | PEOPLE_NAMES | PLACE_NAMES | PROMPT_NAMES)
+_PLACES = Fields(as_field, PLACE_NAMES)
 _UNNAMED_SERVICE = "unknown_service"
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
+class Mapped(msgspec.Struct, gc=False, frozen=True):
     """One row: the span in our words, and what was found out of it."""
 
     span: Span
@@ -49,13 +47,14 @@ def map_span(otel: OtelSpan) -> Mapped:
     has, stays an attribute, and what is too long for a field is cut there and whole here.
     """
     attributes, resource = otel.attributes, otel.resource.attributes
-    texts = _PLACES.find(resource) | _TEXTS.find(attributes)
-    complete_models(texts, attributes)
-    kind = find_kind(attributes)
-    usage = find_usage(otel, kind)
+    keys = recall(attributes)
+    texts = _PLACES.find(resource, recall(resource)) | _TEXTS.find(attributes, keys)
+    complete_models(texts, attributes, keys)
+    kind = find_kind(attributes, keys)
+    usage = find_usage(otel, kind, keys)
     counts = usage.counts
-    outcome = find_outcome(otel)
-    content = find_content(otel, kind)
+    outcome = find_outcome(otel, keys)
+    content = find_content(otel, kind, keys)
     span = Span(
         trace_id=otel.trace_id,
         span_id=otel.span_id,
@@ -74,8 +73,8 @@ def map_span(otel: OtelSpan) -> Mapped:
         request_model=texts.get("request_model"),
         response_model=texts.get("response_model"),
         response_id=texts.get("response_id"),
-        finish_reasons=find_finish_reasons(attributes) or as_texts(content.finish_reasons),
-        params=_encode(find_params(attributes)),
+        finish_reasons=find_finish_reasons(attributes, keys) or as_texts(content.finish_reasons),
+        params=_encode(find_params(attributes, keys)),
         input_tokens=counts.input,
         output_tokens=counts.output,
         cache_read_tokens=counts.cache_read,
@@ -84,17 +83,17 @@ def map_span(otel: OtelSpan) -> Mapped:
         audio_input_tokens=counts.audio_input,
         audio_output_tokens=counts.audio_output,
         cost_usd=usage.cost_usd,
-        ttft_ms=find_ttft_ms(otel),
+        ttft_ms=find_ttft_ms(otel, keys),
         user_id=texts.get("user_id"),
         session_id=texts.get("session_id"),
-        tags=find_tags(attributes),
+        tags=find_tags(attributes, keys),
         environment=texts.get("environment"),
         release=texts.get("release"),
         prompt_name=texts.get("prompt_name"),
         prompt_version=texts.get("prompt_version"),
-        prompt_variables=_encode(find_prompt_variables(attributes)),
+        prompt_variables=_encode(find_prompt_variables(attributes, keys)),
     )
-    packed = pack(otel, span)
+    packed = pack(otel, span, content.texts, content.values)
     span.attributes = packed.attributes
     return Mapped(span, Derived(None, usage.is_inconsistent, MAPPER_VERSION, packed.otel))
 
@@ -120,11 +119,11 @@ def project_of(
     """
     if header:
         return header
-    said = find_text(resource.attributes, ("openinference.project.name",))
+    said = as_field(resource.attributes.get("openinference.project.name"))
     if said is None and attributes is not None:
-        said = find_text(attributes, ("langsmith.trace.session_name",))
+        said = as_field(attributes.get("langsmith.trace.session_name"))
     if said is None:
-        said = find_text(resource.attributes, (_SERVICE,))
+        said = as_field(resource.attributes.get("service.name"))
         if said is None or said.startswith(_UNNAMED_SERVICE):
             return DEFAULT_PROJECT
     return said[:MAX_NAME_CHARS]

@@ -1,5 +1,6 @@
 """Which model was asked, of whom, which one answered, and why it stopped."""
 
+from headway_collector.dialects.keys import Keys, Names
 from headway_collector.dialects.lookups import find_object, find_text, find_texts
 from headway_collector.otlp.telemetry import Attributes
 
@@ -55,12 +56,14 @@ _PROVIDERS = {
     "xai": "x_ai",
 }
 # Where a model is one of many settings, as in {"model": "gpt-4.1", "temperature": 0.2}.
-_SETTINGS = ("llm.invocation_parameters", "embedding.invocation_parameters", "braintrust.metadata")
-
-_SIGNS = frozenset(
-    (*MODEL_NAMES["request_model"], *MODEL_NAMES["response_model"], "llm.invocation_parameters")
+_SETTINGS = Names(
+    "llm.invocation_parameters", "embedding.invocation_parameters", "braintrust.metadata"
 )
-_FINISH_REASONS = (
+
+_SIGNS = Names(
+    *MODEL_NAMES["request_model"], *MODEL_NAMES["response_model"], "llm.invocation_parameters"
+)
+_FINISH_REASONS = Names(
     "gen_ai.response.finish_reasons",
     "gen_ai.response.finish_reason",
     "gen_ai.response.stop_reason",
@@ -70,27 +73,27 @@ _FINISH_REASONS = (
 )
 
 
-def complete_models(texts: dict[str, str], attributes: Attributes) -> None:
+def complete_models(texts: dict[str, str], attributes: Attributes, keys: Keys) -> None:
     """Name the provider as the GenAI conventions do, and add what only settings say."""
     if "request_model" not in texts:
-        _add_settings(texts, attributes)
+        _add_settings(texts, attributes, keys)
     provider = texts.get("provider")
     if provider is not None:
         texts["provider"] = _rename(provider, "ai.model.provider" in attributes)
 
 
-def has_model(attributes: Attributes) -> bool:
+def has_model(keys: Keys) -> bool:
     """Return whether any attribute names a model, or says how one was asked."""
-    return not _SIGNS.isdisjoint(attributes)
+    return bool(keys[_SIGNS])
 
 
-def find_finish_reasons(attributes: Attributes) -> list[str]:
+def find_finish_reasons(attributes: Attributes, keys: Keys) -> list[str]:
     """Return why the model stopped, one reason for each answer."""
-    return find_texts(attributes, _FINISH_REASONS)
+    return find_texts(attributes, keys[_FINISH_REASONS])
 
 
-def _add_settings(texts: dict[str, str], attributes: Attributes) -> None:
-    settings = find_object(attributes, _SETTINGS) or {}
+def _add_settings(texts: dict[str, str], attributes: Attributes, keys: Keys) -> None:
+    settings = find_object(attributes, keys[_SETTINGS]) or {}
     model = find_text(settings, ("model", "model_name"))
     if model is None and _LANGFUSE_MODEL in attributes:
         # Langfuse says one model only: the one that was asked for is the one that answered.

@@ -7,6 +7,7 @@ The names are those of OpenTelemetry's GenAI conventions with ``gen_ai.request.`
 
 from typing import Any
 
+from headway_collector.dialects.keys import Keys, Names
 from headway_collector.dialects.lookups import as_object
 from headway_collector.otlp.telemetry import Attributes
 
@@ -55,10 +56,9 @@ _PARAMS = {
     "ai.settings.maxRetries": "max_retries",
     "ai.settings.maxSteps": "max_steps",
 }
-_RANKS = {name: rank for rank, name in enumerate(_PARAMS)}
-_NAMES = frozenset(_PARAMS)
+_NAMES = Names(*_PARAMS)
 # Attributes that hold many parameters at once, as JSON.
-_OBJECTS = (
+_OBJECTS = Names(
     "langfuse.observation.model.parameters",
     "llm.invocation_parameters",
     "embedding.invocation_parameters",
@@ -86,16 +86,15 @@ _NOT_PARAMS = frozenset(
 )
 
 
-def find_params(attributes: Attributes) -> dict[str, Any] | None:
+def find_params(attributes: Attributes, keys: Keys) -> dict[str, Any] | None:
     """Return the parameters of the request by their canonical names; None where none is said."""
     params: dict[str, Any] = {}
-    for name in sorted(_NAMES.intersection(attributes), key=_RANKS.__getitem__):
+    for name in keys[_NAMES]:
         value = attributes[name]
         if value is not None:
             params.setdefault(_PARAMS[name], value)
-    for holder in _OBJECTS:
-        if holder in attributes:
-            _add_object(params, as_object(attributes[holder]))
+    for holder in keys[_OBJECTS]:
+        _add_object(params, as_object(attributes[holder]))
     return params or None
 
 

@@ -1,5 +1,6 @@
 """For whom and where: user, session, tags, environment, release."""
 
+from headway_collector.dialects.keys import Keys, Names
 from headway_collector.dialects.lookups import find_text, find_texts
 from headway_collector.otlp.telemetry import Attributes
 
@@ -27,7 +28,7 @@ PEOPLE_NAMES = {
         "gcp.vertex.agent.session_id",
     ),
 }
-_TAGS = (
+_TAGS = Names(
     "langfuse.trace.tags",
     "tag.tags",
     "logfire.tags",
@@ -51,6 +52,6 @@ def find_session(attributes: Attributes) -> str | None:
     return find_text(attributes, PEOPLE_NAMES["session_id"])
 
 
-def find_tags(attributes: Attributes) -> list[str]:
+def find_tags(attributes: Attributes, keys: Keys) -> list[str]:
     """Return the words that were put on the span or its trace."""
-    return find_texts(attributes, _TAGS)
+    return find_texts(attributes, keys[_TAGS])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from headway_collector.dialects.keys import Keys, Names
 from headway_collector.dialects.lookups import find_object
 from headway_collector.otlp.telemetry import Attributes
 
@@ -21,18 +22,14 @@ PROMPT_NAMES = {
         "traceloop.prompt.version_hash",
     ),
 }
-_VARIABLES = ("llm.prompt_template.variables", "traceloop.prompt.template_variables")
+_OBJECTS = Names("llm.prompt_template.variables", "traceloop.prompt.template_variables")
 _VARIABLE_PREFIX = "gen_ai.prompt.variable."
+_VARIABLES = Names(prefixes=(_VARIABLE_PREFIX,))
 
 
-def find_prompt_variables(attributes: Attributes) -> dict[str, Any] | None:
+def find_prompt_variables(attributes: Attributes, keys: Keys) -> dict[str, Any] | None:
     """Return what was filled into the prompt, by name."""
-    found = find_object(attributes, _VARIABLES)
-    # One search through all names takes a tenth of the time of one through each.
-    if found is None and _VARIABLE_PREFIX in "\n".join(attributes):
-        found = {
-            key.removeprefix(_VARIABLE_PREFIX): value
-            for key, value in attributes.items()
-            if key.startswith(_VARIABLE_PREFIX)
-        }
+    found = find_object(attributes, keys[_OBJECTS])
+    if found is None:
+        found = {key.removeprefix(_VARIABLE_PREFIX): attributes[key] for key in keys[_VARIABLES]}
     return found or None

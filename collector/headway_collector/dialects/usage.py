@@ -19,12 +19,14 @@ import msgspec
 
 from headway.records import Kind
 from headway_collector.dialects.counts import LANGFUSE_USAGE, Counts, add_counts, read_counts
+from headway_collector.dialects.keys import Keys, Names
 from headway_collector.dialects.lookups import as_number, find_amount, find_object
 from headway_collector.limits import MAX_COST_USD
-from headway_collector.otlp.telemetry import OtelSpan
+from headway_collector.otlp.telemetry import Attributes, OtelSpan
 
 _COST = ("gen_ai.usage.cost", "llm.cost.total", "operation.cost")
 _COST_OBJECTS = ("langfuse.observation.cost_details", "mlflow.llm.cost")
+_COSTS = Names(*_COST, *_COST_OBJECTS)
 _COST_TOTAL = ("total", "total_cost")
 
 _WRAPPERS = frozenset({"agent", "chain"})
@@ -45,12 +47,12 @@ class Usage(msgspec.Struct, gc=False, frozen=True):
     is_inconsistent: bool | None = None
 
 
-def find_usage(otel: OtelSpan, kind: Kind) -> Usage:
+def find_usage(otel: OtelSpan, kind: Kind, keys: Keys) -> Usage:
     """Return what the call took, as canonical counts."""
     if kind in _WRAPPERS and otel.kind != _CLIENT and LANGFUSE_USAGE not in otel.attributes:
         return Usage(Counts())
-    counts = read_counts(otel.attributes)
-    cost_usd = _find_cost_usd(otel)
+    counts = read_counts(otel.attributes, keys)
+    cost_usd = _find_cost_usd(otel.attributes, keys)
     _complete(counts, kind)
     if counts.input is None and counts.output is None:
         return Usage(counts, cost_usd)
@@ -58,8 +60,10 @@ def find_usage(otel: OtelSpan, kind: Kind) -> Usage:
     return Usage(counts, cost_usd, is_doubtful or _is_contradictory(counts))
 
 
-def _find_cost_usd(otel: OtelSpan) -> float | None:
-    said = find_object(otel.attributes, _COST_OBJECTS)
+def _find_cost_usd(attributes: Attributes, keys: Keys) -> float | None:
+    if not keys[_COSTS]:
+        return None
+    said = find_object(attributes, _COST_OBJECTS)
     if said is not None:
         cost = find_amount(said, _COST_TOTAL, MAX_COST_USD)
         if cost is None:
@@ -67,7 +71,7 @@ def _find_cost_usd(otel: OtelSpan) -> float | None:
             cost = find_amount({"total": sum(parts)} if parts else {}, _COST_TOTAL, MAX_COST_USD)
         if cost is not None:
             return cost
-    return find_amount(otel.attributes, _COST, MAX_COST_USD)
+    return find_amount(attributes, _COST, MAX_COST_USD)
 
 
 def _complete(counts: Counts, kind: Kind) -> None:

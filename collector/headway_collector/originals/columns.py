@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from headway_collector.originals.texts import find_style
+from headway_collector.originals.texts import find_style, has_escapes
 
 _decode = msgspec.json.Decoder().decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -26,21 +26,39 @@ SHORTEST = 64
 Reference = dict[str, Any]
 
 
+class _Whole(msgspec.Struct, gc=False):
+    """A text that a column is or holds, and how it is referred to."""
+
+    text: str
+    reference: Reference
+
+
 class Columns:
     """What stands in a row: JSON text by column, and plain texts by column."""
+
+    __slots__ = (
+        "_addresses",
+        "_containers",
+        "_is_learned",
+        "_jsons",
+        "_later",
+        "_texts",
+        "_values",
+        "_wholes",
+    )
 
     def __init__(self, jsons: Mapping[str, str], texts: Mapping[str, str]) -> None:
         self._jsons = jsons
         self._texts = texts
         self._values: dict[str, Any] = {}
-        self._wholes: dict[str, Reference] | None = None
+        self._wholes: list[_Whole] | None = None
         self._addresses: dict[str, str] = {}
         self._containers: list[tuple[str, Any]] = []
         self._is_learned = False
         self._later: dict[str, str] = {}
 
     def add_value(self, column: str, value: Any) -> None:
-        """Let addresses lead into a value that is no column of its own."""
+        """Let addresses lead into a value: of a column, or of what is none of its own."""
         self._values[column] = value
 
     def learn(self, text: str, address: str) -> None:
@@ -51,11 +69,15 @@ class Columns:
         """Return a reference to a JSON text that a column, or a part of it, reads exactly as."""
         if self._wholes is None:
             self._wholes = self._gather_wholes()
-        return self._wholes.get(text)
+        # Few texts of unlike lengths are compared in less time than one is hashed.
+        for whole in self._wholes:
+            if whole.text == text:
+                return whole.reference
+        return None
 
     def find_restyled(self, text: str) -> Reference | None:
         """Return a reference to a column that reads as the JSON text but for its escapes."""
-        if "\\u" not in text or not text.isascii():
+        if not has_escapes(text) or not text.isascii():
             return None
         beginning = _begin(text)
         for column, stored in self._jsons.items():
@@ -98,20 +120,21 @@ class Columns:
             text = _cut(text, step)
         return text if text is None or not start else _tell_rest(text, start)
 
-    def _gather_wholes(self) -> dict[str, Reference]:
-        wholes: dict[str, Reference] = {}
+    def _gather_wholes(self) -> list[_Whole]:
+        wholes = []
         for column, text in self._jsons.items():
-            wholes[text] = {"$text": f"/{column}"}
+            wholes.append(_Whole(text, {"$text": f"/{column}"}))
             if text.startswith(_SYSTEM):
                 # Instructions and messages came as two texts.
                 parts = _cut(_cut(text, "0") or "", "parts")
                 if parts is not None:
-                    wholes[parts] = {"$text": f"/{column}/0/parts"}
+                    wholes.append(_Whole(parts, {"$text": f"/{column}/0/parts"}))
                 rest = _tell_rest(text, 1)
                 if rest is not None:
-                    wholes[rest] = {"$text": f"/{column}", "from": 1}
-        for column, text in self._texts.items():
-            wholes.setdefault(text, {"$ref": f"/{column}"})
+                    wholes.append(_Whole(rest, {"$text": f"/{column}", "from": 1}))
+        # The last of those that read the same is referred to.
+        wholes.reverse()
+        wholes += [_Whole(text, {"$ref": f"/{column}"}) for column, text in self._texts.items()]
         return wholes
 
     def _learn_columns(self) -> None:

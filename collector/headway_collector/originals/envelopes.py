@@ -6,6 +6,8 @@ row's columns the two give back the span that came, to the bit.
 """
 
 from collections.abc import Mapping
+from math import isfinite
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,6 +32,21 @@ _KEPT = (
     "dropped_events_count",
     "dropped_links_count",
 )
+# What stands there where the row says it otherwise.
+_CANONICAL = (
+    "trace_id",
+    "span_id",
+    "name",
+    "start_ns",
+    "end_ns",
+    "parent_span_id",
+    "status_code",
+    "status_message",
+)
+_get_raws = attrgetter(*JSON_COLUMNS)
+_get_texts = attrgetter(*TEXT_COLUMNS)
+_get_kept = attrgetter(*_KEPT)
+_get_canonical = attrgetter(*_CANONICAL)
 # What a log event says like its span is left out.
 _SHARED = ("trace_id", "span_id", "resource", "scope")
 
@@ -41,9 +58,18 @@ class Packed(NamedTuple):
     otel: bytes
 
 
-def pack(otel: OtelSpan, span: Span) -> Packed:
-    """Return the original span as JSON, without the texts that stand in its row already."""
-    columns = _look_at(span)
+def pack(otel: OtelSpan, span: Span, texts: Mapping[str, str], values: Mapping[str, Any]) -> Packed:
+    """Return the original span as JSON, without the texts that stand in its row already.
+
+    Args:
+        otel: the span that came.
+        span: its row.
+        texts: to columns of JSON the text that stands in them, where it is at hand.
+        values: to columns of JSON what they say, where it is.
+    """
+    columns = _look_at(span, texts)
+    for column, value in values.items():
+        columns.add_value(column, value)
     attributes = _shorten_attributes(otel.attributes, columns)
     envelope = _shorten_envelope(otel, span, columns)
     try:
@@ -83,55 +109,61 @@ def unpack(row: Mapping[str, Any]) -> OtelSpan:
     return msgspec.convert(said, OtelSpan)
 
 
-def _look_at(span: Span) -> Columns:
+def _look_at(span: Span, known: Mapping[str, str]) -> Columns:
     jsons, texts = {}, {}
-    for name in JSON_COLUMNS:
-        raw = getattr(span, name)
-        # A column of null is stored as none.
-        if raw is not EMPTY and (text := str(raw, "utf-8")) not in ("", "null"):
-            jsons[name] = text
-    for name in TEXT_COLUMNS:
-        if text := getattr(span, name):
+    for name, raw in zip(JSON_COLUMNS, _get_raws(span), strict=True):
+        if raw is not EMPTY:
+            text = known.get(name) or str(raw, "utf-8")
+            # A column of null is stored as none.
+            if text != "null" and text:
+                jsons[name] = text
+    for name, text in zip(TEXT_COLUMNS, _get_texts(span), strict=True):
+        if text:
             texts[name] = text
     return Columns(jsons, texts)
 
 
 def _shorten_attributes(attributes: Attributes, columns: Columns) -> Attributes:
-    shortened: Attributes = {}
+    shortened = attributes.copy()
     for key, value in attributes.items():
         kind = type(value)
-        if kind is int or (kind is str and len(value) < SHORTEST):
-            shortened[key] = value
+        if kind is str:
+            if len(value) < SHORTEST:
+                continue
+        elif kind is int or kind is bool or (kind is float and isfinite(value)):
             continue
-        short = shortened[key] = shorten(value, columns)
-        if kind is str and short is value:
+        short = shorten(value, columns)
+        if short is not value:
+            shortened[key] = short
+        elif kind is str:
             columns.learn(value, "/attributes/" + key.replace("~", "~0").replace("/", "~1"))
     return shortened
 
 
 def _shorten_envelope(otel: OtelSpan, span: Span, columns: Columns) -> dict[str, Any]:
     envelope: dict[str, Any] = {}
-    for name in _KEPT:
-        value = getattr(otel, name)
+    for name, value in zip(_KEPT, _get_kept(otel), strict=True):
         if value:
             envelope[name] = value
+    sent = _get_canonical(otel)
     canonical = (
-        ("trace_id", span.trace_id),
-        ("span_id", span.span_id),
-        ("name", span.name),
-        ("start_ns", span.start_ns),
-        ("end_ns", span.end_ns),
-        ("parent_span_id", span.parent_span_id or ""),
-        ("status_code", _CODES[span.status]),
-        ("status_message", span.status_message or ""),
+        span.trace_id,
+        span.span_id,
+        span.name,
+        span.start_ns,
+        span.end_ns,
+        span.parent_span_id or "",
+        _CODES[span.status],
+        span.status_message or "",
     )
-    for name, said in canonical:
-        value = getattr(otel, name)
-        if value != said:
-            envelope[name] = shorten(value, columns)
-    for name in ("events", "links"):
-        if values := getattr(otel, name):
-            envelope[name] = shorten(_plain(values), columns)
+    if sent != canonical:
+        for name, value, said in zip(_CANONICAL, sent, canonical, strict=True):
+            if value != said:
+                envelope[name] = shorten(value, columns)
+    if otel.events:
+        envelope["events"] = shorten(_plain(otel.events), columns)
+    if otel.links:
+        envelope["links"] = shorten(_plain(otel.links), columns)
     envelope["resource"] = _resources.say(otel.resource)
     envelope["scope"] = _scopes.say(otel.scope)
     if otel.logs:

@@ -14,12 +14,17 @@ _decode = msgspec.json.Decoder().decode
 # Whoever walks a value calls itself once or twice a level.
 _DEEPEST = 100
 
-_COMPACT = (",", ":")
+# What was read from JSON holds no circles.
 _ENCODERS = {
-    "compact": json.JSONEncoder(separators=_COMPACT, ensure_ascii=False).encode,
-    "spaced": json.JSONEncoder(ensure_ascii=False).encode,
-    "compact ascii": json.JSONEncoder(separators=_COMPACT).encode,
-    "spaced ascii": json.JSONEncoder().encode,
+    style: json.JSONEncoder(
+        separators=separators, ensure_ascii=is_ascii, check_circular=False
+    ).encode
+    for style, separators, is_ascii in (
+        ("compact", (",", ":"), False),
+        ("spaced", (", ", ": "), False),
+        ("compact ascii", (",", ":"), True),
+        ("spaced ascii", (", ", ": "), True),
+    )
 }
 
 
@@ -34,6 +39,12 @@ def read_json(text: str) -> Any:
     return msgspec.UNSET if is_suspect and _is_deep(value) else value
 
 
+def has_escapes(text: str) -> bool:
+    r"""Return whether a JSON text holds a ``\uXXXX``, or looks as if it did."""
+    # From the right, CPython searches with less ado than from the left.
+    return text.rfind("\\u") >= 0
+
+
 def write_json(value: Any, style: str) -> str:
     """Return a value as JSON text in one of the styles."""
     return _ENCODERS[style](value)
@@ -41,7 +52,7 @@ def write_json(value: Any, style: str) -> str:
 
 def find_style(text: str, value: Any) -> str | None:
     """Return the style in which ``value`` reads exactly as ``text``, or None."""
-    alphabet = " ascii" if "\\u" in text and text.isascii() else ""
+    alphabet = " ascii" if has_escapes(text) and text.isascii() else ""
     spacings = ("spaced", "compact") if '": ' in text else ("compact", "spaced")
     for spacing in spacings:
         style = spacing + alphabet

@@ -1,25 +1,21 @@
 """OTLP in protobuf to plain structs, each message walked once.
 
 Touching a field of a parsed message costs more than parsing it did, so each is read once, and the
-usual attribute, a text, is tried first. A request that cannot be parsed as a whole is cut up, and
+attributes are left unparsed until then. A request that cannot be parsed as a whole is cut up, and
 its items are parsed one by one.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1 import common_pb2
-from opentelemetry.proto.logs.v1 import logs_pb2
-from opentelemetry.proto.resource.v1 import resource_pb2
-from opentelemetry.proto.trace.v1 import trace_pb2
 
 from headway_collector.errors import MalformedBodyError
+from headway_collector.otlp import shallow
+from headway_collector.otlp.attributes import read_attributes, read_value
 from headway_collector.otlp.checks import (
     NO_SPAN_ID,
     NO_TRACE_ID,
@@ -31,7 +27,6 @@ from headway_collector.otlp.checks import (
 )
 from headway_collector.otlp.fragments import split
 from headway_collector.otlp.telemetry import (
-    Attributes,
     OtelEvent,
     OtelLink,
     OtelLog,
@@ -42,7 +37,6 @@ from headway_collector.otlp.telemetry import (
 )
 
 T = TypeVar("T")
-M = TypeVar("M", bound=Message)
 
 _NO_EXPORT = "the body is no export of this path in protobuf, or a text in it is not UTF-8"
 
@@ -54,10 +48,10 @@ def read_spans(body: bytes) -> Telemetry[OtelSpan]:
         MalformedBodyError: the body is no such message.
     """
     try:
-        request = ExportTraceServiceRequest.FromString(body)
+        groups = _group_spans(shallow.TraceRequest.FromString(body))
+        return collect(groups, _read_span, find_span_fault, _dump)
     except DecodeError as error:
-        return _collect_fragments(body, trace_pb2.Span, _read_span, find_span_fault, error)
-    return collect(_group_spans(request), _read_span, find_span_fault, _dump)
+        return _collect_fragments(body, shallow.Span, _read_span, find_span_fault, error)
 
 
 def read_logs(body: bytes) -> Telemetry[OtelLog]:
@@ -67,10 +61,10 @@ def read_logs(body: bytes) -> Telemetry[OtelLog]:
         MalformedBodyError: the body is no such message.
     """
     try:
-        request = ExportLogsServiceRequest.FromString(body)
+        groups = _group_logs(shallow.LogsRequest.FromString(body))
+        return collect(groups, _read_log, find_log_fault, _dump)
     except DecodeError as error:
-        return _collect_fragments(body, logs_pb2.LogRecord, _read_log, find_log_fault, error)
-    return collect(_group_logs(request), _read_log, find_log_fault, _dump)
+        return _collect_fragments(body, shallow.LogRecord, _read_log, find_log_fault, error)
 
 
 def count_points(body: bytes) -> int:
@@ -94,17 +88,16 @@ def count_points(body: bytes) -> int:
 
 def _collect_fragments(
     body: bytes,
-    kind: type[M],
-    read: Callable[[M, Resource, Scope], T],
+    kind: Any,
+    read: Callable[[Any, Resource, Scope], T],
     find_fault: Callable[[T], str | None],
     error: DecodeError,
 ) -> Telemetry[T]:
     def parse(item: bytes, resource: Resource, scope: Scope) -> T:
         try:
-            message = kind.FromString(item)
+            return read(kind.FromString(item), resource, scope)
         except DecodeError as error:
             raise UnreadableError("it cannot be parsed, or a text in it is not UTF-8") from error
-        return read(message, resource, scope)
 
     try:
         telemetry = collect(_group_fragments(body), parse, find_fault, bytes)
@@ -119,11 +112,11 @@ def _group_fragments(body: bytes) -> Iterator[Group[bytes]]:
     for each in split(body):
         yield Group(
             _read_resource(
-                resource_pb2.Resource.FromString(each.resource),
+                shallow.Resource.FromString(each.resource),
                 each.resource_schema_url.decode(errors="replace"),
             ),
             _read_scope(
-                common_pb2.InstrumentationScope.FromString(each.scope),
+                shallow.Scope.FromString(each.scope),
                 each.scope_schema_url.decode(errors="replace"),
             ),
             each.items,
@@ -135,37 +128,37 @@ def _dump(message: Message) -> bytes:
     return raw
 
 
-def _group_spans(request: ExportTraceServiceRequest) -> Iterator[Group[trace_pb2.Span]]:
+def _group_spans(request: Any) -> Iterator[Group[Any]]:
     for group in request.resource_spans:
         resource = _read_resource(group.resource, group.schema_url)
         for part in group.scope_spans:
             yield Group(resource, _read_scope(part.scope, part.schema_url), part.spans)
 
 
-def _group_logs(request: ExportLogsServiceRequest) -> Iterator[Group[logs_pb2.LogRecord]]:
+def _group_logs(request: Any) -> Iterator[Group[Any]]:
     for group in request.resource_logs:
         resource = _read_resource(group.resource, group.schema_url)
         for part in group.scope_logs:
             yield Group(resource, _read_scope(part.scope, part.schema_url), part.log_records)
 
 
-def _read_resource(message: resource_pb2.Resource, schema_url: str) -> Resource:
+def _read_resource(message: Any, schema_url: str) -> Resource:
     return Resource(
-        _read_attributes(message.attributes), message.dropped_attributes_count, schema_url
+        read_attributes(message.attributes), message.dropped_attributes_count, schema_url
     )
 
 
-def _read_scope(message: common_pb2.InstrumentationScope, schema_url: str) -> Scope:
+def _read_scope(message: Any, schema_url: str) -> Scope:
     return Scope(
         message.name,
         message.version,
-        _read_attributes(message.attributes),
+        read_attributes(message.attributes),
         message.dropped_attributes_count,
         schema_url,
     )
 
 
-def _read_span(message: trace_pb2.Span, resource: Resource, scope: Scope) -> OtelSpan:
+def _read_span(message: Any, resource: Resource, scope: Scope) -> OtelSpan:
     parent = message.parent_span_id.hex()
     status = message.status
     return OtelSpan(
@@ -180,38 +173,38 @@ def _read_span(message: trace_pb2.Span, resource: Resource, scope: Scope) -> Ote
         status_message=status.message,
         trace_state=message.trace_state,
         flags=message.flags,
-        attributes=_read_attributes(message.attributes),
+        attributes=read_attributes(message.attributes),
         dropped_attributes_count=message.dropped_attributes_count,
-        events=[_read_event(event) for event in message.events],
+        events=list(map(_read_event, message.events)),
         dropped_events_count=message.dropped_events_count,
-        links=[_read_link(link) for link in message.links],
+        links=list(map(_read_link, message.links)),
         dropped_links_count=message.dropped_links_count,
         resource=resource,
         scope=scope,
     )
 
 
-def _read_event(message: trace_pb2.Span.Event) -> OtelEvent:
+def _read_event(message: Any) -> OtelEvent:
     return OtelEvent(
         message.name,
         message.time_unix_nano,
-        _read_attributes(message.attributes),
+        read_attributes(message.attributes),
         message.dropped_attributes_count,
     )
 
 
-def _read_link(message: trace_pb2.Span.Link) -> OtelLink:
+def _read_link(message: Any) -> OtelLink:
     return OtelLink(
         message.trace_id.hex(),
         message.span_id.hex(),
         message.trace_state,
-        _read_attributes(message.attributes),
+        read_attributes(message.attributes),
         message.dropped_attributes_count,
         message.flags,
     )
 
 
-def _read_log(message: logs_pb2.LogRecord, resource: Resource, scope: Scope) -> OtelLog:
+def _read_log(message: Any, resource: Resource, scope: Scope) -> OtelLog:
     trace_id, span_id = message.trace_id.hex(), message.span_id.hex()
     return OtelLog(
         time_ns=message.time_unix_nano,
@@ -219,8 +212,8 @@ def _read_log(message: logs_pb2.LogRecord, resource: Resource, scope: Scope) -> 
         severity_number=message.severity_number,
         severity_text=message.severity_text,
         event_name=message.event_name,
-        body=_read_value(message.body),
-        attributes=_read_attributes(message.attributes),
+        body=read_value(message.body),
+        attributes=read_attributes(message.attributes),
         dropped_attributes_count=message.dropped_attributes_count,
         flags=message.flags,
         trace_id="" if trace_id == NO_TRACE_ID else trace_id,
@@ -228,20 +221,3 @@ def _read_log(message: logs_pb2.LogRecord, resource: Resource, scope: Scope) -> 
         resource=resource,
         scope=scope,
     )
-
-
-def _read_attributes(pairs: Iterable[common_pb2.KeyValue]) -> Attributes:
-    attributes: Attributes = {}
-    for pair in pairs:
-        value = pair.value
-        attributes[pair.key] = value.string_value or _read_value(value)
-    return attributes
-
-
-def _read_value(message: common_pb2.AnyValue) -> Any:
-    which = message.WhichOneof("value")
-    if which == "array_value":
-        return [_read_value(each) for each in message.array_value.values]
-    if which == "kvlist_value":
-        return _read_attributes(message.kvlist_value.values)
-    return None if which is None else getattr(message, which)

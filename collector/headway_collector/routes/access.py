@@ -1,10 +1,10 @@
 """What every route is given: the collector behind it, the project of a POST, and JSON to answer."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import anyio
 import msgspec
 from fastapi import Depends, Header, Request, Response
 
@@ -12,6 +12,7 @@ from headway.records import DEFAULT_PROJECT, PROJECT_HEADER
 from headway_collector.budgets import ByteBudget
 from headway_collector.costs.pricing import Prices
 from headway_collector.errors import InvalidRequestError
+from headway_collector.exports import Ignored
 from headway_collector.limits import MAX_NAME_CHARS
 from headway_collector.schemas.answers import Fault
 from headway_collector.store.connections import Store
@@ -23,6 +24,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Fault, "description": "unknown id"}}
 BUSY: dict[int | str, dict[str, Any]] = {
+    408: {"model": Fault, "description": "the body stalled"},
     413: {"model": Fault, "description": "over 64 MiB"},
     429: {"model": Fault, "description": "the queue is full; see Retry-After"},
 }
@@ -38,7 +40,8 @@ class Collector:
         clock_ns: the time that ``-24h`` counts back from and that scores get.
         make_id: gives scores an id where they have none.
         started_s: the monotonic time of the start.
-        decoders: how many large bodies are decoded at a time; more would only take memory.
+        decoders: the threads that decode large bodies; more would only take memory.
+        ignored: what came since the start and was not kept.
     """
 
     store: Store
@@ -49,7 +52,8 @@ class Collector:
     clock_ns: Callable[[], int]
     make_id: Callable[[], str]
     started_s: float
-    decoders: anyio.CapacityLimiter
+    decoders: Executor
+    ignored: Ignored
 
 
 # Both are async only because FastAPI runs a plain dependency in another thread, at the cost of one

@@ -1,4 +1,4 @@
-"""Routes that read their requests themselves, and a shortcut to them.
+"""Routes that read their requests themselves, and an application that asks them first.
 
 FastAPI's own handling costs a request more than decoding a span and its share of a commit. Such a
 route still stands in the schema, through what its ``openapi_extra`` says.
@@ -7,7 +7,7 @@ route still stands in the schema, through what its ``openapi_extra`` says.
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,16 +27,14 @@ class DirectRoute(APIRoute):
         return endpoint
 
 
-class Shortcut:
-    """Middleware that answers requests for direct routes without asking any other route.
+class DirectRoutes:
+    """An application of direct routes alone.
 
     Args:
-        app: answers all other requests, and all faults that have no handler.
         routers: whose direct routes they are.
     """
 
-    def __init__(self, app: ASGIApp, routers: Iterable[APIRouter]) -> None:
-        self._app = app
+    def __init__(self, routers: Iterable[APIRouter]) -> None:
         routes = [each for router in routers for each in router.routes]
         self._endpoints: dict[tuple[str, str], Endpoint] = {
             (method, route.path): route.endpoint
@@ -45,24 +43,44 @@ class Shortcut:
             for method in route.methods or ()
         }
 
+    def take(self, scope: Scope) -> bool:
+        """Whether the request is for one of them."""
+        return scope["type"] == "http" and (scope["method"], scope["path"]) in self._endpoints
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or pass it on."""
-        is_http = scope["type"] == "http"
-        endpoint = self._endpoints.get((scope["method"], scope["path"])) if is_http else None
-        if endpoint is None:
-            await self._app(scope, receive, send)
-            return
+        """Answer the request; a fault is answered by the handlers of the whole application."""
         request = Request(scope, receive)
         try:
-            response = await endpoint(request)
+            response = await self._endpoints[scope["method"], scope["path"]](request)
         except Exception as error:
             handlers = scope["app"].exception_handlers
-            kinds = type(error).__mro__[: -len(Exception.__mro__)]
-            handler = next((handlers[kind] for kind in kinds if kind in handlers), None)
-            if handler is None:
-                raise
+            handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
             response = await handler(request, error)
         await response(scope, receive, send)
+
+
+class DirectApp(FastAPI):
+    """An application that answers requests for its direct routes before all else."""
+
+    _direct: DirectRoutes
+    _entrance: ASGIApp
+
+    def put_first(
+        self, routers: Iterable[APIRouter], layers: Iterable[Callable[[ASGIApp], ASGIApp]]
+    ) -> None:
+        """Take the direct routes of these routers; the last layer sees a request first."""
+        self._direct = DirectRoutes(routers)
+        self._entrance = self._direct
+        for layer in layers:
+            self._entrance = layer(self._entrance)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        if self._direct.take(scope):
+            scope["app"] = self
+            await self._entrance(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def collector_of(request: Request) -> Collector:

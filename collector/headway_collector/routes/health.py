@@ -22,6 +22,7 @@ async def read_health(collector: CollectorAccess) -> Response:
             "version": __version__,
             "label": collector.label,
             "uptime_s": round(time.monotonic() - collector.started_s, 3),
+            "ignored": collector.ignored,
         }
     )
 

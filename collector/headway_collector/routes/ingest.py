@@ -2,7 +2,6 @@
 
 import asyncio
 
-import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
 from headway.records import BATCH_HEADER, DEFAULT_PROJECT, PROJECT_HEADER
@@ -73,9 +72,8 @@ async def ingest(request: Request) -> Response:
         body = await read_body(request, hold)
         arguments = (body, encoding, hold, collector.prices, project, batch_id or None)
         if encoding or len(body) > _INLINE_BYTES:
-            batch = await anyio.to_thread.run_sync(
-                _make_batch, *arguments, limiter=collector.decoders
-            )
+            loop = asyncio.get_running_loop()
+            batch = await loop.run_in_executor(collector.decoders, _make_batch, *arguments)
         else:
             batch = _make_batch(*arguments)
         answer = await asyncio.wrap_future(collector.writer.append(batch, hold.size_bytes))

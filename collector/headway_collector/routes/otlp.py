@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
 from headway.records import PROJECT_HEADER
@@ -99,13 +98,15 @@ async def _export(request: Request, signal: Signal, read: Reader) -> Response:
             return read(plain, media_type, project, collector.prices)
 
         if encoding or len(body) > _INLINE_BYTES:
-            export = await anyio.to_thread.run_sync(make_export, limiter=collector.decoders)
+            loop = asyncio.get_running_loop()
+            export = await loop.run_in_executor(collector.decoders, make_export)
         else:
             export = make_export()
         # All are queued before the first is waited for, so that one commit may take them all.
         share = hold.size_bytes // max(1, len(export.batches))
         commits = [collector.writer.append(batch, share) for batch in export.batches]
         await asyncio.gather(*map(asyncio.wrap_future, commits))
+    collector.ignored.add(export.ignored)
     return Response(encode_outcome(signal, media_type, export.outcome), media_type=media_type)
 
 

@@ -28,6 +28,13 @@ class Fault(BaseModel):
     message: str = Field(description="a sentence for people: what, which value, what to do")
 
 
+class Ignored(BaseModel):
+    """What came by OTLP since the start and is not what this collector keeps."""
+
+    log_records: int = Field(description="that are no GenAI events")
+    data_points: int = Field(description="of metrics")
+
+
 class Health(BaseModel):
     """That the process lives."""
 
@@ -35,6 +42,7 @@ class Health(BaseModel):
     version: str
     label: str = Field(description="a word that the dashboard shows", examples=["demo traffic"])
     uptime_s: float
+    ignored: Ignored
 
 
 class Ready(BaseModel):

@@ -59,6 +59,7 @@ class SpanQuery(ProjectQuery):
     kind: list[Kind] = Field(default_factory=list)
     name: Texts
     status: list[Status] = Field(default_factory=list)
+    status_message: Texts
     request_model: Texts
     response_model: Texts
     response_id: Texts

@@ -126,6 +126,8 @@ def build_scores(scores: Sequence[Score], projects: Sequence[str]) -> pa.Table:
 def _build_column(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
     if kind is not _RAW:
         return pa.array(values, kind)
+    if values.count(values[0]) == len(values) and not values[0]:  # a batch often has none at all
+        return pa.nulls(len(values), _TEXT)
     raw = (b"" if each is None else bytes(each) for each in values)
     present = [None if not each or each == b"null" else each for each in raw]
     # The decoder has checked that it is UTF-8; checking twice costs as much as building.

@@ -8,7 +8,7 @@ and ``heal`` belong to the one writer thread.
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import duckdb
 
 from headway_collector.errors import StoreError, StoreUnavailableError, UnstorableError
 from headway_collector.store import migrations
+from headway_collector.store.interrupts import interrupting
 
 MEMORY = ":memory:"
 """The path of a database that lives and dies with the process."""
@@ -71,13 +72,18 @@ class Store:
             self._connection.close()
             raise
 
-    def read(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+    def read(
+        self, sql: str, parameters: Sequence[object] = (), *, limit_s: float | None = None
+    ) -> list[dict[str, Any]]:
         """Return the rows of a query by column name.
 
         Raises:
             StoreUnavailableError: the database cannot be read at the moment.
+            duckdb.InterruptException: it took longer than ``limit_s``.
         """
-        with _translated(), self._connection.cursor() as cursor:
+        with _translated(), self._connection.cursor() as cursor, ExitStack() as watch:
+            if limit_s is not None:
+                watch.enter_context(interrupting(cursor, limit_s))
             cursor.execute(sql, list(parameters))
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -103,6 +109,20 @@ class Store:
                 message = f"the database refuses this: {_first_line(error)}"
                 raise UnstorableError(message) from error
             raise
+
+    def favour_writes(self, is_wanted: bool) -> None:
+        """Let statements run in the thread that asks for them alone, or in all threads again.
+
+        A statement that DuckDB's own threads take part in makes its caller wait for them at full
+        speed, with the interpreter lock. Where rows stream in that takes a fifth of the machine,
+        and where they do not, large reads are worth every thread. For the writer thread.
+
+        Raises:
+            StoreUnavailableError: the database is down.
+        """
+        with _translated():
+            threads = "SET GLOBAL threads = 1" if is_wanted else "RESET GLOBAL threads"
+            self._connection.execute(threads)
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file. For the writer thread.

@@ -11,7 +11,7 @@ from headway_collector.errors import InvalidRequestError
 from headway_collector.store.columns import make_span_key
 from headway_collector.store.expressions import ATTRIBUTE, DURATION_NS, make_pointer
 from headway_collector.store.foldings import make_pattern
-from headway_collector.store.predicates import Predicate, parse_predicate
+from headway_collector.store.predicates import TEXTS, Predicate, parse_predicate
 
 Match = Literal["folded", "exact"]
 MATCHES: tuple[Match, ...] = get_args(Match)
@@ -19,27 +19,6 @@ MATCHES: tuple[Match, ...] = get_args(Match)
 MAX_FOLDED_CHARS = 200
 """Of a text that is found in any spelling; the pattern of a longer one takes minutes."""
 
-_ANY_OF = (
-    "project",
-    "kind",
-    "name",
-    "status",
-    "request_model",
-    "response_model",
-    "response_id",
-    "provider",
-    "price_version",
-    "user_id",
-    "session_id",
-    "trace_id",
-    "span_id",
-    "parent_span_id",
-    "prompt_name",
-    "prompt_version",
-    "environment",
-    "release",
-    "error_type",
-)
 _SPAN_ID_CHARS = 16
 
 
@@ -60,6 +39,7 @@ class SpanFilters:
     kind: tuple[str, ...] = ()
     name: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
+    status_message: tuple[str, ...] = ()
     request_model: tuple[str, ...] = ()
     response_model: tuple[str, ...] = ()
     response_id: tuple[str, ...] = ()
@@ -130,7 +110,7 @@ def select_by_columns(filters: SpanFilters) -> Conditions:
         conditions.add("spans.start_ns < ?", filters.end_ns)
     if filters.span_id:
         _add_span_keys(conditions, filters.span_id)
-    for name in _ANY_OF:
+    for name in TEXTS:
         conditions.add_any_of(f"spans.{name}", getattr(filters, name))
     if filters.finish_reason:
         conditions.add("list_has_any(spans.finish_reasons, ?)", list(filters.finish_reason))

@@ -2,7 +2,9 @@
 
 GenAI instrumentations send what was said in log events, through another exporter than the spans: it
 may come before its span or after. The writer, inside each commit, adds the events to the spans that
-are stored; the others wait in the table ``late_events`` until their span comes, or for a day.
+are stored; the others wait in the table ``late_events`` until their span comes, or for a day. Where
+too many wait, the oldest are given up: a span comes seconds after its events or not at all, so that
+whoever sends events without spans takes the place of his own and not of others'.
 """
 
 import logging
@@ -27,6 +29,9 @@ Reread = Callable[[StoredSpan, Sequence[OtelLog]], StoredSpan]
 
 LOSS_REASON = "event_without_span"
 
+LIMIT_BYTES = 256 * 1024 * 1024
+"""Of all events that wait, before they are compressed."""
+
 _HOUR_NS = 3_600_000_000_000
 # An event happens while its span runs, by clocks that may differ. Outside, it is looked for when
 # its time is up: to look through the whole table in every commit would cost most of it, because
@@ -35,6 +40,10 @@ _BEFORE_NS = 24 * _HOUR_NS
 _BEHIND_NS = _HOUR_NS
 _SWEEP_EVERY_NS = _HOUR_NS
 _SWEEP_ROWS = 10_000
+# As much is kept when too many wait, so that there is room for a while.
+_KEPT = 15 / 16
+# Of the ids beside the events.
+_ROW_BYTES = 128
 # The collector's own losses stand under an id that no client makes.
 _COLLECTOR_ID = "0" * 32
 
@@ -79,11 +88,15 @@ class LateEvents:
     Args:
         reread: maps a span with its events.
         patience_ns: how long an event waits for its span.
+        limit_bytes: how much may wait at a time.
     """
 
-    def __init__(self, reread: Reread, patience_ns: int) -> None:
+    def __init__(self, reread: Reread, patience_ns: int, limit_bytes: int = LIMIT_BYTES) -> None:
         self._reread = reread
         self._patience_ns = patience_ns
+        self._limit_bytes = limit_bytes
+        # At most as much waits; what goes is not taken off it, since a commit may still fail.
+        self._waiting_bytes = limit_bytes
         self._next_sweep_ns = 0
 
     def join(
@@ -104,7 +117,9 @@ class LateEvents:
                 waiting.add(Place(batch.project, log.trace_id, log.span_id), [log])
         if waiting.events:
             self._join(connection, waiting, waiting.window)
-            _keep(connection, waiting, received_ns)
+            self._waiting_bytes += _keep(connection, waiting, received_ns)
+        if self._waiting_bytes > self._limit_bytes:
+            self._make_room(connection, received_ns)
         if received_ns >= self._next_sweep_ns:
             self._sweep(connection, received_ns)
 
@@ -139,6 +154,29 @@ class LateEvents:
             self._next_sweep_ns = now_ns + _SWEEP_EVERY_NS
         if not count:
             return
+        self._clear(connection, latest_ns, now_ns, "their spans never came")
+
+    def _make_room(self, connection: duckdb.DuckDBPyConnection, now_ns: int) -> None:
+        """Count how much waits, and give up the oldest commits of it where that is too much."""
+        row = connection.execute(
+            "SELECT max(later_bytes), max(received_ns) FILTER (later_bytes > $1) FROM ("
+            f"SELECT received_ns, sum(sum(octet_length(events) + {_ROW_BYTES})) "
+            "OVER (ORDER BY received_ns DESC)::BIGINT AS later_bytes "
+            "FROM store.late_events GROUP BY received_ns)",
+            [int(self._limit_bytes * _KEPT)],
+        ).fetchone()
+        size_bytes, latest_ns = row or (0, None)
+        self._waiting_bytes = size_bytes or 0
+        if self._waiting_bytes > self._limit_bytes:
+            why = f"more than {self._limit_bytes} bytes of events wait for their spans"
+            self._clear(connection, latest_ns, now_ns, why)
+            # Counted again by the next commit, which knows whether this one failed.
+            self._waiting_bytes = self._limit_bytes
+
+    def _clear(
+        self, connection: duckdb.DuckDBPyConnection, latest_ns: int, now_ns: int, why: str
+    ) -> None:
+        """Look everywhere for the spans of what came until then, and give up the others."""
         waiting = _Waiting(now_ns)
         for *place, events in connection.execute(
             "SELECT project, trace_id, span_id, events FROM store.late_events "
@@ -148,7 +186,7 @@ class LateEvents:
             waiting.add(Place(*place), _decoder.decode(events))
         connection.execute("DELETE FROM store.late_events WHERE received_ns <= $1", [latest_ns])
         self._join(connection, waiting, None)
-        _give_up(connection, waiting, now_ns)
+        _give_up(connection, waiting, now_ns, why)
 
 
 def _is_foreign(batch: Batch) -> bool:
@@ -185,15 +223,18 @@ def _take_waiting(
         _forget(connection, waiting.events)
 
 
-def _keep(connection: duckdb.DuckDBPyConnection, waiting: _Waiting, received_ns: int) -> None:
+def _keep(connection: duckdb.DuckDBPyConnection, waiting: _Waiting, received_ns: int) -> int:
+    """Write what found no span to the table, and return how many bytes that are."""
     if not waiting.events:
-        return
+        return 0
+    events = [msgspec.msgpack.encode(logs) for logs in waiting.events.values()]
     rows = _build_places(waiting.events)
-    rows["received_ns"] = pa.array([received_ns] * len(waiting.events), pa.int64())
-    rows["events"] = pa.array(map(msgspec.msgpack.encode, waiting.events.values()), pa.binary())
+    rows["received_ns"] = pa.array([received_ns] * len(events), pa.int64())
+    rows["events"] = pa.array(events, pa.binary())
     connection.register("incoming", pa.table(rows))
     connection.execute("INSERT INTO store.late_events BY NAME SELECT * FROM incoming")
     connection.unregister("incoming")
+    return sum(map(len, events)) + _ROW_BYTES * len(events)
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, places: Iterable[Place]) -> None:
@@ -216,12 +257,14 @@ def _build_places(places: Iterable[Place]) -> dict[str, pa.Array]:
     }
 
 
-def _give_up(connection: duckdb.DuckDBPyConnection, waiting: _Waiting, now_ns: int) -> None:
+def _give_up(
+    connection: duckdb.DuckDBPyConnection, waiting: _Waiting, now_ns: int, why: str
+) -> None:
     counts: dict[str, int] = {}
     for place, logs in waiting.events.items():
         counts[place.project] = counts.get(place.project, 0) + len(logs)
     for project, count in counts.items():
-        _log.warning("%d log events of %s are lost: their spans never came", count, project)
+        _log.warning("%d log events of %s are lost: %s", count, project, why)
     losses = [
         Loss(
             client_id=_COLLECTOR_ID,

@@ -1,10 +1,12 @@
 """Any measure of spans by up to two dimensions over time, and over all of them at once."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, get_args
 
 from headway_collector.errors import InvalidRequestError
 from headway_collector.store.connections import Store
+from headway_collector.store.deadlines import Deadline, Read
 from headway_collector.store.dimensions import LISTS, Dimension, parse_dimension, select_source
 from headway_collector.store.filters import SpanFilters
 from headway_collector.store.measures import parse_measures
@@ -28,6 +30,8 @@ def read_metrics(
     measures: Sequence[str],
     by: Sequence[str] = (),
     bucket: Bucket = "none",
+    *,
+    deadline: Deadline | None = None,
 ) -> dict[str, Any]:
     """Return the measures of each group, by time and then by the first measure, largest first.
 
@@ -38,14 +42,16 @@ def read_metrics(
     Raises:
         InvalidRequestError: a measure or dimension is unknown, or there are too many groups for
             a course of time, which has no largest ones.
+        TooBroadError: the deadline is over.
     """
     if len(by) > MAX_DIMENSIONS or len(set(by)) < len(by):
         raise InvalidRequestError(f"by takes at most {MAX_DIMENSIONS} different dimensions")
     # A span counts once for each item of a list, but only once in all.
     is_apart = any(name in LISTS for name in by)
-    rows = _read_groups(store, filters, measures, by, bucket, has_totals=not is_apart)
+    read = partial((deadline or Deadline()).read, store)
+    rows = _read_groups(read, filters, measures, by, bucket, has_totals=not is_apart)
     if is_apart:
-        rows[:0] = _read_groups(store, filters, measures, (), "none")
+        rows[:0] = _read_groups(read, filters, measures, (), "none")
     totals = {name: rows[0][name] for name in measures}
     groups = rows[1:] if by or bucket != "none" else rows
     is_partial = len(groups) > MAX_ROWS
@@ -67,7 +73,7 @@ def read_metrics(
 
 
 def _read_groups(
-    store: Store,
+    read: Read,
     filters: SpanFilters,
     measures: Sequence[str],
     by: Sequence[str],
@@ -95,7 +101,7 @@ def _read_groups(
             f" GROUP BY GROUPING SETS (({key}){whole})"
             f" ORDER BY grouping({key}) DESC, {order}, {key} LIMIT {MAX_ROWS + 2}"
         )
-    rows = store.read(sql, [*source.values, *chosen.score_names])
+    rows = read(sql, [*source.values, *chosen.score_names])
     names = [*(each.name for each in dimensions), *measures]
     return [dict(zip(names, row.values(), strict=True)) for row in rows]
 

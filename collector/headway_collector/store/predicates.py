@@ -43,6 +43,7 @@ NUMBERS = {
 """The fields that have a size, and their SQL."""
 
 FLAGS = ("is_abandoned", "is_usage_inconsistent")
+
 TEXTS = (
     "project",
     "kind",
@@ -65,6 +66,8 @@ TEXTS = (
     "environment",
     "release",
 )
+"""The columns of one text, which filters know by name and comparisons by ``=`` and ``!=``."""
+
 SCORE_PREFIX = "score:"
 ATTRIBUTE_PREFIX = "attribute:"
 

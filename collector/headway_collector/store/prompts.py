@@ -3,6 +3,7 @@
 from typing import Any
 
 from headway_collector.store.connections import Store
+from headway_collector.store.deadlines import Deadline
 from headway_collector.store.expressions import DURATION_MS
 from headway_collector.store.filters import Conditions, SpanFilters, select_spans
 from headway_collector.store.paging import Keyset, Page
@@ -11,13 +12,20 @@ from headway_collector.times import format_time
 _KEYSET = Keyset("last_ns", ("prompt_name", "version", "project"))
 
 
-def list_prompts(store: Store, filters: SpanFilters, page: Page) -> dict[str, Any]:
-    """Return one page of the prompt versions of the spans that pass the filters."""
+def list_prompts(
+    store: Store, filters: SpanFilters, page: Page, *, deadline: Deadline | None = None
+) -> dict[str, Any]:
+    """Return one page of the prompt versions of the spans that pass the filters.
+
+    Raises:
+        TooBroadError: the deadline is over.
+    """
     conditions = select_spans(filters)
     conditions.add("spans.prompt_name IS NOT NULL")
     after = Conditions()
     _KEYSET.begin(after, page)
-    rows = store.read(
+    rows = (deadline or Deadline()).read(
+        store,
         "SELECT * FROM (SELECT project, prompt_name, prompt_version, "
         # A key of a listing is never null, and a version may be an empty text.
         "coalesce('=' || prompt_version, '') AS version, count(*) AS count, "

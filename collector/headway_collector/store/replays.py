@@ -9,11 +9,16 @@ from collections.abc import Sequence
 
 import duckdb
 import msgspec
-import pyarrow as pa
 
 from headway.records import IngestAnswer, RejectedLine
 from headway_collector.store.batches import Batch
 from headway_collector.store.columns import make_key
+
+_REMEMBER = """INSERT INTO store.batches BY NAME SELECT
+    unnest($1::VARCHAR[]) AS project, unnest($2::VARCHAR[]) AS batch_id,
+    unnest($3::BIGINT[]) AS batch_key, unnest($4::BIGINT[]) AS accepted,
+    unnest($5::BIGINT[]) AS duplicates, unnest($6::BIGINT[]) AS rejected,
+    unnest($7::VARCHAR[]) AS errors, $8::BIGINT AS received_ns"""
 
 KEPT = 100_000
 """So many batches at least are remembered, and twice as many at most."""
@@ -69,21 +74,19 @@ class Replays:
             return
         newer = self._load(connection)
         keys = [make_key(batch.project, batch.batch_id or "") for batch, _ in named]
-        rows = pa.table(
-            {
-                "project": [batch.project for batch, _ in named],
-                "batch_id": [batch.batch_id for batch, _ in named],
-                "batch_key": keys,
-                "received_ns": [received_ns] * len(named),
-                "accepted": [answer.accepted for _, answer in named],
-                "duplicates": [answer.duplicates for _, answer in named],
-                "rejected": [answer.rejected for _, answer in named],
-                "errors": [msgspec.json.encode(answer.errors).decode() for _, answer in named],
-            }
+        connection.execute(
+            _REMEMBER,
+            [
+                [batch.project for batch, _ in named],
+                [batch.batch_id for batch, _ in named],
+                keys,
+                [answer.accepted for _, answer in named],
+                [answer.duplicates for _, answer in named],
+                [answer.rejected for _, answer in named],
+                [msgspec.json.encode(answer.errors).decode() for _, answer in named],
+                received_ns,
+            ],
         )
-        connection.register("answered", rows)
-        connection.execute("INSERT INTO store.batches BY NAME SELECT * FROM answered")
-        connection.unregister("answered")
         newer.update(keys)
         if len(newer) >= self._kept:
             connection.execute("DELETE FROM store.batches WHERE received_ns < $1", [self._newer_ns])

@@ -4,9 +4,11 @@ A session's last span tells where it stands, so the newest sessions are found in
 of time, without looking at all others; only those on the page are then summed up.
 """
 
+from functools import partial
 from typing import Any
 
 from headway_collector.store.connections import Store
+from headway_collector.store.deadlines import Deadline, Read
 from headway_collector.store.filters import (
     Conditions,
     SpanFilters,
@@ -21,11 +23,17 @@ _KEYSET = Keyset("last_ns", ("session_id", "project"))
 _MOST_USERS = 10
 
 
-def list_sessions(store: Store, filters: SpanFilters, page: Page) -> dict[str, Any]:
+def list_sessions(
+    store: Store, filters: SpanFilters, page: Page, *, deadline: Deadline | None = None
+) -> dict[str, Any]:
     """Return one page of the sessions of the spans that pass the filters.
 
     A session that becomes active while pages are read moves to the first of them.
+
+    Raises:
+        TooBroadError: the deadline is over.
     """
+    read = partial((deadline or Deadline()).read, store)
     conditions, quick = select_spans(filters), select_by_columns(filters)
     for each in (conditions, quick):
         each.add("spans.session_id IS NOT NULL")
@@ -34,10 +42,10 @@ def list_sessions(store: Store, filters: SpanFilters, page: Page) -> dict[str, A
         quick.add("spans.start_ns <= ?", cursor_ns)
     rows: list[dict[str, Any]] = []
     for piece in walk(store, quick):
-        rows += _find_last(store, conditions, piece, Page(page.limit - len(rows), page.cursor))
+        rows += _find_last(read, conditions, piece, Page(page.limit - len(rows), page.cursor))
         if len(rows) >= page.limit:
             break
-    sums = _sum_up(store, conditions, rows)
+    sums = _sum_up(read, conditions, rows)
     found = [sums.get((each["project"], each["session_id"])) for each in rows]
     # One that was erased between the two reads is left out.
     sessions = [_shape(each) for each in found if each is not None]
@@ -45,14 +53,14 @@ def list_sessions(store: Store, filters: SpanFilters, page: Page) -> dict[str, A
 
 
 def _find_last(
-    store: Store, conditions: Conditions, piece: Slice, page: Page
+    read: Read, conditions: Conditions, piece: Slice, page: Page
 ) -> list[dict[str, Any]]:
     """Return the sessions whose last span lies in the slice, in order."""
     inside = piece.narrow(conditions)
     later = conditions.join(Conditions(["spans.start_ns >= ?"], [piece.end_ns]))
     after = Conditions()
     _KEYSET.begin(after, page)
-    return store.read(
+    return read(
         "SELECT project, session_id, last_ns FROM ("
         "SELECT project, session_id, max(start_ns) AS last_ns "
         f"FROM store.spans AS spans {inside.where} GROUP BY project, session_id"
@@ -63,13 +71,13 @@ def _find_last(
 
 
 def _sum_up(
-    store: Store, conditions: Conditions, rows: list[dict[str, Any]]
+    read: Read, conditions: Conditions, rows: list[dict[str, Any]]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     chosen = conditions.join(Conditions())
     chosen.add_any_of("spans.session_id", dict.fromkeys(row["session_id"] for row in rows))
     if not rows:
         return {}
-    sums = store.read(
+    sums = read(
         "SELECT project, session_id, "
         f"list_sort(list(DISTINCT user_id) FILTER (user_id IS NOT NULL))[:{_MOST_USERS}]"
         " AS user_ids, "

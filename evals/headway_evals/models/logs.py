@@ -25,6 +25,7 @@ FILTERS = (
     "kind",
     "name",
     "status",
+    "status_message",
     "error_type",
     "finish_reason",
     "request_model",

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from headway.records import Kind
-from headway_collector.dialects.contents import find_content
+from headway_collector.dialects.contents import Content, find_content
+from headway_collector.dialects.keys import recall
 from headway_collector.dialects.mapping import is_pending, map_span
 from headway_collector.otlp.telemetry import OtelEvent, OtelLog, OtelSpan
 from tests.collector.dialects.examples import NAMES, load_example, make_span
@@ -21,9 +22,14 @@ def said(text: str, role: str = "user", **more: Any) -> dict[str, Any]:
     return {"role": role, "parts": [{"type": "text", "content": text}], **more}
 
 
+def find(otel: OtelSpan, kind: Kind) -> Content:
+    """Return the content of a span as the mapping finds it."""
+    return find_content(otel, kind, recall(otel.attributes))
+
+
 def read(otel: OtelSpan, kind: Kind = "llm") -> dict[str, Any]:
     """Return the content of a span, decoded."""
-    content = find_content(otel, kind)
+    content = find(otel, kind)
     found = {"input": bytes(content.input), "output": bytes(content.output)}
     return {name: json.loads(raw) for name, raw in found.items() if raw}
 
@@ -97,13 +103,13 @@ def test_generic_text_is_json_where_its_type_or_itself_says_so(
 
 
 def test_escaped_letters_are_spelled_out_so_that_they_can_be_searched() -> None:
-    content = find_content(make_span({"input.value": '{"q": "M\\u00fcnchen"}'}), "chain")
+    content = find(make_span({"input.value": '{"q": "M\\u00fcnchen"}'}), "chain")
 
     assert "München" in bytes(content.input).decode()
 
 
 def test_json_is_kept_to_the_letter_where_nothing_has_to_change() -> None:
-    content = find_content(make_span({"input.value": '{"price":  1.10}'}), "chain")
+    content = find(make_span({"input.value": '{"price":  1.10}'}), "chain")
 
     assert bytes(content.input) == b'{"price":  1.10}'
 
@@ -115,7 +121,7 @@ def test_half_characters_become_question_marks() -> None:
 def test_finish_reasons_are_those_of_the_output_messages() -> None:
     messages = [said("a", "assistant", finish_reason="stop"), said("b", "assistant")]
 
-    content = find_content(make_span({"gen_ai.output.messages": messages}), "llm")
+    content = find(make_span({"gen_ai.output.messages": messages}), "llm")
 
     assert content.finish_reasons == ["stop"]
 
@@ -254,7 +260,7 @@ def test_nothing_that_is_sent_makes_reading_fail(name: str, value: Any) -> None:
     log = OtelLog(event_name="gen_ai.client.inference.operation.details", body={name: value})
     for kind in kinds:
         for otel in (make_span({name: value}), make_span(events=[event], logs=[log])):
-            content = find_content(otel, kind)
+            content = find(otel, kind)
 
             for raw in (bytes(content.input), bytes(content.output)):
                 assert not raw or msgspec.json.decode(raw) == json.loads(raw)

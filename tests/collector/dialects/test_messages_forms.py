@@ -244,3 +244,11 @@ def test_a_bare_value_gives_way_to_its_parts_in_either_order() -> None:
 
 def test_a_key_of_ten_thousand_dots_is_no_tree_of_ten_thousand_levels() -> None:
     assert len(repr(unflatten({"p.0" + ".0" * 10_000: 1}, "p."))) < 30_000
+
+
+def test_a_map_that_was_sent_stays_as_it_came_where_further_keys_lead_into_it() -> None:
+    inner = {"text": "a"}
+    attributes = {"m.0.message": {"inner": inner}, "m.0.message.inner.role": "user"}
+
+    assert unflatten(attributes, "m.") == [{"message": {"inner": {"text": "a", "role": "user"}}}]
+    assert inner == {"text": "a"}

@@ -8,10 +8,14 @@ gen_ai.content.prompt with the attribute gen_ai.prompt
 from dataclasses import dataclass
 from typing import Any
 
+from headway_collector.dialects.keys import Names
 from headway_collector.dialects.messages.chats import Message, read_message
 from headway_collector.dialects.messages.conversations import find_messages
 from headway_collector.dialects.messages.readings import Found, read_value
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
+
+NAMES = Names()
+"""Of attributes: none are read."""
 
 _ROLES = {
     "gen_ai.system.message": "system",

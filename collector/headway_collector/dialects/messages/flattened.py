@@ -11,9 +11,13 @@ from typing import Any
 _DEEPEST = 12
 
 
+class _Node(dict[str, Any]):
+    """A map that was made here and may be filled, as one that was sent may not."""
+
+
 def unflatten(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
     """Return the items whose keys begin with ``prefix``, which ends in a dot."""
-    tree: dict[str, Any] = {}
+    tree = _Node()
     start = len(prefix)
     for key, value in attributes.items():
         if key.startswith(prefix):
@@ -21,8 +25,8 @@ def unflatten(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
             node = tree
             for step in steps:
                 child = node.get(step)
-                if type(child) is not dict:
-                    child = node[step] = {}
+                if type(child) is not _Node:
+                    child = node[step] = _Node(child if type(child) is dict else ())
                 node = child
             # What has parts says more than a bare value of the same name.
             node.setdefault(last, value)
@@ -31,7 +35,7 @@ def unflatten(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
 
 
 def _close(node: Any) -> Any:
-    if type(node) is not dict:
+    if not isinstance(node, dict):
         return node
     if node and all(key.isdecimal() and len(key) < 10 for key in node):
         return [_close(node[key]) for key in sorted(node, key=int)]

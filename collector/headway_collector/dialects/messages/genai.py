@@ -7,15 +7,17 @@ system instructions stand apart and become the first message.
 from collections.abc import Iterator
 from typing import Any
 
+from headway_collector.dialects.keys import Names
 from headway_collector.dialects.messages.conversations import find_messages, keep_text
 from headway_collector.dialects.messages.parts import read_part
 from headway_collector.dialects.messages.readings import Found, read_value
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
 
-_INPUT = "gen_ai.input.messages"
-_OUTPUT = "gen_ai.output.messages"
-_SYSTEM = "gen_ai.system_instructions"
+INPUT = "gen_ai.input.messages"
+OUTPUT = "gen_ai.output.messages"
+SYSTEM = "gen_ai.system_instructions"
 _DETAILS = "gen_ai.client.inference.operation.details"
+NAMES = Names(INPUT, OUTPUT, SYSTEM)
 
 
 def find_input(otel: OtelSpan) -> Found | None:
@@ -29,10 +31,10 @@ def find_input(otel: OtelSpan) -> Found | None:
 
 def find_output(otel: OtelSpan) -> Found | None:
     """Return the messages that the model gave, one for each choice."""
-    found = find_messages(read_value(otel.attributes.get(_OUTPUT)), "assistant")
+    found = find_messages(read_value(otel.attributes.get(OUTPUT)), "assistant")
     if found is None and (otel.events or otel.logs):
         for attributes in _find_details(otel):
-            found = found or find_messages(read_value(attributes.get(_OUTPUT)), "assistant")
+            found = found or find_messages(read_value(attributes.get(OUTPUT)), "assistant")
     return found
 
 
@@ -55,8 +57,8 @@ def prepend_instructions(instructions: Any, messages: Found | None) -> Found | N
 
 
 def _read_input(attributes: Attributes) -> Found | None:
-    messages = find_messages(read_value(attributes.get(_INPUT)), "user")
-    instructions = attributes.get(_SYSTEM)
+    messages = find_messages(read_value(attributes.get(INPUT)), "user")
+    instructions = attributes.get(SYSTEM)
     return messages if instructions is None else prepend_instructions(instructions, messages)
 
 

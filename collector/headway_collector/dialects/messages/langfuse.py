@@ -4,9 +4,12 @@ It is whatever the user gave; for a model that is a list of messages, a request 
 """
 
 from headway.records import Kind
+from headway_collector.dialects.keys import Names
 from headway_collector.dialects.messages.conversations import find_messages, prefer_messages
 from headway_collector.dialects.messages.readings import Found, read_value
 from headway_collector.otlp.telemetry import OtelSpan
+
+NAMES = Names(prefixes=("langfuse.",))
 
 
 def find_input(otel: OtelSpan, kind: Kind) -> Found | None:

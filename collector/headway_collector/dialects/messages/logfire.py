@@ -3,6 +3,7 @@
 An agent's span holds all messages, its answer among them, and beside them the final result.
 """
 
+from headway_collector.dialects.keys import Names
 from headway_collector.dialects.messages.chats import Message
 from headway_collector.dialects.messages.conversations import (
     find_messages,
@@ -20,6 +21,15 @@ from headway_collector.otlp.telemetry import Attributes, OtelSpan
 
 _ALL = "pydantic_ai.all_messages"
 _ALL_EVENTS = "all_messages_events"
+NAMES = Names(
+    _ALL,
+    _ALL_EVENTS,
+    "events",
+    "request_data",
+    "response_data",
+    "prompt",
+    "final_result",
+)
 
 
 def find_input(otel: OtelSpan) -> Found | None:

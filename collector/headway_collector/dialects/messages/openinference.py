@@ -6,10 +6,13 @@ Texts of completions stand under ``llm.prompts.0.prompt.text`` and
 
 from typing import Any
 
+from headway_collector.dialects.keys import Names
 from headway_collector.dialects.messages.chats import Message, read_message
 from headway_collector.dialects.messages.flattened import unflatten
 from headway_collector.dialects.messages.readings import Found
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
+
+NAMES = Names(prefixes=("llm.",))
 
 
 def find_input(otel: OtelSpan) -> Found | None:

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from headway_collector.dialects.keys import Names
 from headway_collector.dialects.messages.chats import Message, read_message
 from headway_collector.dialects.messages.conversations import prefer_messages
 from headway_collector.dialects.messages.readings import Found, read_json, read_value
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
 
+NAMES = Names(prefixes=("mlflow.", "gcp.", "lk.", "genkit:", "braintrust."))
 _INPUTS = (
     "mlflow.spanInputs",
     "gcp.vertex.agent.tool_call_args",

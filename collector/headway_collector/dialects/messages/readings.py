@@ -13,10 +13,12 @@ class Found(msgspec.Struct, gc=False, frozen=True):
     Args:
         value: plain data.
         text: JSON text of exactly this value as it was sent; None where there is none.
+        is_json: whether a JSON text said this value, be it in escapes.
     """
 
     value: Any
     text: str | None = None
+    is_json: bool = False
 
 
 NOTHING = Found(None)
@@ -29,7 +31,7 @@ def read_json(text: str) -> Found | None:
     if value is msgspec.UNSET:
         return None
     # Escaped letters could not be searched, so such a text is written anew.
-    return Found(value, None if "\\u" in text else text)
+    return Found(value, None if texts.has_escapes(text) else text, is_json=True)
 
 
 def read_value(value: Any) -> Found | None:

@@ -6,11 +6,14 @@ a list of parts.
 
 from typing import Any
 
+from headway_collector.dialects.keys import Names
 from headway_collector.dialects.messages.chats import Message, read_message
 from headway_collector.dialects.messages.conversations import prefer_messages
 from headway_collector.dialects.messages.flattened import unflatten
 from headway_collector.dialects.messages.readings import Found, read_plain, read_value
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
+
+NAMES = Names(prefixes=("gen_ai.prompt", "gen_ai.completion", "llm."))
 
 
 def find_input(otel: OtelSpan) -> Found | None:

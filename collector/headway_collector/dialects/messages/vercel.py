@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from headway_collector.dialects.keys import Names
 from headway_collector.dialects.messages.chats import read_message
 from headway_collector.dialects.messages.conversations import find_messages
 from headway_collector.dialects.messages.parts import Part, read_part
 from headway_collector.dialects.messages.readings import Found, read_plain, read_value
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
+
+NAMES = Names(prefixes=("ai.",))
 
 
 def find_input(otel: OtelSpan) -> Found | None:

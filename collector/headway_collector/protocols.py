@@ -1,0 +1,82 @@
+"""Connections that never come to a request are cut.
+
+uvicorn gives up a connection that is idle between two requests, but waits for ever for the headers
+of the first, for the end of headers that have begun, and for the rest of a body whose request has
+been answered; and it keeps whatever comes as headers, however much. Bodies have a limit of their
+own (``bodies``).
+"""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADERS_S = 30.0
+"""From the first byte of a request, or from the connection, to the end of the headers."""
+
+HEADERS_BYTES = 64 * 1024
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """HTTP/1.1 by uvicorn, with limits to how long and how large headers may be.
+
+    uvicorn makes its protocols itself, so whoever wants other limits makes a subclass.
+    """
+
+    headers_s = HEADERS_S
+    headers_bytes = HEADERS_BYTES
+    _timer: asyncio.TimerHandle | None = None
+    _read_bytes = 0
+    _is_in_body = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, and wait for more of them where they end no headers."""
+        super().data_received(data)
+        if self.transport.is_closing() or self._is_at_work:
+            return
+        # What comes between two requests, or behind an answer, has also ended uvicorn's own wait.
+        self._wait()
+        if not self._is_in_body:
+            self._read_bytes += len(data)
+            if self._read_bytes > self.headers_bytes:
+                self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """Go on to the request."""
+        self._stop_waiting()
+        self._read_bytes = 0
+        self._is_in_body = True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that the body is whole."""
+        self._is_in_body = False
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the wait."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    @property
+    def _is_at_work(self) -> bool:
+        """Whether a request waits for its answer."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _wait(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.headers_s, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if not self._is_at_work:
+            self.transport.close()
