@@ -29,18 +29,31 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_text_is_compressed_with_zstd(tmp_path: Path, span_line: Lines) -> None:
+def test_long_text_is_compressed_with_zstd_and_what_repeats_by_dictionaries(
+    tmp_path: Path, span_line: Lines
+) -> None:
     store = Store(tmp_path / "a.duckdb")
-    append(store, *[span_line(input=f"what about parcel {n}? " * 20) for n in range(3000)])
+    append(
+        store,
+        *[
+            span_line(input=f"what about parcel {n}? " * 20, request_model=f"gpt-{n % 7}")
+            for n in range(3000)
+        ],
+    )
     store.checkpoint()
 
     kinds = store.read(
-        "SELECT DISTINCT compression FROM pragma_storage_info('store.spans') "
-        "WHERE column_name = 'input' AND segment_type = 'VARCHAR'"
+        "SELECT DISTINCT column_name, compression FROM pragma_storage_info('store.spans') "
+        "WHERE column_name IN ('input', 'otel', 'request_model') AND segment_type = 'VARCHAR' "
+        "ORDER BY column_name"
     )
     store.close()
 
-    assert kinds == [{"compression": "ZSTD"}]
+    assert [(kind["column_name"], kind["compression"]) for kind in kinds] == [
+        ("input", "ZSTD"),
+        ("otel", "ZSTD"),
+        ("request_model", "DICT_FSST"),
+    ]
 
 
 def test_row_groups_are_small(tmp_path: Path, span_line: Lines) -> None:

@@ -28,7 +28,6 @@ ROW_GROUP_ROWS = 20_480
 _STORAGE = f"STORAGE_VERSION 'v1.5.0', ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
 _SETTINGS = (
     "SET GLOBAL TimeZone = 'UTC'",
-    "SET GLOBAL force_compression = 'zstd'",
     # The writer checkpoints between commits; DuckDB itself never does inside one.
     "SET GLOBAL checkpoint_threshold = '1TB'",
     "SET GLOBAL memory_limit = '1GB'",
