@@ -146,6 +146,17 @@ def test_events_that_come_first_wait_for_their_span(store: Store, commit: Commit
     assert waiting(store) == 0
 
 
+@pytest.mark.parametrize("after_ns", [-HOUR_NS // 2, HOUR_NS * 20])
+def test_an_event_of_another_clock_joins_its_stored_span_at_once(
+    store: Store, commit: Commit, after_ns: int
+) -> None:
+    commit(span_batch())
+    commit(log_batch(user_event(time_ns=START_NS + after_ns)))
+
+    assert said(store) == ["where is my parcel?"]
+    assert waiting(store) == 0
+
+
 def test_a_joined_row_keeps_the_time_it_arrived(store: Store, commit: Commit) -> None:
     commit(span_batch(), now_ns=START_NS + 5)
     commit(log_batch(user_event()), now_ns=START_NS + 9)

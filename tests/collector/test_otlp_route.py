@@ -31,6 +31,7 @@ from headway_collector.bodies import BODY_LIMIT_BYTES
 from headway_collector.budgets import ByteBudget
 from headway_collector.costs.pricing import Prices
 from headway_collector.errors import StoreUnavailableError
+from headway_collector.otlp.answers import MediaType, Outcome, encode_outcome, join_reasons
 from headway_collector.store.batches import Derived
 from headway_collector.store.connections import Store
 from headway_collector.writing import Limits
@@ -258,6 +259,13 @@ def test_an_answer_stays_small_however_much_was_refused(client: TestClient, stor
     assert partial.error_message.endswith("; and 2980 more")
     assert len(response.content) < 20_000
     assert store.read("SELECT count(*) AS n FROM store.rejects") == [{"n": 3000}]
+
+
+@both_encodings
+def test_an_answer_stays_small_however_long_the_reasons_are(media_type: MediaType) -> None:
+    outcome = Outcome(30, join_reasons(["x" * 10_000_000] * 30))
+
+    assert len(encode_outcome("traces", media_type, outcome)) < 20_000
 
 
 @both_encodings

@@ -18,6 +18,8 @@ import urllib3
 
 from headway.apis import ApiClient
 from headway.errors import ApiError
+from headway.records import DEFAULT_URL
+from headway_collector.commands import DEFAULT_HOST, DEFAULT_PORT
 from headway_collector.store.connections import Store
 
 Lines = Callable[..., bytes]
@@ -49,6 +51,11 @@ def test_it_says_where_it_listens_and_ends_cleanly(
     client.ingest([span_line()], project="p", batch_id="b")
     assert served.stop(signal.SIGTERM) == 0
     assert not database.with_name("a.duckdb.wal").exists()
+
+
+def test_it_listens_where_our_clients_and_exporters_of_otlp_look() -> None:
+    assert (DEFAULT_HOST, DEFAULT_PORT) == ("127.0.0.1", 4318)
+    assert f"http://{DEFAULT_HOST}:{DEFAULT_PORT}" == DEFAULT_URL
 
 
 def test_an_interrupt_ends_it_cleanly(serve: Serve, tmp_path: Path) -> None:

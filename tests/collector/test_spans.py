@@ -107,7 +107,6 @@ def test_projects_are_apart(client: TestClient, ingest: Ingest, span_line: Lines
         {
             "project": project,
             "span_count": 1,
-            "trace_count": 1,
             "first_time": time,
             "last_time": time,
         }

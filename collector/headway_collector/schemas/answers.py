@@ -73,7 +73,6 @@ class Project(BaseModel):
 
     project: str
     span_count: int
-    trace_count: int
     first_time: str
     last_time: str
 

@@ -3,15 +3,18 @@
 ATTRIBUTE = "TRY(json_extract_string(spans.attributes, ?))"
 """The attribute at a JSON pointer, as text."""
 
+HAS_KEY = "list_contains(?::BIGINT[], spans.span_key)"
+"""Whether a row has one of some keys, told while the column is scanned: unlike after IN and joins,
+what else is wanted of the row is read only where it has."""
+
 DURATION_NS = "(spans.end_ns - spans.start_ns)"
 
 DURATION_MS = f"({DURATION_NS} / 1e6)"
 
 TOTAL_TOKENS = (
-    "coalesce(spans.input_tokens::HUGEINT + spans.output_tokens,"
-    " spans.input_tokens, spans.output_tokens)"
+    "coalesce(spans.input_tokens + spans.output_tokens, spans.input_tokens, spans.output_tokens)"
 )
-"""Wider than 64 bits, so that no absurd count breaks a sum."""
+"""Counts end far below 64 bits (``limits.MAX_COUNT``), and sums are wider by themselves."""
 
 GENERATION_S = (
     f"(({DURATION_NS} - CASE WHEN spans.ttft_ms * 1e6 < {DURATION_NS} THEN spans.ttft_ms * 1e6"

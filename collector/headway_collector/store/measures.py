@@ -4,19 +4,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headway_collector.errors import InvalidRequestError
-from headway_collector.store.expressions import DURATION_MS, GENERATION_S, TOTAL_TOKENS, TRACE_COUNT
+from headway_collector.store.expressions import (
+    DURATION_MS,
+    DURATION_NS,
+    GENERATION_S,
+    TOTAL_TOKENS,
+    TRACE_COUNT,
+)
 
 _GENERATES = "(spans.output_tokens IS NOT NULL)"
+# All quantiles of a column are taken from one gathering of its values, and from whole numbers in
+# half the time of fractions.
+_DURATION_QUANTILES = f"quantile_cont({DURATION_NS}, [0.50, 0.95, 0.99])"
+_TTFT_QUANTILES = "quantile_cont(spans.ttft_ms, [0.50, 0.95])"
 _MEASURES = {
     "count": "count(*)",
     "errors": "count(*) FILTER (spans.status = 'error')",
     "error_rate": "avg(CASE WHEN spans.status = 'error' THEN 1.0 ELSE 0.0 END)",
-    "latency_p50_ms": f"quantile_cont({DURATION_MS}, 0.50)",
-    "latency_p95_ms": f"quantile_cont({DURATION_MS}, 0.95)",
-    "latency_p99_ms": f"quantile_cont({DURATION_MS}, 0.99)",
+    "latency_p50_ms": f"{_DURATION_QUANTILES}[1] / 1e6",
+    "latency_p95_ms": f"{_DURATION_QUANTILES}[2] / 1e6",
+    "latency_p99_ms": f"{_DURATION_QUANTILES}[3] / 1e6",
     "latency_mean_ms": f"avg({DURATION_MS})",
-    "ttft_p50_ms": "quantile_cont(spans.ttft_ms, 0.50)",
-    "ttft_p95_ms": "quantile_cont(spans.ttft_ms, 0.95)",
+    "ttft_p50_ms": f"{_TTFT_QUANTILES}[1]",
+    "ttft_p95_ms": f"{_TTFT_QUANTILES}[2]",
     "input_tokens": "sum(spans.input_tokens)",
     "output_tokens": "sum(spans.output_tokens)",
     "total_tokens": f"sum({TOTAL_TOKENS})",

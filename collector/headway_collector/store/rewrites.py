@@ -16,6 +16,7 @@ import pyarrow as pa
 from headway.records import EMPTY, Span
 from headway_collector.store.batches import Derived
 from headway_collector.store.columns import build_spans, make_span_keys
+from headway_collector.store.expressions import HAS_KEY
 from headway_collector.store.filters import Conditions
 from headway_collector.store.paging import Keyset, Page
 
@@ -30,7 +31,7 @@ _MATCH = (
     "spans.span_key = wanted.span_key AND spans.span_id = wanted.span_id "
     "AND spans.trace_id = wanted.trace_id AND spans.project = wanted.project"
 )
-_BETWEEN = "spans.start_ns BETWEEN $1 AND $2"
+_BETWEEN = "spans.start_ns BETWEEN ? AND ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,15 +296,24 @@ def _find(
     window: Window | None,
     columns: _Columns,
 ) -> list[StoredSpan]:
-    _register(connection, places)
+    wanted = set(places)
+    _register(connection, wanted)
     between = "" if window is None else f" AND {_BETWEEN}"
-    names = ", ".join(f"spans.{name}" for name in columns.names)
-    rows = connection.execute(
-        f"SELECT {names} FROM store.spans AS spans, wanted WHERE {_MATCH}{between}",
+    found = connection.execute(
+        "SELECT spans.span_key, spans.start_ns FROM store.spans AS spans, wanted "
+        f"WHERE {_MATCH}{between}",
         [] if window is None else [window.first_ns, window.last_ns],
     ).fetchall()
     connection.unregister("wanted")
-    return [columns.read(row) for row in rows]
+    if not found:
+        return []
+    keys, starts_ns = zip(*found, strict=True)
+    names = ", ".join(f"spans.{name}" for name in columns.names)
+    rows = connection.execute(
+        f"SELECT {names} FROM store.spans AS spans WHERE {_BETWEEN} AND {HAS_KEY}",
+        [min(starts_ns), max(starts_ns), list(keys)],
+    ).fetchall()
+    return [row for row in map(columns.read, rows) if row.place in wanted]
 
 
 def _update(

@@ -10,6 +10,7 @@ from headway.records import Span
 from headway_collector.errors import NotFoundError
 from headway_collector.originals.envelopes import unpack
 from headway_collector.store.connections import Store
+from headway_collector.store.expressions import HAS_KEY
 from headway_collector.store.filters import (
     Conditions,
     SpanFilters,
@@ -139,7 +140,7 @@ def _read_keys(store: Store, keys: Rows, content: Content) -> Rows:
     times_ns = [key["start_ns"] for key in keys]
     conditions = Conditions()
     conditions.add("spans.start_ns BETWEEN ? AND ?", min(times_ns), max(times_ns))
-    conditions.add_any_of("spans.span_key", [key["span_key"] for key in keys])
+    conditions.add(HAS_KEY, [key["span_key"] for key in keys])
     rows = {_identify(row): row for row in _read(store, conditions, content)}
     found = [rows.get(_identify(key)) for key in keys]
     # One that was erased between the two reads is left out.
