@@ -122,6 +122,37 @@ def test_what_our_own_client_sent_first_stands(sendings: list[Sending]) -> None:
     assert second["name"] == "chat 2"
 
 
+@pytest.mark.parametrize("apart_ns", [-256, 111, 999_999, 999_999_999])
+def test_a_start_that_another_exporter_has_rounded_makes_no_second_span(apart_ns: int) -> None:
+    rounded = export_spans(
+        make_span(1, MODEL, start_time_unix_nano=START_NS + apart_ns),
+        make_span(2, MODEL, start_time_unix_nano=START_NS + apart_ns),
+    )
+
+    assert sent(TRACES, ("/v1/traces", encode(rounded, PROTOBUF), PROTOBUF)) == sent(TRACES)
+
+
+def test_an_id_that_was_used_again_much_later_disturbs_nobody() -> None:
+    later = export_spans(
+        make_span(
+            1,
+            MODEL,
+            start_time_unix_nano=START_NS + 60 * 10**9,
+            end_time_unix_nano=START_NS + 61 * 10**9,
+        )
+    )
+    others = export_logs(make_log(1), make_log(2))
+
+    rows = sent(
+        TRACES,
+        ("/v1/traces", encode(later, PROTOBUF), PROTOBUF),
+        ("/v1/logs", encode(others, PROTOBUF), PROTOBUF),
+    )
+
+    assert [row["span_id"][-1] for row in rows] == ["1", "1", "2"]
+    assert ["where is my parcel?" in row["input"] for row in rows] == [True, True, True]
+
+
 # A collector that dies right after a commit, before anybody is told of it.
 DYING = """
 import os, signal, socket, sys

@@ -107,6 +107,22 @@ def test_a_second_run_finds_nothing_left(store: Store, better: Remapper) -> None
     assert [each.changed for each in remap(store, better, is_all=True)] == [0]
 
 
+def test_an_id_that_was_used_again_stays_two_rows_however_often(
+    store: Store, better: Remapper
+) -> None:
+    first = make_span(MODEL | {"customer": "u1"})
+    second = make_span(MODEL | {"customer": "u2"})
+    second.start_ns += 60 * 10**9
+    second.end_ns += 60 * 10**9
+    append(store, [first])
+    append(store, [second])
+
+    for _ in range(2):
+        remap(store, better, is_all=True)
+
+    assert [row["user_id"] for row in dump(store)] == ["u1", "u2"]
+
+
 def test_rows_of_our_own_clients_are_left_alone(store: Store, better: Remapper) -> None:
     mapped = map_span(make_span(MODEL | {"customer": "u1"}))
     mapped.derived.mapper_version = mapped.derived.otel = None

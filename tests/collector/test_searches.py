@@ -102,6 +102,15 @@ def test_an_exact_search_minds_case_and_accents(
     assert names(client, q="afé", match="exact") == ["a", "café"]
 
 
+def test_an_exact_search_finds_letters_that_were_stored_escaped(
+    client: TestClient, ingest: Ingest, span_line: Lines, store: Store
+) -> None:
+    ingest(span_line(name="a"), span_line(name="b"))
+    store.read("UPDATE store.spans SET output = $1 WHERE name = 'a'", [json.dumps("Café")])
+
+    assert names(client, q="Café", match="exact") == ["a"]
+
+
 def test_a_query_of_marks_alone_is_taken_as_it_is(
     client: TestClient, ingest: Ingest, span_line: Lines
 ) -> None:

@@ -116,16 +116,6 @@ def test_a_full_queue_refuses_and_then_takes_work_again(store: Store, span_line:
         assert writer.fault is None
 
 
-def test_a_stream_without_a_pause_is_committed_meanwhile(store: Store) -> None:
-    with running(store, Limits(queued=10**9)) as writer:
-        first = writer.append(Batch("p"))
-        deadline_s = time.monotonic() + 5
-        while not first.done() and time.monotonic() < deadline_s:
-            writer.append(Batch("p"))
-
-        assert first.done()
-
-
 def test_closing_writes_what_waits(store: Store, span_line: Lines) -> None:
     futures: list[Future[IngestAnswer]] = []
     with running(store) as writer, busy(writer):

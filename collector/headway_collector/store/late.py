@@ -128,8 +128,9 @@ class LateEvents:
     ) -> None:
         """Add the events to those of their spans that are stored, and take them off ``waiting``."""
         before, after, spare = [], [], 0
-        for row in find_spans(connection, waiting.events, window):
-            logs = waiting.events.pop(row.place)
+        rows = find_spans(connection, waiting.events, window)
+        for row in rows:
+            logs = waiting.events[row.place]
             if row.derived.mapper_version is None:
                 spare += len(logs)
                 continue
@@ -138,6 +139,8 @@ class LateEvents:
                 before.append(row)
                 after.append(joined)
         replace_spans(connection, before, after)
+        for row in rows:
+            waiting.events.pop(row.place, None)
         if spare:
             _log.info("%d log events of spans that our own client logged are not needed", spare)
 

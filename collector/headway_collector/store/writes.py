@@ -1,7 +1,7 @@
 """Batches into tables, exactly once, inside one transaction that the caller commits.
 
 A batch that was seen before is answered as it was then. A span that was seen before, in any
-batch, is a duplicate: it is looked for only where a span of that time can lie. Looking reads one
+batch, is a duplicate: it is looked for where a span of about that time can lie. Looking reads one
 column of 64-bit keys, and the texts only of those that match.
 """
 
@@ -28,6 +28,9 @@ SHOWN_ERRORS = 20
 # beside live traffic does not read the year between; more windows than this would cost more.
 _GAP_NS = 3_600_000_000_000
 _MAX_WINDOWS = 8
+# One exporter counts nanoseconds, another rounds the same start to what a float or a millisecond
+# holds, and both mean one span. A span of the same id that is further away is another one.
+_APART_NS = 10 * 10**9
 _STORED_SPANS = (
     "FROM store.spans WHERE start_ns BETWEEN $1 AND $2 "
     "AND span_key IN (SELECT unnest($3::BIGINT[]))"
@@ -220,7 +223,7 @@ def _find_windows(starts_ns: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iter
     widest = np.argsort(gaps)[::-1][: _MAX_WINDOWS - 1]
     edges = sorted(int(index) + 1 for index in widest if gaps[index] > _GAP_NS)
     for first, end in zip([0, *edges], [*edges, len(ordered)], strict=True):
-        yield _Window(int(ordered[first]), int(ordered[end - 1]))
+        yield _Window(int(ordered[first]) - _APART_NS, int(ordered[end - 1]) + _APART_NS)
 
 
 def _repeat_projects(tallies: Sequence[_Tally], counts: Sequence[int]) -> list[str]:
