@@ -26,6 +26,7 @@ from headway_collector.dialects.messages import (
     usual,
     vercel,
 )
+from headway_collector.dialects.messages.conversations import are_messages
 from headway_collector.dialects.messages.readings import Found, read_json, read_value
 from headway_collector.dialects.messages.usual import Usual
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
@@ -70,11 +71,13 @@ def find_content(otel: OtelSpan, kind: Kind, keys: Keys) -> Content:
     given = given or usual.find_input(attributes) or _find(otel, keys, _INPUTS)
     gave = gave or usual.find_output(attributes) or _find(otel, keys, _OUTPUTS)
     given = given or _find_generic(attributes, "input")
+    if not isinstance(given, Usual) and (otel.events or otel.logs or genai.SYSTEM in attributes):
+        given = genai.complete_input(otel, given)
     gave = gave or _find_generic(attributes, "output")
     reasons: list[str] = []
     if isinstance(gave, Usual):
         reasons = gave.finish_reasons
-    elif gave is not None and _are_messages(gave.value):
+    elif gave is not None and are_messages(gave.value):
         gave = _add_finish_reasons(gave, attributes)
         said = [message.get("finish_reason") for message in gave.value]
         reasons = [reason for reason in said if type(reason) is str and reason]
@@ -112,12 +115,6 @@ def _find_generic(attributes: Attributes, what: str) -> Found | None:
         # Always JSON there, a text in quotation marks too.
         return read_json(value) or Found(value)
     return read_value(attributes.get(what))
-
-
-def _are_messages(value: Any) -> bool:
-    return type(value) is list and all(
-        type(item) is dict and "parts" in item and "role" in item for item in value
-    )
 
 
 def _add_finish_reasons(found: Found, attributes: Attributes) -> Found:

@@ -264,3 +264,49 @@ def test_nothing_that_is_sent_makes_reading_fail(name: str, value: Any) -> None:
 
             for raw in (bytes(content.input), bytes(content.output)):
                 assert not raw or msgspec.json.decode(raw) == json.loads(raw)
+
+
+INSTRUCTIONS = {"gen_ai.system_instructions": '[{"type": "text", "content": "be short"}]'}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"gen_ai.input.messages": json.dumps([said("hi")])},
+        {"llm.input_messages.0.message.role": "user", "llm.input_messages.0.message.content": "hi"},
+        {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "hi"},
+        {"pydantic_ai.all_messages": json.dumps([said("hi"), said("so", "assistant")])},
+        {"langfuse.observation.input": '[{"role": "user", "content": "hi"}]'},
+    ],
+)
+def test_instructions_stand_before_the_messages_of_any_dialect(attributes: dict[str, Any]) -> None:
+    found = read(make_span(INSTRUCTIONS | attributes))
+
+    assert found["input"] == [said("be short", "system"), said("hi")]
+
+
+@pytest.mark.parametrize("on_event", [True, False])
+def test_instructions_stand_before_the_messages_of_events(on_event: bool) -> None:
+    messages = {"gen_ai.input.messages": [said("hi")]}
+    details = "gen_ai.client.inference.operation.details"
+    otel = make_span({} if on_event else INSTRUCTIONS)
+    otel.events = [OtelEvent(details, 1, messages | (INSTRUCTIONS if on_event else {}))]
+
+    assert read(otel)["input"] == [said("be short", "system"), said("hi")]
+
+
+def test_instructions_are_not_said_twice() -> None:
+    given = json.dumps([said("be very short", "system"), said("hi")])
+    found = read(make_span(INSTRUCTIONS | {"langfuse.observation.input": given}))
+
+    assert found["input"] == [said("be very short", "system"), said("hi")]
+
+
+def test_instructions_alone_are_all_that_was_given() -> None:
+    assert read(make_span(INSTRUCTIONS))["input"] == [said("be short", "system")]
+
+
+def test_a_value_that_is_no_conversation_stays_as_it_is_beside_instructions() -> None:
+    found = read(make_span(INSTRUCTIONS | {"input.value": "where is it?"}), "agent")
+
+    assert found["input"] == "where is it?"

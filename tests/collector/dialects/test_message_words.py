@@ -143,6 +143,7 @@ def test_parts_alone_are_one_message_of_the_user(kind: str) -> None:
     [
         {"type": "blob", "modality": "image", "content": "iVBO", "text": "no text"},
         {"type": "uri", "modality": "image", "uri": "x:y"},
+        {"type": "file", "modality": "image", "file_id": "f1", "mime_type": "image/png"},
         {"type": "reasoning", "content": "hm", "text": "kept"},
         {"type": "server_tool_call", "name": "search", "server_tool_call": {"q": "a"}},
         {"type": "server_tool_call_response", "id": "c1", "server_tool_call_response": ["a"]},

@@ -109,6 +109,13 @@ def is_message(value: Any) -> bool:
     return any(name in value for name in _CONTENTS)
 
 
+def are_messages(value: Any) -> bool:
+    """Return whether a value is a list of messages in canonical form."""
+    return type(value) is list and all(
+        type(item) is dict and "parts" in item and "role" in item for item in value
+    )
+
+
 def _find_items(value: Any) -> list[Any] | None:
     """Return the list of messages or choices inside a request or a completion."""
     if type(value) is not dict:

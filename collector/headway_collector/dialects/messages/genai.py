@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from headway_collector.dialects.keys import Names
-from headway_collector.dialects.messages.conversations import find_messages, keep_text
+from headway_collector.dialects.messages.conversations import (
+    are_messages,
+    find_messages,
+    keep_text,
+)
 from headway_collector.dialects.messages.parts import read_part
 from headway_collector.dialects.messages.readings import Found, read_value
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
@@ -56,10 +60,33 @@ def prepend_instructions(instructions: Any, messages: Found | None) -> Found | N
     return Found(value, f'[{{"role":"system","parts":{text}}},{messages.text[1:]}')
 
 
+def complete_input(otel: OtelSpan, found: Found | None) -> Found | None:
+    """Return what was given to the model, as any dialect says it, with the instructions before it.
+
+    Where nothing else was found they are all there is. A conversation that begins with a system's
+    message has them already.
+    """
+    instructions = next((each[SYSTEM] for each in _find_places(otel) if SYSTEM in each), None)
+    if instructions is None:
+        return found
+    if found is None:
+        return prepend_instructions(instructions, None)
+    if not are_messages(found.value) or any(item["role"] == "system" for item in found.value):
+        return found
+    return prepend_instructions(instructions, found)
+
+
 def _read_input(attributes: Attributes) -> Found | None:
     messages = find_messages(read_value(attributes.get(INPUT)), "user")
     instructions = attributes.get(SYSTEM)
-    return messages if instructions is None else prepend_instructions(instructions, messages)
+    if messages is None or instructions is None:
+        return messages
+    return prepend_instructions(instructions, messages)
+
+
+def _find_places(otel: OtelSpan) -> Iterator[Attributes]:
+    yield otel.attributes
+    yield from _find_details(otel)
 
 
 def _find_details(otel: OtelSpan) -> Iterator[Attributes]:

@@ -22,6 +22,7 @@ _REQUIRED = {
     "reasoning": "content",
     "blob": "content",
     "uri": "uri",
+    "file": "file_id",
     "server_tool_call": "server_tool_call",
     "server_tool_call_response": "server_tool_call_response",
 }
