@@ -12,6 +12,7 @@ from functools import partial
 
 import anyio
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from headway._version import __version__
 from headway_collector.bodies import PATIENCE_S, BodyLimit
@@ -19,6 +20,7 @@ from headway_collector.budgets import ByteBudget
 from headway_collector.costs.pricing import Prices
 from headway_collector.exports import Ignored
 from headway_collector.faults import install_handlers
+from headway_collector.origins import LocalOrigins
 from headway_collector.remapping import Remapper
 from headway_collector.routes import (
     documentation,
@@ -49,6 +51,7 @@ def create_app(
     limits: Limits | None = None,
     budget: ByteBudget | None = None,
     body_patience_s: float = PATIENCE_S,
+    is_local: bool = False,
     clock_ns: Callable[[], int] = time.time_ns,
     make_id: Callable[[], str] = lambda: secrets.token_hex(16),
 ) -> FastAPI:
@@ -61,6 +64,7 @@ def create_app(
         limits: what bounds the writer.
         budget: what bounds the memory of requests.
         body_patience_s: how long a body may stall.
+        is_local: whether only programs and pages of this machine are answered.
         clock_ns: the time of arrivals, and what ``-24h`` counts back from.
         make_id: gives scores an id where they have none.
     """
@@ -100,10 +104,14 @@ def create_app(
         redirect_slashes=False,
         strict_content_type=False,
     )
-    limit = partial(BodyLimit, patience_s=body_patience_s)
-    app.put_first([ingest.router, otlp.router], [limit, Signature])
-    app.add_middleware(limit)
-    app.add_middleware(Signature)
+    layers: list[Callable[[ASGIApp], ASGIApp]] = [
+        partial(BodyLimit, patience_s=body_patience_s),
+        *([LocalOrigins] if is_local else []),
+        Signature,
+    ]
+    app.put_first([ingest.router, otlp.router], layers)
+    for layer in layers:
+        app.add_middleware(layer)
     install_handlers(app)
     for each in (
         health,

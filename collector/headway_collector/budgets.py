@@ -1,4 +1,4 @@
-"""How much memory all requests together may take, from their first byte to their answer."""
+"""What all requests together may take: memory from their first byte to their answer, and turns."""
 
 import threading
 from collections.abc import Iterator
@@ -58,3 +58,37 @@ class Hold:
         """
         self._budget.change(size_bytes)
         self.size_bytes += size_bytes
+
+
+class Turns:
+    """Work that is done for few at a time, while a few more wait for it.
+
+    Args:
+        at_once: for how many.
+        waiting: how many more may wait.
+        patience_s: how long they wait.
+    """
+
+    def __init__(self, at_once: int = 2, waiting: int = 8, patience_s: float = 10.0) -> None:
+        self._patience_s = patience_s
+        self._places = threading.Semaphore(at_once + waiting)
+        self._turns = threading.Semaphore(at_once)
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Wait for a turn, and have it while the block runs.
+
+        Raises:
+            QueueFullError: too many wait already, or there was none in time.
+        """
+        if not self._places.acquire(blocking=False):
+            raise QueueFullError("too many large reads wait: try again later")
+        try:
+            if not self._turns.acquire(timeout=self._patience_s):
+                raise QueueFullError("other large reads take too long: try again later")
+            try:
+                yield
+            finally:
+                self._turns.release()
+        finally:
+            self._places.release()

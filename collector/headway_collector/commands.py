@@ -30,7 +30,7 @@ def _configure_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--insecure",
         action="store_true",
-        help="listen on an address that other machines reach, without asking for keys",
+        help="listen where other machines reach it, without keys, and take any Host and Origin",
     )
 
 

@@ -14,17 +14,22 @@ import numpy as np
 import pyarrow as pa
 
 from headway.records import KINDS, Loss, Record, Score, Source, Span, Status
-from headway_collector.errors import NotNdjsonError
+from headway_collector.errors import BodyTooLargeError, NotNdjsonError
+from headway_collector.limits import MAX_LINES, MAX_REJECTS
 from headway_collector.soundness import are_sound, find_fault
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A line that was refused: where it stood, why, and its bytes."""
+    """A line that was refused: where it stood, why, and its bytes.
+
+    Of very many the last one stands for ``count`` lines, whose bytes are not kept.
+    """
 
     line: int
     reason: str
     raw: bytes
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,31 @@ class _NotRecordError(Exception):
 _decoder = msgspec.json.Decoder(Record | Loss)
 _any_decoder = msgspec.json.Decoder()
 _any_encoder = msgspec.json.Encoder()
+_text_decoder = msgspec.json.Decoder(str)
 
 _PIECE_BYTES = 64 * 1024
 _BACKSLASH = ord("\\")
 _ESCAPE = int.from_bytes(b"\\u", "little")
 # So begin the digits of those that JSON has no other way to write.
 _CONTROLS = (b"000", b"001")
+# As many of these bytes as there are, so many items are in some JSON at most.
+_ITEM_MARKS = (b",", b"[", b"{")
+_FEW_ITEMS = 10_000
+# Stands for a backslash that is escaped; JSON never has it.
+_BACKSLASHES = b"\0"
+_SHORT_ESCAPES = {
+    b"\\u0008": b"\\b",
+    b"\\u0009": b"\\t",
+    b"\\u000a": b"\\n",
+    b"\\u000A": b"\\n",
+    b"\\u000c": b"\\f",
+    b"\\u000C": b"\\f",
+    b"\\u000d": b"\\r",
+    b"\\u000D": b"\\r",
+    b"\\u0022": b'\\"',
+    b"\\u005c": _BACKSLASHES,
+    b"\\u005C": _BACKSLASHES,
+}
 _RAW_FIELDS = ("input", "output", "params", "prompt_variables", "attributes")
 _ALLOWED = {
     "`$.kind`": KINDS,
@@ -68,7 +92,11 @@ def decode_records(body: bytes) -> Decoded:
 
     Raises:
         NotNdjsonError: not one line is JSON, so the sender speaks another language.
+        BodyTooLargeError: there are more than ``MAX_LINES``.
     """
+    # Bytes that repeat are few on the wire, and a line of one byte becomes a hundred times more.
+    if body.count(b"\n") > MAX_LINES:
+        raise BodyTooLargeError(f"the body has over {MAX_LINES} lines: send smaller batches")
     body = body.removeprefix(codecs.BOM_UTF8)
     return _decode_at_once(body) or _decode_by_line(body)
 
@@ -106,6 +134,7 @@ def _cut_at_lines(body: bytes) -> Iterator[memoryview]:
 
 def _decode_by_line(body: bytes) -> Decoded:
     decoded = Decoded()
+    rejects = _Rejects(decoded.rejects)
     is_ndjson = False
     is_ascii = body.isascii()
     for number, line in enumerate(body.split(b"\n"), start=1):
@@ -116,15 +145,40 @@ def _decode_by_line(body: bytes) -> Decoded:
         except _NotJsonError as error:
             # A record that is broken is a reject; only what never looked like one is foreign.
             is_ndjson = is_ndjson or line.lstrip().startswith(b"{")
-            decoded.rejects.append(Reject(number, str(error), line))
+            rejects.add(Reject(number, str(error), line))
         except _NotRecordError as error:
             is_ndjson = True
-            decoded.rejects.append(Reject(number, str(error), line))
+            rejects.add(Reject(number, str(error), line))
         else:
             is_ndjson = True
     if not is_ndjson:
         raise NotNdjsonError("no line of the body is JSON: send one record a line (NDJSON)")
+    rejects.end()
     return decoded
+
+
+class _Rejects:
+    """The rejects of a body: the first ones each by itself, all others in one."""
+
+    def __init__(self, kept: list[Reject]) -> None:
+        self._kept = kept
+        self._first: Reject | None = None
+        self._count = 0
+
+    def add(self, reject: Reject) -> None:
+        """Keep or count a reject."""
+        if len(self._kept) < MAX_REJECTS:
+            self._kept.append(reject)
+        else:
+            self._first = self._first or reject
+            self._count += 1
+
+    def end(self) -> None:
+        """Add the one for what was only counted."""
+        if self._first is not None:
+            line, reason = self._first.line, self._first.reason
+            said = f"{self._count} lines from here on were refused and not kept, the first: "
+            self._kept.append(Reject(line, said + reason, b"", self._count))
 
 
 def _sort_in(record: Record | Loss, decoded: Decoded) -> None:
@@ -195,7 +249,34 @@ def _spell_out(span: Span) -> None:
     for name in _RAW_FIELDS:
         raw = bytes(getattr(span, name))
         if b"\\u" in raw:
-            setattr(span, name, msgspec.Raw(_any_encoder.encode(_any_decoder.decode(raw))))
+            setattr(span, name, msgspec.Raw(_encode_anew(raw) or _replace_escapes(raw)))
+
+
+def _encode_anew(raw: bytes) -> bytes | None:
+    if sum(map(raw.count, _ITEM_MARKS)) > _FEW_ITEMS:
+        return None
+    try:
+        return _any_encoder.encode(_any_decoder.decode(raw))
+    except msgspec.MsgspecError:  # a number such as 1e400 is JSON, and nothing that Python has
+        return None
+
+
+def _replace_escapes(raw: bytes) -> bytes:
+    """Return JSON with every escaped letter as itself, and all else as it is.
+
+    Slower than encoding it anew; but as objects, items of a few bytes take fifty times their size.
+    So the JSON is quoted as if it were a text, all but what is to go, and read as that text.
+    """
+    quoted = raw.replace(b"\\\\", _BACKSLASHES)  # from here on a backslash begins an escape
+    if b"\\u00" in quoted:
+        for escape, short in _SHORT_ESCAPES.items():
+            quoted = quoted.replace(escape, short)
+    quoted = quoted.replace(b"\\", b"\\\\").replace(b"\\\\u", b"\\u")
+    for digits in _CONTROLS:
+        quoted = quoted.replace(b"\\u" + digits, b"\\\\u" + digits)
+    quoted = quoted.replace(b'"', b'\\"').replace(b"\t", b"\\t").replace(b"\r", b"\\r")
+    quoted = quoted.replace(_BACKSLASHES, b"\\\\\\\\")
+    return _text_decoder.decode(b'"' + quoted + b'"').encode()
 
 
 def _explain(message: str) -> str:

@@ -5,6 +5,7 @@
     └── RequestError                a request gets no for an answer; carries status and code
         ├── NotNdjsonError              400
         ├── MalformedBodyError          400
+        ├── ForeignOriginError          403
         ├── NotFoundError               404
         ├── BodyTooLargeError           413
         ├── UnsupportedMediaError       415
@@ -49,6 +50,13 @@ class MalformedBodyError(RequestError):
 
     status = 400
     code = "malformed_body"
+
+
+class ForeignOriginError(RequestError):
+    """A page of another machine sent this, through a browser on ours."""
+
+    status = 403
+    code = "foreign_origin"
 
 
 class NotFoundError(RequestError):

@@ -115,10 +115,15 @@ def export_spans(
     return sheaves.export()
 
 
-def export_logs(telemetry: Telemetry[OtelLog], project: str | None) -> Export:
+def export_logs(telemetry: Telemetry[OtelLog], project: str | None, arrived_ns: int) -> Export:
     """Return GenAI events, to be joined to their spans, and evaluations, as scores, by project.
 
     Other log records are counted as ignored, also in the answer.
+
+    Args:
+        telemetry: what the request held.
+        project: that of all, where the request's header names one.
+        arrived_ns: when evaluations were made that do not say it.
     """
     sheaves = _Sheaves(project)
     ignored = sheaves.ignored
@@ -128,7 +133,7 @@ def export_logs(telemetry: Telemetry[OtelLog], project: str | None) -> Export:
         if not isinstance(name, str) or not name.startswith(_GENAI_EVENTS):
             ignored.log_records += 1
         elif name == EVALUATION_EVENT:
-            score = read_evaluation(otel)
+            score = read_evaluation(otel, arrived_ns)
             if score is None:
                 sheaves.refuse(otel, position, _NO_EVALUATION)
             elif (fault := find_score_fault(score)) is not None:

@@ -9,6 +9,7 @@ MAX_INT = 2**63 - 1
 
 MAX_COUNT = 10**12
 MAX_COST_USD = 1e9
+MAX_SCORE = 1e15
 MAX_MS = 1e12
 
 MAX_NAME_CHARS = 200
@@ -18,3 +19,9 @@ MAX_HOST_CHARS = 256
 MAX_TEXT_CHARS = 1024
 MAX_LIST_TEXTS = 64
 MAX_LIST_TEXT_CHARS = 256
+
+MAX_LINES = 100_000
+"""Of one body; a client sends a few hundred."""
+
+MAX_REJECTS = 1000
+"""Of one body that are kept line by line; one more stands for all others."""

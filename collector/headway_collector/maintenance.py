@@ -119,6 +119,8 @@ def _run(arguments: argparse.Namespace, path: str, extra: list[tuple[str, str]])
 
     sources = load_sources()
     url = sources.get("url", arguments.url, DEFAULT_URL)
+    if not url.startswith(("http://", "https://")):
+        raise CommandError(f"the collector's URL is {url!r}: give one such as {DEFAULT_URL}")
     client = ApiClient(url, api_key=sources.get("api_key", None, "") or None, timeout_s=_TIMEOUT_S)
     filters = [("project", each) for each in arguments.project]
     filters += [

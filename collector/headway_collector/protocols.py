@@ -62,6 +62,12 @@ class PatientProtocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """Finish the request that is here, but wait for none that has not come whole."""
+        super().shutdown()
+        if self._is_in_body:
+            self.transport.close()
+
     @property
     def _is_at_work(self) -> bool:
         """Whether a request waits for its answer."""

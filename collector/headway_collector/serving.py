@@ -1,11 +1,13 @@
 """One process that serves a database: the socket, the signals, and the way out."""
 
+import asyncio
 import errno
 import gc
-import ipaddress
+import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +19,13 @@ from fastapi import FastAPI
 from headway.errors import CommandError
 from headway_collector.apps import create_app
 from headway_collector.costs.pricing import Prices
+from headway_collector.origins import is_loopback
 from headway_collector.protocols import PatientProtocol
 from headway_collector.store.connections import Store
 
-# Requests that wait for their commit are given this long before they are cut off.
-_GRACE_S = 30
+# Requests that wait for their commit are given this long before they are cut off; supervisors
+# kill after ten seconds, and the last checkpoint is still to come.
+_GRACE_S = 4
 _SWITCH_S = 0.0005
 _GC_OBJECTS = 50_000
 
@@ -35,16 +39,32 @@ class Address:
 
 
 class Server(uvicorn.Server):
-    """A server that says when it listens, by calling ``announce``."""
+    """A server that says when it listens, and when it ends.
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    Args:
+        announce: called once it listens.
+        stop: called in a thread of its own once no new requests are taken.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        announce: Callable[[], None],
+        stop: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
         self._announce = announce
+        self._stop = stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
         self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what was taken, and end."""
+        threading.Thread(target=self._stop, name="headway-stop", daemon=True).start()
+        await super().shutdown(sockets)
 
 
 def serve(
@@ -62,16 +82,19 @@ def serve(
         StoreError: the database cannot be opened.
     """
     _check_known(address.host)
-    if not is_insecure and not is_loopback(address.host):
+    is_local = is_loopback(address.host)
+    if not is_insecure and not is_local:
         raise CommandError(
             f"{address.host} can be reached from other machines, and this collector asks nobody "
             "for a key: use --host 127.0.0.1, or --insecure where the network is trusted"
         )
     with _listen(address) as listener:
         store = Store(path)
-        _tune()
         try:
-            _run(create_app(store, label=label, prices=prices), listener, path)
+            is_guarded = is_local and not is_insecure
+            app = create_app(store, label=label, prices=prices, is_local=is_guarded)
+            _tune()
+            _run(app, listener, path, store.stop_reading)
         finally:
             store.close()
 
@@ -88,16 +111,6 @@ def _tune() -> None:
     gc.set_threshold(_GC_OBJECTS, 10, 100)
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach the host's name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _check_known(host: str) -> None:
     try:
         socket.getaddrinfo(host, None)
@@ -107,7 +120,9 @@ def _check_known(host: str) -> None:
         ) from error
 
 
-def _run(app: FastAPI, listener: socket.socket, path: Path) -> None:
+def _run(
+    app: FastAPI, listener: socket.socket, path: Path, stop_reading: Callable[[], None]
+) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
 
@@ -128,7 +143,13 @@ def _run(app: FastAPI, listener: socket.socket, path: Path) -> None:
     # After a graceful end uvicorn raises the signal again; by then there is nothing left to do.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)
-    Server(config, announce).run(sockets=[listener])
+    # Those that are cut off at the end are counted in its line; where they stood helps nobody.
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cut)
+    Server(config, announce, stop_reading).run(sockets=[listener])
+
+
+def _is_no_cut(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:

@@ -58,7 +58,7 @@ def ask_package(span: Span, counts: dict[str, int]) -> float:
         ("deepseek", "deepseek-chat"),  # cheaper at night
         ("perplexity", "sonar"),  # a price for each request
         ("google", "gemini-2.5-pro"),
-        ("openai", "gpt-4o-audio-preview"),  # audio is dearer
+        ("openai", "gpt-realtime"),  # audio is dearer
         ("openrouter", "perplexity/sonar-deep-research"),  # reasoning has its own price
     ],
 )
@@ -71,7 +71,7 @@ def ask_package(span: Span, counts: dict[str, int]) -> float:
         {"input_tokens": 200_000},
         {"input_tokens": 200_001},
         {"input_tokens": 1_000_000, "cache_read_tokens": 600, "cache_write_tokens": 300},
-        {"input_tokens": 1000, "audio_input_tokens": 400, "audio_output_tokens": 30},
+        {"input_tokens": 1000, "audio_input_tokens": 0, "audio_output_tokens": 0},
         {"input_tokens": 1000, "reasoning_tokens": 70},
     ],
 )
@@ -86,6 +86,59 @@ def test_a_cost_is_what_the_price_list_says(
 
     assert derived == Derived(price_version=LIST_VERSION, is_usage_inconsistent=False)
     assert span.cost_usd == pytest.approx(ask_package(span, counts))
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"audio_input_tokens": 400, "audio_output_tokens": 30},
+        {"audio_input_tokens": 1000, "audio_output_tokens": 70, "reasoning_tokens": 7},
+    ],
+)
+@pytest.mark.parametrize(
+    ("provider", "model"), [("openai", "gpt-audio"), ("aws", "amazon.nova-sonic-v1:0")]
+)
+def test_audio_costs_what_the_price_list_says(
+    provider: str, model: str, counts: dict[str, int]
+) -> None:
+    counts = counts | {"input_tokens": 1000, "output_tokens": 77}
+    span = make_span(provider, model, **counts)
+
+    price(span)
+
+    assert span.cost_usd == pytest.approx(ask_package(span, counts))
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "counts"),
+    [
+        ("openai", "gpt-4o-audio-preview", {"audio_input_tokens": 1}),
+        ("openai", "gpt-4o-audio-preview", {"audio_output_tokens": 1}),
+        ("google", "gemini-2.5-flash", {"audio_output_tokens": 1}),  # it has one for input alone
+        (None, "gpt-4o-mini", {"audio_input_tokens": 1}),
+    ],
+)
+def test_audio_without_a_price_in_the_list_is_not_paid_like_text(
+    provider: str | None, model: str, counts: dict[str, int]
+) -> None:
+    spans = [
+        make_span(provider, model, input_tokens=1000, output_tokens=77, **each)
+        for each in (counts, dict.fromkeys(counts, 0))
+    ]
+    versions = [price(span).price_version for span in spans]
+
+    assert (spans[0].cost_usd, versions[0]) == (None, None)
+    assert spans[1].cost_usd
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-flash-image", "gemini-omni-flash-preview"])
+def test_output_that_may_be_a_picture_is_not_paid_like_text(model: str) -> None:
+    spans = [make_span("google", model, input_tokens=1000, output_tokens=n) for n in (1290, 0)]
+    for span in spans:
+        price(span)
+
+    assert spans[0].cost_usd is None
+    assert spans[1].cost_usd
 
 
 @pytest.mark.parametrize(
@@ -178,13 +231,6 @@ def test_the_provider_behind_litellm_is_priced() -> None:
             "audio_input_tokens": 50,
             "output_tokens": 1,
         },
-        {
-            "model": "gpt-4o-audio-preview",
-            "input_tokens": 9,
-            "output_tokens": 9,
-            "reasoning_tokens": 5,
-            "audio_output_tokens": 5,
-        },
     ],
 )
 def test_what_cannot_be_known_is_left_out(fields: dict[str, Any]) -> None:
@@ -224,7 +270,8 @@ def test_a_doubt_of_the_mapping_stays_and_leaves_the_cost_out() -> None:
         ({"input_tokens": 10, "cache_read_tokens": 7, "cache_write_tokens": 3}, False),
         ({"input_tokens": 10, "cache_read_tokens": 7, "cache_write_tokens": 4}, True),
         ({"input_tokens": 10, "audio_input_tokens": 11}, True),
-        ({"output_tokens": 10, "reasoning_tokens": 10, "audio_output_tokens": 10}, False),
+        ({"output_tokens": 12, "reasoning_tokens": 6, "audio_output_tokens": 6}, False),
+        ({"output_tokens": 11, "reasoning_tokens": 6, "audio_output_tokens": 6}, True),
         ({"output_tokens": 10, "reasoning_tokens": 11}, True),
         ({"output_tokens": 10, "audio_output_tokens": 11}, True),
         ({"input_tokens": 0, "output_tokens": 0, "cache_read_tokens": 1}, True),

@@ -1,13 +1,15 @@
 """Lines that are no records, each refused for the reason that it deserves."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from headway_collector.decoding import decode_records
-from headway_collector.errors import NotNdjsonError
+from headway_collector.errors import BodyTooLargeError, NotNdjsonError
+from headway_collector.limits import MAX_LINES, MAX_REJECTS
 
 Lines = Callable[..., bytes]
 
@@ -61,7 +63,8 @@ def test_a_span_that_cannot_be_kept_says_why(
         ({"score_id": ""}, "must not be empty"),
         ({"value": None}, "at `$.value`"),
         ({"value": [1]}, "at `$.value`"),
-        ({"value": 10**30}, "too large a number"),
+        ({"value": 10**30}, "not a number between -1e+15 and 1e+15"),
+        ({"value": -1e16}, "not a number between"),
         ({"time_ns": -5}, "outside 1970 to 2200"),
         ({"author": "a" * 1025}, "author has 1025 characters; 1024 are allowed"),
         ({"source": "robot"}, "allowed are human, code, judge, eval"),
@@ -209,3 +212,66 @@ def test_bodies_larger_than_a_piece_keep_their_lines_in_order(span_line: Lines) 
     decoded = decode_records(b"\n".join(lines))
 
     assert [span.name for span in decoded.spans] == [f"n{number}" for number in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        (rb'"\u00e9\ud83d\ude42"', '"é🙂"'),
+        (rb'"C:\\\u00e9\\u00e9 \"\n"', r'"C:\\é\\u00e9 \"\n"'),
+        (rb'"\u0022\u005c\u005Cu00e9\u000a\u000D\u001F\u0000"', r'"\"\\\\u00e9\n\r\u001F\u0000"'),
+        (b'{"\\u00e9": [1.50,\t1e400, {}]}', '{"é": [1.50,\t1e400, {}]}'),
+    ],
+)
+def test_letters_among_very_many_items_are_stored_as_themselves_too(
+    span_line: Lines, written: bytes, stored: str
+) -> None:
+    items = b",[]" * 20_000
+    line = span_line(input="HERE").replace(b'"HERE"', b"[" + written + items + b"]")
+
+    (span,) = decode_records(line).spans
+
+    assert bytes(span.input) == b"[" + stored.encode() + items + b"]"
+
+
+def test_a_number_that_is_too_large_stays_beside_escaped_letters(span_line: Lines) -> None:
+    line = span_line(input="HERE").replace(b'"HERE"', rb'["\u00e9", 1e400]')
+
+    (span,) = decode_records(line).spans
+
+    assert bytes(span.input) == '["é", 1e400]'.encode()
+
+
+def test_escapes_among_millions_of_items_take_no_more_than_a_few_times_their_bytes(
+    span_line: Lines,
+) -> None:
+    items = b"[" + rb'"\u00e9"' + b",[]" * 2_000_000 + b"]"
+    line = span_line(input="HERE").replace(b'"HERE"', items)
+    tracemalloc.start()
+
+    decoded = decode_records(line)
+
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(decoded.spans) == 1
+    assert peak_bytes < 8 * len(line)
+
+
+def test_a_body_of_bad_lines_keeps_some_of_them_and_counts_all(span_line: Lines) -> None:
+    bad = [b"1"] * (MAX_REJECTS + 500)
+
+    decoded = decode_records(b"\n".join([*bad, span_line()]))
+
+    assert len(decoded.spans) == 1
+    assert len(decoded.rejects) == MAX_REJECTS + 1
+    assert sum(reject.count for reject in decoded.rejects) == len(bad)
+    assert decoded.rejects[-1].line == MAX_REJECTS + 1
+    assert decoded.rejects[-1].reason.startswith("500 lines from here on were refused")
+
+
+@pytest.mark.parametrize("line", [b"1", b"", b"{"])
+def test_a_body_of_more_lines_than_any_client_sends_is_refused_before_they_are_read(
+    line: bytes,
+) -> None:
+    with pytest.raises(BodyTooLargeError, match="over 100000 lines: send smaller batches"):
+        decode_records((line + b"\n") * (MAX_LINES + 1))

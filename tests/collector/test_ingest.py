@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from headway_collector.apps import create_app
 from headway_collector.bodies import BODY_LIMIT_BYTES
 from headway_collector.budgets import ByteBudget
+from headway_collector.limits import MAX_REJECTS
 from headway_collector.store.connections import Store
 
 Lines = Callable[..., bytes]
@@ -124,6 +125,15 @@ def test_the_answer_shows_twenty_errors_and_counts_all(ingest: Ingest, span_line
 
     assert answer["rejected"] == 30
     assert len(answer["errors"]) == 20
+
+
+def test_of_very_many_bad_lines_all_are_counted_and_some_are_kept(
+    ingest: Ingest, span_line: Lines, store: Store
+) -> None:
+    answer = ingest(span_line(), *[b"{}"] * (MAX_REJECTS + 30))
+
+    assert (answer["accepted"], answer["rejected"]) == (1, MAX_REJECTS + 30)
+    assert count_rows(store, "rejects") == MAX_REJECTS + 1
 
 
 def test_a_second_batch_of_the_same_id_is_answered_from_the_first(

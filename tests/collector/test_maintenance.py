@@ -185,6 +185,16 @@ def test_the_commands_work_through_a_database(serve: Serve, tmp_path: Path) -> N
     assert costs == [{"cost": 12.0}]
 
 
+@pytest.mark.parametrize("command", ["remap", "reprice"])
+def test_what_is_no_url_is_told_in_one_line(tmp_path: Path, command: str) -> None:
+    done = run_headway(command, "--url", "notaurl", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "headway: the collector's URL is 'notaurl': give one such as http://127.0.0.1:4318\n"
+    )
+
+
 def test_an_interrupted_command_says_where_it_goes_on(tmp_path: Path) -> None:
     is_asked_again, may_end = threading.Event(), threading.Event()
 

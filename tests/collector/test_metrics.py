@@ -325,3 +325,51 @@ def test_of_too_many_groups_the_largest_are_returned(
     assert answer["rows"][0] == {"user_id": "often", "count": 2}
     assert not whole["is_partial"]
     assert "narrow the time" in over_time.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("column", "dimension"), [("finish_reasons", "finish_reason"), ("tags", "tag")]
+)
+def test_an_item_that_stands_twice_in_a_list_counts_its_span_once(
+    ingest: Ingest, span_line: Lines, client: TestClient, column: str, dimension: str
+) -> None:
+    for items in (["stop", "stop"], ["length", "stop", "length", "stop"], ["stop"], []):
+        ingest(span_line(cost_usd=1, **{column: items}))
+
+    counted = rows(client, measure=["count", "cost_usd"], by=[dimension])
+    facet = client.get("/v1/facets", params={"field": dimension}).json()["facets"][dimension]
+
+    assert counted == [
+        {dimension: "stop", "count": 3, "cost_usd": 3},
+        {dimension: "length", "count": 1, "cost_usd": 1},
+        {dimension: None, "count": 1, "cost_usd": 1},
+    ]
+    assert facet == [{"value": "stop", "count": 3}, {"value": "length", "count": 1}]
+
+
+def test_a_score_of_one_trace_does_not_count_for_the_same_span_id_in_another(
+    ingest: Ingest, span_line: Lines, score_line: Lines, client: TestClient, now_ns: int
+) -> None:
+    first, second, shared = {"trace_id": "a" * 32}, {"trace_id": "b" * 32}, {"span_id": "c" * 16}
+    ingest(span_line(**first, **shared), span_line(**second, **shared))
+    measured = {"measure": ["score:helpful", "score_count:helpful"], "by": "trace_id"}
+
+    ingest(score_line(value=1, time_ns=now_ns + 1, **first, **shared))
+    assert {row["trace_id"][0]: row["score:helpful"] for row in rows(client, **measured)} == {
+        "a": 1,
+        "b": None,
+    }
+
+    # Without a trace it is said of both; what was said last holds for each.
+    ingest(score_line(value=0.5, time_ns=now_ns, **shared))
+    assert {row["trace_id"][0]: row["score:helpful"] for row in rows(client, **measured)} == {
+        "a": 1,
+        "b": 0.5,
+    }
+
+    ingest(score_line(value=0.25, time_ns=now_ns + 2, **shared))
+    assert {row["trace_id"][0]: row["score:helpful"] for row in rows(client, **measured)} == {
+        "a": 0.25,
+        "b": 0.25,
+    }
+    assert [row["score_count:helpful"] for row in rows(client, **measured)] == [1, 1]

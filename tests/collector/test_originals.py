@@ -13,6 +13,7 @@ from headway_collector.dialects.mapping import is_pending, map_span
 from headway_collector.originals.columns import Columns
 from headway_collector.originals.envelopes import unpack
 from headway_collector.originals.references import make_sayable, restore, shorten
+from headway_collector.originals.texts import MAX_MARKS
 from headway_collector.otlp.telemetry import (
     OtelEvent,
     OtelLink,
@@ -212,6 +213,27 @@ def test_a_text_whose_column_was_erased_comes_back_as_none(store: Store) -> None
     erased = unpack(row | {"input": None})
 
     assert erased.attributes == {"gen_ai.input.messages": None, "copy": None, "n": 1}
+
+
+@pytest.mark.parametrize("key", ["gen_ai.input.messages", "input.value", "x", "llm.prompts"])
+@pytest.mark.parametrize("item", ["[]", '{"role":"user","parts":[]}'])
+def test_a_text_of_too_many_values_stays_a_text(store: Store, key: str, item: str) -> None:
+    text = f"[{item}" + f",{item}" * (MAX_MARKS // 2) + "]"
+    otel = make_span({key: text})
+
+    row = store_span(store, otel)
+
+    assert json.dumps(text) in (row["attributes"] if key == "x" else row["input"])
+    assert tell(unpack(row)) == tell(otel)
+
+
+@pytest.mark.parametrize("filling", ["a, b [c] " * MAX_MARKS, "x" * MAX_MARKS * 3])
+def test_a_long_text_of_few_values_is_read(filling: str) -> None:
+    item = {"role": "user", "parts": [{"type": "text", "content": filling[: MAX_MARKS * 3]}]}
+
+    span = map_span(make_span({"gen_ai.input.messages": json.dumps([item])})).span
+
+    assert msgspec.json.decode(span.input) == [item]
 
 
 SAID = {"input": '[{"role":"system","parts":["' + LONG + '"]},{"b": "' + LONG[::-1] + '"}]'}

@@ -76,6 +76,19 @@ def test_a_span_of_genai_is_a_canonical_span_with_its_cost(client: TestClient) -
     assert span["attributes"] == CHAT
 
 
+def test_numbers_that_json_has_none_for_are_shown_as_words(client: TestClient) -> None:
+    said = {"n": math.nan, "list": [math.inf, {"below": -math.inf, "half": 0.5, "word": "NaN"}]}
+    export(client, "/v1/traces", export_spans(make_span(attributes=said)))
+
+    (span,) = read_spans(client)
+
+    del span["attributes"]["gen_ai.operation.name"]
+    assert span["attributes"] == {
+        "n": "NaN",
+        "list": ["Infinity", {"below": "-Infinity", "half": 0.5, "word": "NaN"}],
+    }
+
+
 def test_one_request_may_bring_spans_of_several_projects(client: TestClient) -> None:
     request = export_spans(make_span(1), service__name="shop")
     request.MergeFrom(export_spans(make_span(2), openinference__project__name="phoenix"))
@@ -129,6 +142,24 @@ def test_an_event_may_name_itself_in_an_attribute(client: TestClient) -> None:
 
     assert answer == b""
     assert "where is my parcel?" in str(read_spans(client)[0]["input"])
+
+
+@pytest.mark.parametrize(
+    ("said", "time_ns"), [({}, None), ({"observed_time_unix_nano": START_NS + 7}, START_NS + 7)]
+)
+def test_an_evaluation_without_a_time_was_made_when_it_was_seen(
+    client: TestClient, store: Store, now_ns: int, said: dict[str, int], time_ns: int | None
+) -> None:
+    event = make_log(
+        attributes=EVALUATION,
+        event_name="gen_ai.evaluation.result",
+        **{"time_unix_nano": 0} | said,
+    )
+
+    for _ in "12":
+        export(client, "/v1/logs", export_logs(event))
+
+    assert store.read("SELECT time_ns FROM store.scores") == [{"time_ns": time_ns or now_ns}]
 
 
 def test_an_event_that_belongs_to_no_span_is_refused_with_its_reason(

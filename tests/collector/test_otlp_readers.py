@@ -383,6 +383,7 @@ def test_unknown_fields_and_nulls_in_json_are_passed_over() -> None:
         ({"startTimeUnixNano": "soon"}, "'soon' is no whole number"),
         ({"attributes": [{"key": "k", "value": {"doubleValue": "x"}}]}, "'x' is no number"),
         ({"attributes": [{"key": "k", "value": {"bytesValue": "x"}}]}, "'x' is no base64"),
+        ({"attributes": [{"key": "k", "value": {"bytesValue": "!!!"}}]}, "'!!!' is no base64"),
         ({"attributes": {"k": "v"}}, "Expected `array | null`, got `object`"),
     ],
 )
@@ -404,6 +405,69 @@ def test_a_text_in_json_that_is_not_utf_8_costs_one_span() -> None:
 
     assert [span.name for span in telemetry.items] == ["chat 2"]
     assert telemetry.refused[0].reason == "a text in it is not UTF-8"
+
+
+HALVES = [
+    (r"cut \ud83d", "cut \ufffd"),
+    (r"\uDE00 cut", "\ufffd cut"),
+    (r"\ud83d\ud83d\ude00\ude00", "\ufffd\U0001f600\ufffd"),
+    (r"\\ud83d \\\ud83d\"", '\\ud83d \\\ufffd"'),
+    (r"\\ud83d\udc00", "\\ud83d\ufffd"),
+]
+
+
+@pytest.mark.parametrize(("escaped", "text"), HALVES)
+def test_half_a_character_in_json_is_replaced_and_costs_nothing(escaped: str, text: str) -> None:
+    spans = as_json(export_spans(make_span(1), make_span(2, {"k": "half"})))
+    logs = as_json(export_logs(make_log(body=make_value("half")), service__name="half"))
+    half = escaped.encode()
+
+    (good, cut) = json_bodies.read_spans(spans.replace(b"half", half)).items
+    (log,) = json_bodies.read_logs(logs.replace(b"half", half)).items
+
+    assert (good.name, cut.attributes["k"]) == ("chat 1", text)
+    assert (log.body, log.resource.attributes["service.name"]) == (text, text)
+
+
+def test_what_is_no_json_stays_none_whatever_halves_it_has() -> None:
+    with pytest.raises(MalformedBodyError, match="no OTLP request in JSON"):
+        json_bodies.read_spans(rb'{"resourceSpans": "\ud83d"')
+
+
+@pytest.mark.parametrize("depth", [400, 20_000])
+def test_a_value_in_json_that_is_nested_too_deeply_costs_one_item(depth: int) -> None:
+    deep = b'{"arrayValue":{"values":[' * depth + b'{"stringValue":"]}\\""}' + b"]}}" * depth
+    spans = as_json(export_spans(make_span(1, {"k": "]["}), make_span(2), make_span(3)))
+    logs = as_json(export_logs(make_log(1), make_log(2, body=make_value("deep"))))
+
+    telemetry = json_bodies.read_spans(
+        spans.replace(
+            b'"name": "chat 2"', b'"name": "\\ud83d", "attributes": [{"value":' + deep + b"}]"
+        )
+    )
+    events = json_bodies.read_logs(logs.replace(b'{"stringValue": "deep"}', deep))
+
+    assert [span.name for span in telemetry.items] == ["chat 1", "chat 3"]
+    (refused,) = telemetry.refused
+    assert (refused.position, refused.reason) == (2, "it is nested too deeply")
+    assert json.loads(refused.raw).endswith("}")
+    assert [log.trace_id[-1] for log in events.items] == ["1"]
+    assert [each.position for each in events.refused] == [2]
+
+
+def test_a_resource_that_is_nested_too_deeply_costs_the_request() -> None:
+    deep = b'{"arrayValue":{"values":[' * 900 + b"]}}" * 900
+    body = as_json(export_spans(make_span()))
+
+    with pytest.raises(MalformedBodyError, match="recursion"):
+        json_bodies.read_spans(body.replace(b'{"stringValue": "shop"}', deep))
+
+
+@pytest.mark.parametrize("text", ["/+8=", "_-8=", "/+8", "/\n+8="])
+def test_bytes_are_read_in_both_alphabets_of_base64(text: str) -> None:
+    span = read_one(json_span(attributes=[{"key": "k", "value": {"bytesValue": text}}]))
+
+    assert span.attributes["k"] == b"\xff\xef"
 
 
 def test_a_text_in_protobuf_that_is_not_utf_8_costs_one_item() -> None:

@@ -121,6 +121,26 @@ def test_the_latest_score_of_a_name_is_compared(
     assert names(client, where) == expected
 
 
+def test_a_score_of_a_trace_is_compared_on_the_span_of_that_trace_alone(
+    client: TestClient, ingest: Ingest, span_line: Lines, score_line: Lines, now_ns: int
+) -> None:
+    first, second, shared = {"trace_id": "a" * 32}, {"trace_id": "b" * 32}, {"span_id": "c" * 16}
+    ingest(
+        span_line(name="first", start_ns=now_ns, **first, **shared),
+        span_line(name="second", start_ns=now_ns + 1, **second, **shared),
+        score_line(value=1, time_ns=now_ns + 1, **first, **shared),
+        score_line(name="tone", value="curt", **shared),
+    )
+
+    assert names(client, "score:helpful=1") == ["first"]
+    assert names(client, "score:tone=curt") == names(client, "score:tone!=kind")
+    assert len(names(client, "score:tone=curt")) == 2
+
+    ingest(score_line(value=0, time_ns=now_ns, **shared))
+    assert names(client, "score:helpful=1") == ["first"]
+    assert names(client, "score:helpful=0") == ["second"]
+
+
 def test_comparisons_add_up(client: TestClient, ingest: Ingest, span_line: Lines) -> None:
     ingest(*[span_line(name=f"n{n}", input_tokens=n, output_tokens=n % 2) for n in range(4)])
 

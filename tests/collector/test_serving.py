@@ -224,3 +224,18 @@ def test_a_full_disk_is_503_and_loses_nothing_that_was_answered(
     store = Store(database)
     assert store.read("SELECT count(*) AS n FROM store.spans") == [{"n": stored + 1}]
     store.close()
+
+
+def test_it_ends_at_once_though_a_body_never_comes_whole(serve: Serve, tmp_path: Path) -> None:
+    served = serve(tmp_path / "a.duckdb")
+    parts = urllib3.util.parse_url(served.url)
+    head = b"POST /v1/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc"
+    with socket.create_connection((parts.host, parts.port)) as client:
+        client.sendall(head)
+        # Once another request is answered, the first has been read.
+        assert ApiClient(served.url).get("/readyz") == {"status": "ready"}
+        began_s = time.monotonic()
+
+        assert served.stop(signal.SIGTERM) == 0
+
+        assert time.monotonic() - began_s < 3

@@ -23,6 +23,7 @@ _SECOND_NS = 1_000_000_000
 _QUARTER_HOUR_NS = 900 * _SECOND_NS
 _DAY_NS = 86_400 * _SECOND_NS
 _MILLION = 1_000_000
+_DRAWN = ("output_image_mtok", "output_video_mtok")
 
 # What the OpenTelemetry conventions and some frameworks call a provider that the list knows by
 # another name, and does not recognise.
@@ -120,14 +121,16 @@ def _find_rates(provider: str, model: str, tier: int, slot: int) -> Rates | None
     if text is None and answer is None:
         # By the hour, the page or the character, which no span counts; or nobody knows.
         return None
+    # A model that draws or films is mostly paid for that, and no span counts those tokens.
+    is_drawn = any(get(key) not in (None, answer) for key in _DRAWN)
     tokens = TokenRates(
         input=text,
-        output=answer,
+        output=None if is_drawn else answer,
         cache_read=get("cache_read_mtok", text) or 0.0,
         cache_write=get("cache_write_mtok", text) or 0.0,
-        audio_input=get("input_audio_mtok", text) or 0.0,
+        audio_input=get("input_audio_mtok"),
         reasoning=get("output_reasoning_mtok", answer) or 0.0,
-        audio_output=get("output_audio_mtok", answer) or 0.0,
+        audio_output=get("output_audio_mtok"),
     )
     return Rates(LIST_VERSION, tokens, call=get("requests_kcount", per=1000) or 0.0)
 

@@ -16,19 +16,20 @@ class TokenRates:
     """Dollars for a token of each sort.
 
     Args:
-        input: plain text; None where no token of that side has a price.
+        input: plain text; None where nobody says what that side costs.
         output: likewise.
-        cache_read, cache_write, audio_input: in place of ``input``.
-        reasoning, audio_output: in place of ``output``.
+        cache_read, cache_write, audio_input: in place of ``input``; audio is None where nobody
+            says, since it is never paid like text.
+        reasoning, audio_output: in place of ``output``, likewise.
     """
 
     input: float | None
     output: float | None
     cache_read: float
     cache_write: float
-    audio_input: float
+    audio_input: float | None
     reasoning: float
-    audio_output: float
+    audio_output: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,8 @@ def is_inconsistent(span: Span) -> bool | None:
         or (span.audio_input_tokens or 0) > total
     ):
         return True
-    return output is not None and (
-        (span.reasoning_tokens or 0) > output or (span.audio_output_tokens or 0) > output
-    )
+    spent = (span.reasoning_tokens or 0) + (span.audio_output_tokens or 0)
+    return output is not None and spent > output
 
 
 def calculate_cost(span: Span, rates: Rates) -> float | None:
@@ -83,13 +83,16 @@ def _price_input(span: Span, rates: TokenRates) -> float | None:
         return None if total else 0.0
     read, written = span.cache_read_tokens or 0, span.cache_write_tokens or 0
     heard = span.audio_input_tokens or 0
-    if heard and (read or written) and rates.audio_input != rates.input:
+    audio_rate = rates.audio_input if heard else 0.0
+    if audio_rate is None:
+        return None
+    if heard and (read or written) and audio_rate != rates.input:
         return None  # nobody says how much of the audio was cached
     return (
         (total - read - written - heard) * rates.input
         + read * rates.cache_read
         + written * rates.cache_write
-        + heard * rates.audio_input
+        + heard * audio_rate
     )
 
 
@@ -101,7 +104,8 @@ def _price_output(span: Span, rates: TokenRates) -> float | None:
     if rates.output is None:
         return None if total else 0.0
     thought, spoken = span.reasoning_tokens or 0, span.audio_output_tokens or 0
-    plain = total - thought - spoken
-    if plain < 0:
+    audio_rate = rates.audio_output if spoken else 0.0
+    if audio_rate is None:
         return None
-    return plain * rates.output + thought * rates.reasoning + spoken * rates.audio_output
+    plain = total - thought - spoken
+    return plain * rates.output + thought * rates.reasoning + spoken * audio_rate

@@ -58,19 +58,27 @@ def find_scores(otel: OtelSpan) -> list[Score]:
     return [score for score in scores if score is not None]
 
 
-def read_evaluation(log: OtelLog) -> Score | None:
-    """Return the judgement of an evaluation event; None where it says none, or not of what."""
+def read_evaluation(log: OtelLog, arrived_ns: int) -> Score | None:
+    """Return the judgement of an evaluation event; None where it says none, or not of what.
+
+    Args:
+        log: the event.
+        arrived_ns: when it was made, where it does not say.
+    """
     said = _pick(log.attributes, "gen_ai.evaluation.", _GENAI_PARTS)
     session_id = None if log.trace_id else find_session(log.attributes)
     if not log.trace_id and session_id is None:
         return None
-    return _make_score(
+    score = _make_score(
         said,
         log.time_ns or log.observed_ns,
         trace_id=log.trace_id or None,
         span_id=log.span_id or None,
         session_id=session_id,
     )
+    if score is not None and not score.time_ns:
+        score.time_ns = arrived_ns  # after its id was made: a replay arrives later
+    return score
 
 
 def _read_annotation(otel: OtelSpan, key: str) -> Score | None:

@@ -13,6 +13,7 @@ import msgspec
 
 from headway_collector.dialects.keys import Keys, Names
 from headway_collector.limits import MAX_COUNT, MAX_LIST_TEXT_CHARS, MAX_LIST_TEXTS, MAX_TEXT_CHARS
+from headway_collector.originals.texts import is_too_full
 from headway_collector.otlp.telemetry import Attributes
 
 _decode = msgspec.json.Decoder().decode
@@ -144,7 +145,9 @@ def as_object(value: Any) -> dict[str, Any] | None:
 
 
 def parse(text: str) -> Any:
-    """Return what a JSON text says; None where it is not JSON."""
+    """Return what a JSON text says; None where it is not JSON, or says too much."""
+    if is_too_full(text):
+        return None
     try:
         return _decode(text)
     except (msgspec.DecodeError, ValueError, RecursionError):

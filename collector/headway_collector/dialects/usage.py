@@ -105,4 +105,4 @@ def _is_contradictory(counts: Counts) -> bool:
     whole, output = counts.input, counts.output
     if whole is not None and (counts.audio_input or 0) > whole:
         return True
-    return output is not None and max(counts.reasoning or 0, counts.audio_output or 0) > output
+    return output is not None and (counts.reasoning or 0) + (counts.audio_output or 0) > output

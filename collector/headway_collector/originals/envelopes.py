@@ -14,7 +14,7 @@ import msgspec
 
 from headway.records import EMPTY, Span
 from headway_collector.originals.columns import JSON_COLUMNS, SHORTEST, TEXT_COLUMNS, Columns
-from headway_collector.originals.references import make_sayable, restore, shorten
+from headway_collector.originals.references import make_sayable, restore, shorten, spell_doubles
 from headway_collector.otlp.telemetry import Attributes, OtelLog, OtelSpan, Resource, Scope
 
 _encode = msgspec.json.Encoder().encode
@@ -107,6 +107,21 @@ def unpack(row: Mapping[str, Any]) -> OtelSpan:
     if "logs" in said:
         said["logs"] = [{**shared, **log} for log in said["logs"]]
     return msgspec.convert(said, OtelSpan)
+
+
+def show_attributes(row: Mapping[str, Any]) -> bytes:
+    """Return the attributes that came as JSON for people, in which NaN is a word.
+
+    Args:
+        row: as ``unpack`` takes it.
+
+    Raises:
+        UnicodeEncodeError: half a character came, which JSON in UTF-8 cannot say.
+    """
+    attributes = unpack(row).attributes
+    if '"$double"' in _as_text(row["attributes"]):
+        attributes = spell_doubles(attributes)
+    return _encode(attributes)
 
 
 def _look_at(span: Span, known: Mapping[str, str]) -> Columns:

@@ -102,6 +102,18 @@ def make_sayable(value: Any) -> Any:
     return value
 
 
+def spell_doubles(value: Any) -> Any:
+    """Return a value with words for the floats that JSON has no number for."""
+    kind = type(value)
+    if kind is float and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if kind is list:
+        return [spell_doubles(item) for item in value]
+    if kind is dict:
+        return {key: spell_doubles(item) for key, item in value.items()}
+    return value
+
+
 def restore(value: Any, columns: Columns) -> Any:
     """Return the value that was shortened; None for a text whose column was erased."""
     kind = type(value)

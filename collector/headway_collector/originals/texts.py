@@ -14,6 +14,9 @@ _decode = msgspec.json.Decoder().decode
 # Whoever walks a value calls itself once or twice a level.
 _DEEPEST = 100
 
+MAX_MARKS = 500_000
+"""Commas and opened brackets: so many values of a text of a megabyte would take thirty."""
+
 # What was read from JSON holds no circles.
 _ENCODERS = {
     style: json.JSONEncoder(
@@ -29,7 +32,9 @@ _ENCODERS = {
 
 
 def read_json(text: str) -> Any:
-    """Return what a JSON text says; ``UNSET`` where it is none, or is nested too deeply to use."""
+    """Return what a JSON text says; ``UNSET`` where it is none, too deep, or too full to use."""
+    if is_too_full(text):
+        return msgspec.UNSET
     try:
         value = _decode(text)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -37,6 +42,11 @@ def read_json(text: str) -> Any:
     # Counting costs next to nothing, and few texts have as many brackets at all.
     is_suspect = text.count("[") + text.count("{") > _DEEPEST
     return msgspec.UNSET if is_suspect and _is_deep(value) else value
+
+
+def is_too_full(text: str) -> bool:
+    """Return whether a JSON text might say so many values that it is better left a text."""
+    return len(text) > MAX_MARKS and sum(map(text.count, ",[{")) > MAX_MARKS
 
 
 def has_escapes(text: str) -> bool:

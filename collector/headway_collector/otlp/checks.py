@@ -8,6 +8,7 @@ exporter cannot mend it.
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from headway_collector.otlp.amounts import MAX_ITEMS
 from headway_collector.otlp.telemetry import (
     OtelLog,
     OtelSpan,
@@ -75,6 +76,18 @@ def collect(
                     continue
             refused.append(Refused(position, fault, dump(message), resource))
     return Telemetry(items, refused)
+
+
+def check_span_lists(event_count: int, link_count: int) -> None:
+    """Refuse a span with that many events and links, where those are too many.
+
+    Raises:
+        UnreadableError: there are more than ``MAX_ITEMS`` of one.
+    """
+    if event_count > MAX_ITEMS or link_count > MAX_ITEMS:
+        raise UnreadableError(
+            f"it has {event_count} events and {link_count} links; {MAX_ITEMS} are allowed"
+        )
 
 
 def find_span_fault(span: OtelSpan) -> str | None:

@@ -40,6 +40,16 @@ def split(body: bytes) -> Iterator[Fragment]:
             )
 
 
+def count_items(body: bytes) -> int:
+    """Return how many spans or log records an export holds.
+
+    Raises:
+        DecodeError: it is not protobuf, or not an export.
+    """
+    groups = _Request.FromString(body).groups
+    return sum(len(part.parts) for group in groups for part in group.parts)
+
+
 def _build_request() -> Any:
     file = FileDescriptorProto(name="headway/fragments.proto", package="headway", syntax="proto3")
     file.message_type.append(_describe("Part", items=None))

@@ -2,8 +2,9 @@
 
 Source: the JSON mapping in opentelemetry-proto's ``docs/specification.md``: protobuf's own, with
 hex ids, enums as numbers and lowerCamelCase keys. Read besides are what exporters send by mistake
-and cannot be misunderstood: ids in base64, enums by name, null for what is absent. The spans of a
-request stay bytes until each is read by itself, so that one bad value costs one span.
+and cannot be misunderstood: ids in base64, enums by name, null for what is absent, halves of
+characters. The spans of a request stay bytes until each is read by itself, so that one bad value
+costs one span.
 """
 
 import base64
@@ -15,6 +16,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from headway_collector.errors import MalformedBodyError
+from headway_collector.otlp.amounts import check_items, check_json
 from headway_collector.otlp.checks import (
     NO_SPAN_ID,
     NO_TRACE_ID,
@@ -22,10 +24,17 @@ from headway_collector.otlp.checks import (
     TRACE_ID_CHARS,
     Group,
     UnreadableError,
+    check_span_lists,
     collect,
     find_log_fault,
     find_span_fault,
     show,
+)
+from headway_collector.otlp.json_repairs import (
+    TOO_DEEP,
+    close_deep_items,
+    is_closed,
+    mend_halves,
 )
 from headway_collector.otlp.json_shapes import (
     Integer,
@@ -63,6 +72,7 @@ _INTEGERS = range(-(2**63), 2**64)
 _KINDS = dict(trace_pb2.Span.SpanKind.items())
 _CODES = dict(trace_pb2.Status.StatusCode.items())
 _SEVERITIES = dict(SeverityNumber.items())
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
 def read_spans(body: bytes) -> Telemetry[OtelSpan]:
@@ -70,6 +80,7 @@ def read_spans(body: bytes) -> Telemetry[OtelSpan]:
 
     Raises:
         MalformedBodyError: the body is no such object.
+        BodyTooLargeError: it holds too many spans, or too much in them.
     """
     return collect(_group_spans(_parse(body)), _read_span, find_span_fault, bytes)
 
@@ -79,6 +90,7 @@ def read_logs(body: bytes) -> Telemetry[OtelLog]:
 
     Raises:
         MalformedBodyError: the body is no such object.
+        BodyTooLargeError: it holds too many log records, or too much in them.
     """
     return collect(_group_logs(_parse(body)), _read_log, find_log_fault, bytes)
 
@@ -88,6 +100,7 @@ def count_points(body: bytes) -> int:
 
     Raises:
         MalformedBodyError: the body is no such object.
+        BodyTooLargeError: there is too much in it.
     """
     return sum(
         len(data["dataPoints"])
@@ -100,22 +113,43 @@ def count_points(body: bytes) -> int:
 
 
 def _parse(body: bytes) -> JsonRequest:
+    check_json(body)
     try:
-        # Nothing at all is a request without items, as it is in protobuf.
-        return _requests.decode(body or b"{}")
+        return _parse_mended(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedBodyError(f"the body is no OTLP request in JSON: {error}") from error
 
 
+def _parse_mended(body: bytes) -> JsonRequest:
+    try:
+        # Nothing at all is a request without items, as it is in protobuf.
+        return _requests.decode(body or b"{}")
+    except (msgspec.DecodeError, RecursionError):
+        mended = mend_halves(body)
+    try:
+        return _requests.decode(mended)
+    except RecursionError as error:
+        try:
+            return _requests.decode(close_deep_items(mended))
+        except msgspec.DecodeError:
+            raise error from None  # it is no item that is nested so deeply
+
+
 def _group_spans(request: JsonRequest) -> Iterator[Group[msgspec.Raw]]:
-    for group in request.resource_spans or ():
+    groups = request.resource_spans or ()
+    check_items(sum(len(part.spans or ()) for group in groups for part in group.scope_spans or ()))
+    for group in groups:
         resource = _read_resource(group)
         for part in group.scope_spans or ():
             yield Group(resource, _read_scope(part), part.spans or ())
 
 
 def _group_logs(request: JsonRequest) -> Iterator[Group[msgspec.Raw]]:
-    for group in request.resource_logs or ():
+    groups = request.resource_logs or ()
+    check_items(
+        sum(len(part.log_records or ()) for group in groups for part in group.scope_logs or ())
+    )
+    for group in groups:
         resource = _read_resource(group)
         for part in group.scope_logs or ():
             yield Group(resource, _read_scope(part), part.log_records or ())
@@ -150,6 +184,8 @@ def _read_scope(part: JsonPart) -> Scope:
 def _read_span(raw: msgspec.Raw, resource: Resource, scope: Scope) -> OtelSpan:
     said = _decode(_spans, raw)
     status = said.status or JsonStatus()
+    events, links = said.events or (), said.links or ()
+    check_span_lists(len(events), len(links))
     return OtelSpan(
         trace_id=_read_id(said.trace_id, TRACE_ID_CHARS),
         span_id=_read_id(said.span_id, SPAN_ID_CHARS),
@@ -164,9 +200,9 @@ def _read_span(raw: msgspec.Raw, resource: Resource, scope: Scope) -> OtelSpan:
         flags=_read_int(said.flags),
         attributes=_read_attributes(said.attributes),
         dropped_attributes_count=_read_int(said.dropped_attributes_count),
-        events=[_read_event(event) for event in said.events or ()],
+        events=[_read_event(event) for event in events],
         dropped_events_count=_read_int(said.dropped_events_count),
-        links=[_read_link(link) for link in said.links or ()],
+        links=[_read_link(link) for link in links],
         dropped_links_count=_read_int(said.dropped_links_count),
         resource=resource,
         scope=scope,
@@ -218,7 +254,8 @@ def _decode(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T:
     except UnicodeDecodeError as error:
         raise UnreadableError("a text in it is not UTF-8") from error
     except msgspec.DecodeError as error:
-        raise UnreadableError(str(error)) from error
+        said = TOO_DEEP if is_closed(bytes(raw)) else str(error)
+        raise UnreadableError(said) from error
 
 
 def _read_attributes(pairs: Iterable[JsonPair] | None) -> Attributes:
@@ -285,7 +322,9 @@ def _drop_zeros(span_id: str) -> str:
 
 
 def _read_base64(text: str) -> bytes:
+    """Return bytes; protobuf reads both alphabets, and does not ask for the padding."""
+    digits = "".join(text.split()).rstrip("=").translate(_STANDARD_ALPHABET)
     try:
-        return base64.b64decode(text)
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except ValueError as error:
         raise UnreadableError(f"{show(text)} is no base64") from error

@@ -14,18 +14,19 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from headway_collector.errors import MalformedBodyError
-from headway_collector.otlp import shallow
+from headway_collector.otlp import amounts, shallow
 from headway_collector.otlp.attributes import read_attributes, read_value
 from headway_collector.otlp.checks import (
     NO_SPAN_ID,
     NO_TRACE_ID,
     Group,
     UnreadableError,
+    check_span_lists,
     collect,
     find_log_fault,
     find_span_fault,
 )
-from headway_collector.otlp.fragments import split
+from headway_collector.otlp.fragments import count_items, split
 from headway_collector.otlp.telemetry import (
     OtelEvent,
     OtelLink,
@@ -46,8 +47,10 @@ def read_spans(body: bytes) -> Telemetry[OtelSpan]:
 
     Raises:
         MalformedBodyError: the body is no such message.
+        BodyTooLargeError: it holds too many spans, or too much in them.
     """
     try:
+        _check_amounts(body, amounts.SPANS)
         groups = _group_spans(shallow.TraceRequest.FromString(body))
         return collect(groups, _read_span, find_span_fault, _dump)
     except DecodeError as error:
@@ -59,8 +62,10 @@ def read_logs(body: bytes) -> Telemetry[OtelLog]:
 
     Raises:
         MalformedBodyError: the body is no such message.
+        BodyTooLargeError: it holds too many log records, or too much in them.
     """
     try:
+        _check_amounts(body, amounts.LOGS)
         groups = _group_logs(shallow.LogsRequest.FromString(body))
         return collect(groups, _read_log, find_log_fault, _dump)
     except DecodeError as error:
@@ -72,7 +77,9 @@ def count_points(body: bytes) -> int:
 
     Raises:
         MalformedBodyError: the body is no such message.
+        BodyTooLargeError: there is too much in it.
     """
+    amounts.check_protobuf(body, amounts.METRICS)
     try:
         request = ExportMetricsServiceRequest.FromString(body)
     except DecodeError as error:
@@ -84,6 +91,12 @@ def count_points(body: bytes) -> int:
         for metric in part.metrics
         if (data := metric.WhichOneof("data")) is not None
     )
+
+
+def _check_amounts(body: bytes, shape: dict[int, Any]) -> None:
+    amounts.check_protobuf(body, shape)
+    if len(body) > 2 * amounts.MAX_ITEMS:  # an item takes two bytes at least
+        amounts.check_items(count_items(body))
 
 
 def _collect_fragments(
@@ -161,6 +174,8 @@ def _read_scope(message: Any, schema_url: str) -> Scope:
 def _read_span(message: Any, resource: Resource, scope: Scope) -> OtelSpan:
     parent = message.parent_span_id.hex()
     status = message.status
+    events, links = message.events, message.links
+    check_span_lists(len(events), len(links))
     return OtelSpan(
         trace_id=message.trace_id.hex(),
         span_id=message.span_id.hex(),
@@ -175,9 +190,9 @@ def _read_span(message: Any, resource: Resource, scope: Scope) -> OtelSpan:
         flags=message.flags,
         attributes=read_attributes(message.attributes),
         dropped_attributes_count=message.dropped_attributes_count,
-        events=list(map(_read_event, message.events)),
+        events=list(map(_read_event, events)),
         dropped_events_count=message.dropped_events_count,
-        links=list(map(_read_link, message.links)),
+        links=list(map(_read_link, links)),
         dropped_links_count=message.dropped_links_count,
         resource=resource,
         scope=scope,

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends, Header, Request, Response
 
 from headway.records import DEFAULT_PROJECT, PROJECT_HEADER
-from headway_collector.budgets import ByteBudget
+from headway_collector.budgets import ByteBudget, Turns
 from headway_collector.costs.pricing import Prices
 from headway_collector.errors import InvalidRequestError
 from headway_collector.exports import Ignored
@@ -28,6 +28,9 @@ BUSY: dict[int | str, dict[str, Any]] = {
     413: {"model": Fault, "description": "over 64 MiB"},
     429: {"model": Fault, "description": "the queue is full; see Retry-After"},
 }
+LARGE: dict[int | str, dict[str, Any]] = {
+    429: {"model": Fault, "description": "too many searches or whole contents; see Retry-After"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Collector:
         started_s: the monotonic time of the start.
         decoders: the threads that decode large bodies; more would only take memory.
         ignored: what came since the start and was not kept.
+        searches: who may look through texts.
+        contents: who may read contents whole.
     """
 
     store: Store
@@ -54,6 +59,8 @@ class Collector:
     started_s: float
     decoders: Executor
     ignored: Ignored
+    searches: Turns = field(default_factory=Turns)
+    contents: Turns = field(default_factory=Turns)
 
 
 # Both are async only because FastAPI runs a plain dependency in another thread, at the cost of one

@@ -31,6 +31,7 @@ async def read_health(collector: CollectorAccess) -> Response:
 @router.get("/readyz", responses={200: {"model": Ready}, 503: REFUSALS[503]})
 async def read_readiness(collector: CollectorAccess) -> Response:
     """Say whether a batch that came now would be written."""
-    if collector.writer.fault is not None:
-        raise StoreUnavailableError(f"not ready: {collector.writer.fault}")
+    fault = collector.writer.fault or collector.store.find_fault()
+    if fault is not None:
+        raise StoreUnavailableError(f"not ready: {fault}")
     return answer_json({"status": "ready"})

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Request, Response
 
 from headway.records import PROJECT_HEADER
 from headway_collector.bodies import decompress
-from headway_collector.costs.pricing import Prices
 from headway_collector.errors import UnsupportedMediaError
 from headway_collector.exports import Export, export_logs, export_metrics, export_spans
 from headway_collector.otlp import json_bodies, protobufs
@@ -23,6 +22,7 @@ from headway_collector.otlp.answers import (
     encode_outcome,
     find_media_type,
 )
+from headway_collector.routes.access import Collector
 from headway_collector.routes.direct import (
     DirectRoute,
     collector_of,
@@ -31,7 +31,7 @@ from headway_collector.routes.direct import (
     read_body,
 )
 
-Reader = Callable[[bytes, MediaType, str | None, Prices], Export]
+Reader = Callable[[bytes, MediaType, str | None, Collector], Export]
 
 # Below this, handing the body to a thread costs more than reading it.
 _INLINE_BYTES = 16 * 1024
@@ -95,7 +95,7 @@ async def _export(request: Request, signal: Signal, read: Reader) -> Response:
             plain = decompress(body, encoding)
             if plain is not body:
                 hold.grow(len(plain))
-            return read(plain, media_type, project, collector.prices)
+            return read(plain, media_type, project, collector)
 
         if encoding or len(body) > _INLINE_BYTES:
             loop = asyncio.get_running_loop()
@@ -110,15 +110,19 @@ async def _export(request: Request, signal: Signal, read: Reader) -> Response:
     return Response(encode_outcome(signal, media_type, export.outcome), media_type=media_type)
 
 
-def _read_traces(body: bytes, media_type: MediaType, project: str | None, prices: Prices) -> Export:
-    return export_spans(_BODIES[media_type].read_spans(body), project, prices)
+def _read_traces(
+    body: bytes, media_type: MediaType, project: str | None, collector: Collector
+) -> Export:
+    return export_spans(_BODIES[media_type].read_spans(body), project, collector.prices)
 
 
-def _read_logs(body: bytes, media_type: MediaType, project: str | None, prices: Prices) -> Export:
-    return export_logs(_BODIES[media_type].read_logs(body), project)
+def _read_logs(
+    body: bytes, media_type: MediaType, project: str | None, collector: Collector
+) -> Export:
+    return export_logs(_BODIES[media_type].read_logs(body), project, collector.clock_ns())
 
 
 def _read_metrics(
-    body: bytes, media_type: MediaType, project: str | None, prices: Prices
+    body: bytes, media_type: MediaType, project: str | None, collector: Collector
 ) -> Export:
     return export_metrics(_BODIES[media_type].count_points(body))

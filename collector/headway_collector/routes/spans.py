@@ -1,10 +1,17 @@
 """Spans and what they add up to: projects, traces, sessions, prompts, metrics, facets."""
 
+from contextlib import ExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from headway_collector.routes.access import NOT_FOUND, REFUSALS, CollectorAccess, answer_json
+from headway_collector.routes.access import (
+    LARGE,
+    NOT_FOUND,
+    REFUSALS,
+    CollectorAccess,
+    answer_json,
+)
 from headway_collector.schemas.answers import (
     Facets,
     Metrics,
@@ -22,6 +29,7 @@ from headway_collector.schemas.queries import (
     SpanListQuery,
 )
 from headway_collector.store.facets import read_facets
+from headway_collector.store.filters import select_by_texts
 from headway_collector.store.metrics import read_metrics
 from headway_collector.store.projects import list_projects
 from headway_collector.store.prompts import list_prompts
@@ -37,21 +45,27 @@ def get_projects(collector: CollectorAccess, query: Annotated[ProjectQuery, Quer
     return answer_json(list_projects(collector.store, query.project))
 
 
-@router.get("/v1/spans", responses={200: {"model": SpanPage}})
+@router.get("/v1/spans", responses={200: {"model": SpanPage}, **LARGE})
 def get_spans(collector: CollectorAccess, query: Annotated[SpanListQuery, Query()]) -> Response:
     """List the spans that pass the filters, page by page, the newest first."""
     filters = query.to_filters(collector.clock_ns())
-    return answer_json(list_spans(collector.store, filters, query.to_page(), query.content))
+    with ExitStack() as turns:
+        if select_by_texts(filters).clauses:
+            turns.enter_context(collector.searches.take())
+        if query.content == "full":
+            turns.enter_context(collector.contents.take())
+        return answer_json(list_spans(collector.store, filters, query.to_page(), query.content))
 
 
-@router.get("/v1/traces/{trace_id}", responses={200: {"model": Trace}, **NOT_FOUND})
+@router.get("/v1/traces/{trace_id}", responses={200: {"model": Trace}, **NOT_FOUND, **LARGE})
 def get_trace(
     collector: CollectorAccess,
     trace_id: Annotated[str, Path(examples=["4bf92f3577b34da6a3ce929d0e0e4736"])],
     query: Annotated[ProjectQuery, Query()],
 ) -> Response:
     """Return a trace with all its spans and scores."""
-    return answer_json(read_trace(collector.store, trace_id, tuple(query.project)))
+    with collector.contents.take():
+        return answer_json(read_trace(collector.store, trace_id, tuple(query.project)))
 
 
 @router.get("/v1/sessions", responses={200: {"model": SessionPage}})

@@ -254,10 +254,14 @@ class LossPage(BaseModel):
 
 
 class Trace(BaseModel):
-    """A trace whole."""
+    """A trace whole, or as much of it as fits in an answer."""
 
     trace_id: str
     project: str
+    is_partial: bool = Field(
+        description="over 10000 spans or 32 MiB of contents; /v1/spans with trace_id has all"
+    )
+    cut_span_ids: list[str] = Field(description="spans with a preview in place of their contents")
     spans: list[Span]
     scores: list[Score]
 

@@ -88,7 +88,9 @@ class SpanQuery(ProjectQuery):
         "all must hold",
         examples=[["cost_usd>0.01", "score:helpful<0.5", "attribute:customer.tier!=gold"]],
     )
-    attribute: Texts = Field(description="`key=value`; all must hold")
+    attribute: Texts = Field(
+        description='`key=value`; all must hold. A key with a `=` is written `"a=b"=value`'
+    )
     q: str | None = Field(
         None,
         description="text in name, input or output, in any case, with or without accents; at most "

@@ -13,7 +13,7 @@ from headway_collector.store.filters import Conditions
 from headway_collector.store.paging import Keyset, Page
 from headway_collector.times import format_time, parse_absolute
 
-_KEYSET = Keyset("created_ns", ("comparison_id", "project"))
+_KEYSET = Keyset("comparisons", "created_ns", ("comparison_id", "project"))
 _JSON = ("overall", "slices", "flips")
 _PLAIN = (
     "comparison_id",

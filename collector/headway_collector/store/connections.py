@@ -16,7 +16,7 @@ import duckdb
 
 from headway_collector.errors import StoreError, StoreUnavailableError, UnstorableError
 from headway_collector.store import migrations
-from headway_collector.store.interrupts import interrupting
+from headway_collector.store.interrupts import Reads, interrupting
 
 MEMORY = ":memory:"
 """The path of a database that lives and dies with the process."""
@@ -58,6 +58,7 @@ class Store:
     def __init__(self, path: str | Path = MEMORY) -> None:
         self.path = str(path)
         self._is_broken = False
+        self._reads = Reads()
         self._connection = duckdb.connect(MEMORY, config=_OFFLINE)
         try:
             for setting in _SETTINGS:
@@ -66,6 +67,7 @@ class Store:
                 self._connection.execute("SET GLOBAL temp_directory = $1", [f"{self.path}.tmp"])
                 self._refuse_foreign()
             self._attach()
+            self._identity = self._identify()
             migrations.migrate(self._connection)
         except duckdb.Error as error:
             self._connection.close()
@@ -83,21 +85,33 @@ class Store:
             StoreUnavailableError: the database cannot be read at the moment.
             duckdb.InterruptException: it took longer than ``limit_s``.
         """
-        with _translated(), self._connection.cursor() as cursor, ExitStack() as watch:
-            if limit_s is not None:
-                watch.enter_context(interrupting(cursor, limit_s))
-            cursor.execute(sql, list(parameters))
-            names = [column[0] for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        try:
+            with _translated(), self._connection.cursor() as cursor, ExitStack() as watch:
+                watch.enter_context(self._reads.count(cursor))
+                if limit_s is not None:
+                    watch.enter_context(interrupting(cursor, limit_s))
+                cursor.execute(sql, list(parameters))
+                names = [column[0] for column in cursor.description or ()]
+                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except duckdb.InterruptException as error:
+            if not self._reads.are_stopped:
+                raise
+            message = "the collector is shutting down: try again later"
+            raise StoreUnavailableError(message) from error
+
+    def stop_reading(self) -> None:
+        """End all reads, those that run and those to come; what is written is not touched."""
+        self._reads.stop()
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Commit what the block does, or nothing of it. For the writer thread.
 
         Raises:
-            StoreUnavailableError: the disk is full, or the like; later it may work.
+            StoreUnavailableError: the disk is full, the file gone, or the like; later it may work.
             UnstorableError: these rows will never work.
         """
+        self._check_place()
         self.heal()
         try:
             with _translated():
@@ -147,14 +161,39 @@ class Store:
         """
         if not self._is_broken or self.path == MEMORY:
             return
+        self._check_place()  # a path without a file would be made a new and empty one
         with _translated():
             self._connection.execute("DETACH DATABASE IF EXISTS store")
             self._attach()
         self._is_broken = False
 
+    def find_fault(self) -> str | None:
+        """Return why rows would be lost with this process, however well they are written."""
+        if self._identify() == self._identity:
+            return None
+        return (
+            f"{self.path} was moved or deleted while in use: put that very file back, "
+            "or start the collector again"
+        )
+
     def close(self) -> None:
         """Release the file."""
         self._connection.close()
+
+    def _check_place(self) -> None:
+        fault = self.find_fault()
+        if fault is not None:
+            raise StoreUnavailableError(fault)
+
+    def _identify(self) -> tuple[int, int] | None:
+        """Return what tells the file from any other at its path; None without a file."""
+        if self.path == MEMORY:
+            return None
+        try:
+            found = os.stat(os.path.expanduser(self.path))
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _attach(self) -> None:
         self._connection.execute(f"ATTACH {_quote(self.path)} AS store ({_STORAGE})")

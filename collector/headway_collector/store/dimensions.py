@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headway_collector.errors import InvalidRequestError
-from headway_collector.store.expressions import ATTRIBUTE, make_pointer
+from headway_collector.store.attributes import group_attribute
 from headway_collector.store.filters import SpanFilters, select_spans
 
 COLUMNS = (
@@ -30,6 +30,11 @@ LISTS = {"tag": "tags", "finish_reason": "finish_reasons"}
 """Dimensions of which a span may have several values, and their columns."""
 
 ATTRIBUTE_PREFIX = "attribute:"
+
+# Each different item, which few lists have to be searched for: half the time of list_distinct.
+_ITEMS = """CASE WHEN coalesce(len({column}), 0) = 0 THEN [NULL]
+    WHEN len({column}) = 1 THEN {column}
+    ELSE list_filter({column}, lambda item, i: list_position({column}, item) = i) END"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ def parse_dimension(name: str) -> Dimension:
         return Dimension(name, f"spans.{name}")
     key = name.removeprefix(ATTRIBUTE_PREFIX)
     if name.startswith(ATTRIBUTE_PREFIX) and key:
-        return Dimension(name, ATTRIBUTE, (make_pointer(key),))
+        found = group_attribute(key)
+        return Dimension(name, found.sql, found.values)
     raise InvalidRequestError(
         f"{name!r} is not a dimension; there are {', '.join((*COLUMNS, *LISTS))} "
         f"and {ATTRIBUTE_PREFIX}KEY"
@@ -69,12 +75,12 @@ def parse_dimension(name: str) -> Dimension:
 def select_source(filters: SpanFilters, dimensions: Sequence[Dimension]) -> Source:
     """Return the spans to group, with each dimension as ``by_0``, ``by_1`` and so on.
 
-    There is one row a span, or one for each of its tags where those are a dimension.
+    There is one row a span, or one for each of its different tags where those are a dimension.
     """
     conditions = select_spans(filters)
     sql = f"(SELECT * FROM store.spans AS spans {conditions.where}) AS spans"
     for name in (each.name for each in dimensions if each.name in LISTS):
-        items = f"CASE WHEN len({LISTS[name]}) > 0 THEN {LISTS[name]} ELSE [NULL] END"
+        items = _ITEMS.format(column=LISTS[name])
         # Unnesting two lists at one level would pair their items instead of combining them.
         sql = f"(SELECT *, unnest({items}) AS {name} FROM {sql}) AS spans"
     columns = "".join(f", {each.sql} AS by_{index}" for index, each in enumerate(dimensions))

@@ -1,8 +1,5 @@
 """What is computed from a row of ``spans``, as SQL that filters, dimensions and measures share."""
 
-ATTRIBUTE = "TRY(json_extract_string(spans.attributes, ?))"
-"""The attribute at a JSON pointer, as text."""
-
 HAS_KEY = "list_contains(?::BIGINT[], spans.span_key)"
 """Whether a row has one of some keys, told while the column is scanned: unlike after IN and joins,
 what else is wanted of the row is read only where it has."""
@@ -28,7 +25,23 @@ TRACE_COUNT = "count(DISTINCT hash(spans.trace_id))"
 """By 64 bits of each id: half the time, and one pair alike in three hundred thousand stores of ten
 million traces."""
 
+LATEST_SCORES = """(
+    WITH named AS (
+        SELECT project, trace_id, span_id, time_ns, number, value
+        FROM store.scores WHERE name = ? AND span_id IS NOT NULL{only}
+    )
+    SELECT project, span_id, trace_id, arg_max({what}, time_ns) AS latest
+    FROM (
+        SELECT * FROM named WHERE trace_id IS NOT NULL
+        UNION ALL
+        SELECT named.* REPLACE (scored.trace_id AS trace_id)
+        FROM named JOIN store.spans AS scored
+            ON scored.project = named.project AND scored.span_id = named.span_id
+        WHERE named.trace_id IS NULL
+    )
+    GROUP BY project, span_id, trace_id
+)"""
+"""What was said last about each span under one name.
 
-def make_pointer(key: str) -> str:
-    """Return the JSON pointer to an attribute; a dot in the key is only a character of it."""
-    return "/" + key.replace("~", "~0").replace("/", "~1")
+A score belongs to a span of its own project, and where it names a trace, of that one alone.
+"""

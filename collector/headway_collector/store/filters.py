@@ -1,6 +1,7 @@
 """What every query of spans can be narrowed by, as SQL conditions with bound values."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -8,8 +9,9 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from headway_collector.errors import InvalidRequestError
+from headway_collector.store.attributes import QUOTED_KEY, equal_attribute
 from headway_collector.store.columns import make_span_key
-from headway_collector.store.expressions import ATTRIBUTE, DURATION_NS, make_pointer
+from headway_collector.store.expressions import DURATION_NS
 from headway_collector.store.foldings import make_pattern
 from headway_collector.store.predicates import TEXTS, Predicate, parse_predicate
 
@@ -20,6 +22,7 @@ MAX_FOLDED_CHARS = 200
 """Of a text that is found in any spelling; the pattern of a longer one takes minutes."""
 
 _SPAN_ID_CHARS = 16
+_PAIR = re.compile(rf"({QUOTED_KEY}|[^=]+)=(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +134,11 @@ def select_by_texts(filters: SpanFilters) -> Conditions:
     for predicate in _parse_predicates(filters, is_slow=True):
         conditions.add(predicate.sql, *predicate.values)
     for pair in filters.attribute:
-        key, sign, value = pair.partition("=")
-        if not key or not sign:
-            raise InvalidRequestError(f"attribute={pair!r} is not of the form key=value")
-        conditions.add(f"{ATTRIBUTE} = ?", make_pointer(key), value)
+        match = _PAIR.fullmatch(pair)
+        if match is None:
+            raise InvalidRequestError(f"attribute={pair[:80]!r} is not of the form key=value")
+        condition = equal_attribute(match[1], match[2])
+        conditions.add(condition.sql, *condition.values)
     if filters.q:
         _add_text(conditions, filters.q, filters.match)
     return conditions

@@ -17,7 +17,7 @@ from headway_collector.store.filters import Conditions
 from headway_collector.store.paging import Keyset, Page
 from headway_collector.times import format_time
 
-_KEYSET = Keyset("time_ns", ("client_id", "reason", "project"))
+_KEYSET = Keyset("losses", "time_ns", ("client_id", "reason", "project"))
 _COLUMNS = "project, client_id, host, pid, reason, count, time_ns"
 _SCHEMA = pa.schema(
     {

@@ -8,6 +8,7 @@ from headway_collector.store.expressions import (
     DURATION_MS,
     DURATION_NS,
     GENERATION_S,
+    LATEST_SCORES,
     TOTAL_TOKENS,
     TRACE_COUNT,
 )
@@ -47,14 +48,11 @@ _MEASURES = {
 MEASURES = tuple(_MEASURES)
 
 # The prefix of a measure of scores to its SQL over the latest score of each span.
-_SCORE_MEASURES = {"score:": "avg({score}.number)", "score_count:": "count({score}.number)"}
-# A score belongs to a span of its own project; what was said last about a span holds.
-_LATEST_SCORES = """
-    LEFT JOIN (
-        SELECT project, span_id, arg_max(number, time_ns) AS number
-        FROM store.scores WHERE name = ? AND span_id IS NOT NULL AND number IS NOT NULL
-        GROUP BY project, span_id
-    ) AS {score} ON {score}.project = spans.project AND {score}.span_id = spans.span_id"""
+_SCORE_MEASURES = {"score:": "avg({score}.latest)", "score_count:": "count({score}.latest)"}
+_JOIN = f"""
+    LEFT JOIN {LATEST_SCORES.format(what="number", only=" AND number IS NOT NULL")} AS {{score}}
+        ON {{score}}.project = spans.project AND {{score}}.span_id = spans.span_id
+        AND {{score}}.trace_id = spans.trace_id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ class Measures:
     def joins(self) -> str:
         """What has to stand behind the spans."""
         return "".join(
-            _LATEST_SCORES.format(score=f"score_{index}") for index in range(len(self.score_names))
+            _JOIN.format(score=f"score_{index}") for index in range(len(self.score_names))
         )
 
 

@@ -46,7 +46,7 @@ def read_metrics(
     """
     if len(by) > MAX_DIMENSIONS or len(set(by)) < len(by):
         raise InvalidRequestError(f"by takes at most {MAX_DIMENSIONS} different dimensions")
-    # A span counts once for each item of a list, but only once in all.
+    # A span counts once for each different item of a list, but only once in all.
     is_apart = any(name in LISTS for name in by)
     read = partial((deadline or Deadline()).read, store)
     rows = _read_groups(read, filters, measures, by, bucket, has_totals=not is_apart)

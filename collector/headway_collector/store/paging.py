@@ -30,8 +30,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """The columns that order a listing: an integer time, then texts that make it unique."""
+    """The columns that order a listing: an integer time, then texts that make it unique.
 
+    Args:
+        listing: its name, by which a cursor is told from those of others.
+    """
+
+    listing: str
     time: str
     ids: tuple[str, ...]
 
@@ -53,7 +58,7 @@ class Keyset:
         """
         if page.cursor is None:
             return
-        time_ns, *ids = self._decode(page.cursor)
+        time_ns, *ids = self._decode(page.cursor, page)
         sign = "<" if page.is_descending else ">"
         marks = ", ".join("?" * len(ids))
         # The first comparison alone lets the database skip row groups.
@@ -66,7 +71,7 @@ class Keyset:
         """Return the cursor after a full page, or None where the page was the last."""
         if len(rows) < page.limit:
             return None
-        return _encode([rows[-1][name] for name in (self.time, *self.ids)])
+        return self._encode([rows[-1][name] for name in (self.time, *self.ids)], page)
 
     def stop(self, edge_ns: int, page: Page) -> str:
         """Return the cursor after which the rows before ``edge_ns`` are left.
@@ -74,8 +79,8 @@ class Keyset:
         In an ascending order those from ``edge_ns`` on are left.
         """
         if page.is_descending:
-            return _encode([edge_ns, *[""] * len(self.ids)])
-        return _encode([edge_ns - 1, *[_LAST_TEXT] * len(self.ids)])
+            return self._encode([edge_ns, *[""] * len(self.ids)], page)
+        return self._encode([edge_ns - 1, *[_LAST_TEXT] * len(self.ids)], page)
 
     def find_time(self, page: Page) -> int | None:
         """Return the time of the row that the page's cursor stands at.
@@ -83,22 +88,28 @@ class Keyset:
         Raises:
             InvalidRequestError: the cursor is not one of ours.
         """
-        return None if page.cursor is None else int(self._decode(page.cursor)[0])
+        return None if page.cursor is None else int(self._decode(page.cursor, page)[0])
 
-    def _decode(self, cursor: str) -> list[Any]:
+    def _encode(self, key: list[Any], page: Page) -> str:
+        written = msgspec.json.encode([self._name_order(page), *key])
+        return base64.urlsafe_b64encode(written).rstrip(b"=").decode()
+
+    def _decode(self, cursor: str, page: Page) -> list[Any]:
         kinds = (int,) + (str,) * len(self.ids)
         try:
             padded = cursor.encode() + b"=" * (-len(cursor) % 4)
-            key = msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
+            said = msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
         except (binascii.Error, msgspec.DecodeError, UnicodeError) as error:
             raise _not_ours(cursor) from error
-        if not isinstance(key, list) or tuple(map(type, key)) != kinds or abs(key[0]) >= 2**63:
+        if not isinstance(said, list) or said[:1] != [self._name_order(page)]:
+            raise _not_ours(cursor)
+        key = said[1:]
+        if tuple(map(type, key)) != kinds or abs(key[0]) >= 2**63:
             raise _not_ours(cursor)
         return key
 
-
-def _encode(key: list[Any]) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()
+    def _name_order(self, page: Page) -> str:
+        return f"{self.listing} {'desc' if page.is_descending else 'asc'}"
 
 
 def _not_ours(cursor: str) -> InvalidRequestError:

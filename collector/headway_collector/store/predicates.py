@@ -2,6 +2,7 @@
 
     input_tokens>=1000    duration_ms<20    is_abandoned=true    error_type!=TimeoutError
     score:helpful<0.5     score:tone=friendly    attribute:customer.tier!=gold
+    attribute:"a=b">1
 
 A span without such a value passes ``!=`` and nothing else; a score has to be there for that too.
 The latest score of that name on the span is the one that counts.
@@ -15,12 +16,17 @@ from typing import Any
 import msgspec
 
 from headway_collector.errors import InvalidRequestError
+from headway_collector.store.attributes import (
+    QUOTED_KEY,
+    equal_attribute,
+    read_attribute,
+    resolve_attribute,
+)
 from headway_collector.store.expressions import (
-    ATTRIBUTE,
     DURATION_MS,
+    LATEST_SCORES,
     TOKENS_PER_SECOND,
     TOTAL_TOKENS,
-    make_pointer,
 )
 
 NUMBERS = {
@@ -71,15 +77,16 @@ TEXTS = (
 SCORE_PREFIX = "score:"
 ATTRIBUTE_PREFIX = "attribute:"
 
-_FORM = re.compile(r"(.+?)(>=|<=|!=|=|<|>)(.*)", re.DOTALL)
+_FORM = re.compile(
+    rf"({ATTRIBUTE_PREFIX}{QUOTED_KEY}\s*|.+?)(>=|<=|!=|=|<|>)(.*)",
+    re.DOTALL,
+)
 _EQUALITIES = {"=": "IS NOT DISTINCT FROM", "!=": "IS DISTINCT FROM"}
 _BOOLEANS = {"true": True, "false": False}
-_LATEST_SCORES = """(spans.project, spans.span_id) IN (
-    SELECT (project, span_id) FROM (
-        SELECT project, span_id,
-            arg_max({{'number': number, 'value': value}}, time_ns) AS latest
-        FROM store.scores WHERE name = ? AND span_id IS NOT NULL GROUP BY project, span_id
-    ) WHERE {condition})"""
+_SCORED = f"""(spans.project, spans.span_id, spans.trace_id) IN (
+    SELECT (project, span_id, trace_id)
+    FROM {LATEST_SCORES.format(what="{{'number': number, 'value': value}}", only="")}
+    WHERE {{condition}})"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +148,16 @@ def _compare_text(text: str, sql: str, sign: str, value: str) -> Predicate:
 
 
 def _compare_attribute(text: str, key: str, sign: str, value: str) -> Predicate:
-    pointer = make_pointer(key)
-    if sign in _EQUALITIES:
-        return Predicate(f"{ATTRIBUTE} {_EQUALITIES[sign]} ?", (pointer, value), is_slow=True)
-    number = _read_number(text, value)
-    return Predicate(f"TRY_CAST({ATTRIBUTE} AS DOUBLE) {sign} ?", (pointer, number), is_slow=True)
+    if sign == "=":
+        condition = equal_attribute(key, value)
+        return Predicate(condition.sql, condition.values, is_slow=True)
+    if sign == "!=":
+        found = resolve_attribute(key, value)
+        sql = f"{found.sql} IS DISTINCT FROM ?"
+        return Predicate(sql, (*found.values, value), is_slow=True)
+    number, found = _read_number(text, value), read_attribute(key)
+    sql = f"TRY_CAST({found.sql} AS DOUBLE) {sign} ?"
+    return Predicate(sql, (*found.values, number), is_slow=True)
 
 
 def _compare_score(text: str, name: str, sign: str, value: str) -> Predicate:
@@ -162,7 +174,7 @@ def _compare_score(text: str, name: str, sign: str, value: str) -> Predicate:
             values.append(number)
         if sign == "!=":
             condition = f"NOT {condition}"
-    return Predicate(_LATEST_SCORES.format(condition=condition), (name, *values))
+    return Predicate(_SCORED.format(condition=condition), (name, *values))
 
 
 def _read_number(text: str, value: str) -> int | float:

@@ -9,7 +9,7 @@ from headway_collector.store.filters import Conditions, SpanFilters, select_span
 from headway_collector.store.paging import Keyset, Page
 from headway_collector.times import format_time
 
-_KEYSET = Keyset("last_ns", ("prompt_name", "version", "project"))
+_KEYSET = Keyset("prompts", "last_ns", ("prompt_name", "version", "project"))
 
 
 def list_prompts(

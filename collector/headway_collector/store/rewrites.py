@@ -20,7 +20,7 @@ from headway_collector.store.expressions import HAS_KEY
 from headway_collector.store.filters import Conditions
 from headway_collector.store.paging import Keyset, Page
 
-_KEYSET = Keyset("start_ns", ("span_id", "trace_id", "project"))
+_KEYSET = Keyset("rewrites", "start_ns", ("span_id", "trace_id", "project"))
 _RAW = ("input", "output", "params", "prompt_variables", "attributes")
 
 _SIZE = " + ".join(f"coalesce(strlen({name}), 0)" for name in (*_RAW, "error_stack", "otel"))
@@ -276,7 +276,8 @@ def _read_chunk(
     places = {key.place: position for position, key in enumerate(keys)}
     rows.sort(key=lambda row: places[row.place])
     is_last = len(keys) == len(found) < page.limit
-    return Chunk(rows, None if is_last else _KEYSET.end([keys[-1]._asdict()], Page(limit=1)))
+    last = Page(limit=1, is_descending=page.is_descending)
+    return Chunk(rows, None if is_last else _KEYSET.end([keys[-1]._asdict()], last))
 
 
 def _take(keys: Sequence[_Key], size_bytes: int) -> list[_Key]:

@@ -14,7 +14,7 @@ from headway_collector.store.filters import Conditions
 from headway_collector.store.paging import Keyset, Page
 from headway_collector.times import format_time, parse_absolute
 
-_KEYSET = Keyset("started_ns", ("run_id", "project"))
+_KEYSET = Keyset("runs", "started_ns", ("run_id", "project"))
 _RUN_JSON = ("scores", "settings", "environment")
 _RESULT_JSON = ("scores", "input", "output", "expected")
 

@@ -11,7 +11,7 @@ from headway_collector.store.filters import Conditions
 from headway_collector.store.paging import Keyset, Page
 from headway_collector.times import format_time
 
-_KEYSET = Keyset("time_ns", ("score_id", "project"))
+_KEYSET = Keyset("scores", "time_ns", ("score_id", "project"))
 _COLUMNS = (
     "project, score_id, name, value, is_text, source, time_ns, trace_id, span_id, session_id, "
     "comment, author"

@@ -19,7 +19,7 @@ from headway_collector.store.paging import Keyset, Page
 from headway_collector.store.slices import Slice, walk
 from headway_collector.times import format_time
 
-_KEYSET = Keyset("last_ns", ("session_id", "project"))
+_KEYSET = Keyset("sessions", "last_ns", ("session_id", "project"))
 _MOST_USERS = 10
 
 

@@ -50,7 +50,7 @@ class _Tally:
         return IngestAnswer(
             accepted=self.accepted,
             duplicates=self.duplicates,
-            rejected=len(rejects),
+            rejected=sum(reject.count for reject in rejects),
             errors=[RejectedLine(line=r.line, reason=r.reason) for r in rejects[:SHOWN_ERRORS]],
         )
 

@@ -13,6 +13,9 @@ _TRACE_ID = "5b8efff798038103d269b633813fc60c"
 _SPAN_ID = "eee19b7ec3c1b001"
 
 
+_ARRIVED_NS = 1_763_800_000_000_000_000
+
+
 def make_log(attributes: dict[str, Any], **fields: Any) -> OtelLog:
     """Return an evaluation event of a span."""
     said: dict[str, Any] = {
@@ -28,7 +31,7 @@ def make_log(attributes: dict[str, Any], **fields: Any) -> OtelLog:
 
 def read(attributes: dict[str, Any], **fields: Any) -> Score:
     """Return the score of an evaluation event."""
-    score = read_evaluation(make_log(attributes, **fields))
+    score = read_evaluation(make_log(attributes, **fields), _ARRIVED_NS)
     assert score is not None
     return score
 
@@ -44,6 +47,17 @@ def test_a_label_is_the_value_where_there_is_no_number_and_a_note_where_there_is
     assert read({"name": "tone", "score.label": "polite"}).value == "polite"
     noted = read({"name": "tone", "score.label": "polite", "score.value": 1})
     assert (noted.value, noted.comment) == (1, "polite")
+
+
+def test_an_event_without_a_time_was_seen_or_came_then_and_is_the_same_again() -> None:
+    said = {"name": "tone", "score.value": 1}
+
+    assert read(said, time_ns=0, observed_ns=7).time_ns == 7
+    first = read(said, time_ns=0)
+    assert first.time_ns == _ARRIVED_NS
+    again = read_evaluation(make_log(said, time_ns=0), _ARRIVED_NS + 1)
+    assert again is not None
+    assert again.score_id == first.score_id != read(said).score_id
 
 
 def test_an_event_without_a_span_judges_its_conversation() -> None:
@@ -70,7 +84,7 @@ def test_an_event_without_a_span_judges_its_conversation() -> None:
 def test_a_judgement_without_name_value_or_object_is_none(
     attributes: dict[str, Any], fields: dict[str, Any]
 ) -> None:
-    assert read_evaluation(make_log(attributes, **fields)) is None
+    assert read_evaluation(make_log(attributes, **fields), _ARRIVED_NS) is None
 
 
 def test_a_replay_has_the_same_id_and_another_judgement_another() -> None:

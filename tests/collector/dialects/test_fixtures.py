@@ -67,7 +67,8 @@ def test_a_fixture_brings_its_scores(name: str) -> None:
     example = load_example(name)
 
     scores = [score for span in example.spans for score in find_scores(span)]
-    scores += [score for score in map(read_evaluation, example.logs) if score is not None]
+    judged = [read_evaluation(log, 0) for log in example.logs]
+    scores += [score for score in judged if score is not None]
 
     assert [find_score_fault(score) for score in scores] == [None] * len(scores)
     said = [{"source": "code"} | without(as_fields(score), {"score_id"}) for score in scores]

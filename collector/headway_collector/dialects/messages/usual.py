@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from headway_collector.dialects.messages import genai
-from headway_collector.originals.texts import has_escapes
+from headway_collector.originals.texts import has_escapes, is_too_full
 from headway_collector.otlp.telemetry import Attributes
 
 
@@ -60,6 +60,8 @@ def find_output(attributes: Attributes) -> Usual | None:
 def _read(value: Any) -> list[_Message] | None:
     # Escaped letters could not be searched: such a text is written anew.
     if type(value) is not str or value[:1] != "[" or has_escapes(value):
+        return None
+    if is_too_full(value):
         return None
     try:
         return _messages.decode(value)
