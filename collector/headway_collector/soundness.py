@@ -129,7 +129,10 @@ def find_score_fault(score: Score) -> str | None:
         return f"span_id is {score.span_id[:80]!r}, not 16 lower-case hex digits, or only zeros"
     if not 0 <= score.time_ns <= MAX_NS:
         return f"time_ns {score.time_ns} is outside 1970 to 2200"
-    if not isinstance(score.value, str) and not abs(score.value) <= MAX_SCORE:
+    if isinstance(score.value, int) and abs(score.value) > MAX_INT:
+        return "value is too large a number"
+    if isinstance(score.value, float) and not abs(score.value) <= MAX_SCORE:
+        # So that no sum of scores leaves what a float can hold.
         return f"value is {score.value}, not a number between -{MAX_SCORE:g} and {MAX_SCORE:g}"
     if score.is_text and not isinstance(score.value, str):
         return f"is_text is set, but value is {score.value!r}"

@@ -42,7 +42,7 @@ def test_a_posted_score_is_listed_with_the_collectors_time_and_id(client: TestCl
     }
 
 
-@pytest.mark.parametrize("value", [True, False, 0, 7, 0.25, -1e300, "good", ""])
+@pytest.mark.parametrize("value", [True, False, 0, 7, 0.25, -1e290, "good", ""])
 def test_a_value_keeps_its_type(client: TestClient, value: object) -> None:
     post(client, value=value)
 
@@ -66,6 +66,7 @@ def test_a_score_posted_again_changes_nothing(client: TestClient) -> None:
         ({"span_id": "A1"}, "span_id is 'A1'"),
         ({"name": ""}, "name"),
         ({"value": None}, "value"),
+        ({"value": 1e308}, "value is 1e+308, not a number between"),
         ({"source": "robot"}, "'human', 'code', 'judge' or 'eval'"),
         ({"time": "yesterday"}, "'yesterday' is not a time such as"),
         ({"is_text": True}, "is_text is set"),
