@@ -48,6 +48,8 @@ def draw(trace_id: str) -> None:
         return
     spans = trace["spans"]
     _head(trace_id, spans)
+    if trace["is_partial"]:
+        st.info(_describe_cut(len(trace["cut_span_ids"])), icon=":material/content_cut:")
     selected = _selected(spans)
     tree, detail = st.columns(2, gap="medium")
     with tree, st.container(border=True):
@@ -111,6 +113,13 @@ def _head(trace_id: str, spans: Sequence[Span]) -> None:
                     on_click=_show_list_of,
                     args=(field, value),
                 )
+
+
+def _describe_cut(count: int) -> str:
+    said = "Contents cut: this trace is too large to be shown whole. "
+    if not count:
+        return said + "Its last steps are left out."
+    return said + f"Of {formats.plural(count, 'step')} only the beginnings of texts are here."
 
 
 def _span(span: Span) -> None:

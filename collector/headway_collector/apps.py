@@ -20,6 +20,7 @@ from headway_collector.budgets import ByteBudget
 from headway_collector.costs.pricing import Prices
 from headway_collector.exports import Ignored
 from headway_collector.faults import install_handlers
+from headway_collector.mappers import Mappers
 from headway_collector.origins import LocalOrigins
 from headway_collector.remapping import Remapper
 from headway_collector.routes import (
@@ -52,6 +53,7 @@ def create_app(
     budget: ByteBudget | None = None,
     body_patience_s: float = PATIENCE_S,
     is_local: bool = False,
+    mapper_count: int = 0,
     clock_ns: Callable[[], int] = time.time_ns,
     make_id: Callable[[], str] = lambda: secrets.token_hex(16),
 ) -> FastAPI:
@@ -64,6 +66,7 @@ def create_app(
         limits: what bounds the writer.
         budget: what bounds the memory of requests.
         body_patience_s: how long a body may stall.
+        mapper_count: how many processes map foreign spans; with none, threads of this one do.
         is_local: whether only programs and pages of this machine are answered.
         clock_ns: the time of arrivals, and what ``-24h`` counts back from.
         make_id: gives scores an id where they have none.
@@ -73,6 +76,7 @@ def create_app(
     async def run_writer(app: FastAPI) -> AsyncIterator[None]:
         costs = prices or Prices()
         decoders = ThreadPoolExecutor(_DECODERS, "headway-decoder", _step_back)
+        mappers = Mappers(costs, mapper_count)
         writer = Writer(store, limits, reread=Remapper(costs).reread, clock_ns=clock_ns)
         app.state.collector = Collector(
             store=store,
@@ -84,6 +88,7 @@ def create_app(
             make_id=make_id,
             started_s=time.monotonic(),
             decoders=decoders,
+            mappers=mappers,
             ignored=Ignored(),
         )
         writer.start()
@@ -91,6 +96,7 @@ def create_app(
             yield
         finally:
             await anyio.to_thread.run_sync(writer.close)
+            mappers.close()
             decoders.shutdown(wait=False)
 
     app = DirectApp(

@@ -6,6 +6,8 @@ would be held for ever.
 """
 
 import asyncio
+import io
+from collections.abc import Callable
 
 import pyarrow as pa
 from starlette.datastructures import Headers
@@ -21,6 +23,8 @@ PATIENCE_S = 30.0
 """For a body that does not come on; each ``SLOWEST_BYTES_PER_S`` that came give one second more."""
 
 SLOWEST_BYTES_PER_S = 16 * 1024
+
+_STEP_BYTES = 1024 * 1024
 
 
 class BodyLimit:
@@ -66,8 +70,19 @@ class BodyLimit:
         await self._app(scope, receive_within, send)
 
 
-def decompress(body: bytes, encoding: str, limit_bytes: int = BODY_LIMIT_BYTES) -> bytes:
+def decompress(
+    body: bytes,
+    encoding: str,
+    grow: Callable[[int], object],
+    limit_bytes: int = BODY_LIMIT_BYTES,
+) -> bytes:
     """Return the body without its ``Content-Encoding``.
+
+    Args:
+        body: as it came.
+        encoding: what the header says.
+        grow: told of every piece that is inflated, as it comes; may raise.
+        limit_bytes: of all pieces.
 
     Raises:
         InvalidRequestError: the encoding is not one of ``ENCODINGS``.
@@ -80,7 +95,7 @@ def decompress(body: bytes, encoding: str, limit_bytes: int = BODY_LIMIT_BYTES) 
             f"Content-Encoding is {encoding!r}; this collector reads {', '.join(ENCODINGS)}"
         )
     if encoding != "identity":
-        body = _inflate(body, encoding, limit_bytes)
+        body = _inflate(body, encoding, grow, limit_bytes)
     if len(body) > limit_bytes:
         raise BodyTooLargeError(_say_too_large(limit_bytes))
     return body
@@ -94,10 +109,16 @@ def _say_too_slow(received_bytes: int) -> str:
     return f"the body did not come on after {received_bytes} bytes: send it again"
 
 
-def _inflate(body: bytes, encoding: str, limit_bytes: int) -> bytes:
+def _inflate(body: bytes, encoding: str, grow: Callable[[int], object], limit_bytes: int) -> bytes:
+    inflated = io.BytesIO()  # gives out what it holds without copying it
     try:
         with pa.CompressedInputStream(pa.BufferReader(body), encoding) as stream:
-            inflated: bytes = stream.read(limit_bytes + 1)
+            while inflated.tell() <= limit_bytes:
+                piece = stream.read(min(_STEP_BYTES, limit_bytes + 1 - inflated.tell()))
+                if not piece:
+                    break
+                grow(len(piece))
+                inflated.write(piece)
     except OSError as error:
         raise NotNdjsonError(f"the body is not valid {encoding}: {error}") from error
-    return inflated
+    return inflated.getvalue()

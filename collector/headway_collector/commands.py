@@ -11,6 +11,7 @@ from headway.settings import load_sources, parse_port
 DEFAULT_DATABASE = "./headway.duckdb"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4318
+_MOST_MAPPERS = 64
 
 
 def _configure_serve(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,13 @@ def _configure_serve(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="listen where other machines reach it, without keys, and take any Host and Origin",
     )
+    parser.add_argument(
+        "--mappers",
+        type=_read_count,
+        metavar="N",
+        help="how many processes map the spans of large OTLP requests; 0 does without (default: "
+        "one a core, at most 4; none on a single core)",
+    )
 
 
 def _read_port(text: str) -> int:
@@ -39,6 +47,12 @@ def _read_port(text: str) -> int:
         return parse_port(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: {error}") from error
+
+
+def _read_count(text: str) -> int:
+    if not text.isdecimal() or int(text) > _MOST_MAPPERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {_MOST_MAPPERS}")
+    return int(text)
 
 
 def _run_serve(arguments: argparse.Namespace) -> int:
@@ -59,6 +73,7 @@ def _run_serve(arguments: argparse.Namespace) -> int:
         label=sources.get("collector.label", arguments.label, ""),
         prices=Prices(read_prices(Path(price_file)) if price_file else None),
         is_insecure=arguments.insecure,
+        mapper_count=arguments.mappers,
     )
     return 0
 

@@ -5,7 +5,7 @@ One bad line costs nothing but itself, and the time in which the others are look
 
 import codecs
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -13,9 +13,14 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from headway.records import KINDS, Loss, Record, Score, Source, Span, Status
+from headway.records import EMPTY, KINDS, Loss, Record, Score, Source, Span, Status
 from headway_collector.errors import BodyTooLargeError, NotNdjsonError
-from headway_collector.limits import MAX_LINES, MAX_REJECTS
+from headway_collector.limits import (
+    MAX_LINES,
+    MAX_LIST_TEXT_CHARS,
+    MAX_LIST_TEXTS,
+    MAX_REJECTS,
+)
 from headway_collector.soundness import are_sound, find_fault
 
 
@@ -50,12 +55,25 @@ class _NotRecordError(Exception):
     """The line is JSON, but no record that can be kept."""
 
 
+class _Lists(msgspec.Struct, gc=False):
+    """The lists of a record, unread: of a large one there may be millions of texts."""
+
+    tags: msgspec.Raw = EMPTY
+    finish_reasons: msgspec.Raw = EMPTY
+
+
 _decoder = msgspec.json.Decoder(Record | Loss)
+_lists_decoder = msgspec.json.Decoder(_Lists)
 _any_decoder = msgspec.json.Decoder()
 _any_encoder = msgspec.json.Encoder()
 _text_decoder = msgspec.json.Decoder(str)
 
 _PIECE_BYTES = 64 * 1024
+# After so many the spans are looked at, so that those of too much are not all kept until the end;
+# and of records larger than this the lists are looked at first.
+_STRETCH_BYTES = 1024 * 1024
+# A letter takes twelve bytes at most, as two halves that are escaped.
+_MAX_LIST_BYTES = MAX_LIST_TEXTS * (12 * MAX_LIST_TEXT_CHARS + len('"", '))
 _BACKSLASH = ord("\\")
 _ESCAPE = int.from_bytes(b"\\u", "little")
 # So begin the digits of those that JSON has no other way to write.
@@ -104,21 +122,37 @@ def decode_records(body: bytes) -> Decoded:
 def _decode_at_once(body: bytes) -> Decoded | None:
     # A fifth of the time of line by line, and nothing where any line is not as it should be.
     decoded = Decoded()
+    stretch_bytes = sound = 0
     try:
         for piece in _cut_at_lines(body):
+            if len(piece) > _STRETCH_BYTES and _have_long_list(_lists_decoder.decode_lines(piece)):
+                return None
             for record in _decoder.decode_lines(piece):
                 _sort_in(record, decoded)
+            stretch_bytes += len(piece)
+            if stretch_bytes > _STRETCH_BYTES:
+                if not are_sound(decoded.spans[sound:]):
+                    return None
+                stretch_bytes, sound = 0, len(decoded.spans)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
     others: list[Record | Loss] = [*decoded.scores, *decoded.losses]
     if not (decoded.spans or others) or not _is_utf8(body):
         return None
-    if not are_sound(decoded.spans) or any(find_fault(each) is not None for each in others):
+    if not are_sound(decoded.spans[sound:]) or any(find_fault(each) is not None for each in others):
         return None
     if _has_escaped_letters(body):
         for span in decoded.spans:
             _spell_out(span)
     return decoded
+
+
+def _have_long_list(records: Iterable[_Lists]) -> bool:
+    return any(
+        len(memoryview(texts)) > _MAX_LIST_BYTES
+        for each in records
+        for texts in (each.tags, each.finish_reasons)
+    )
 
 
 def _cut_at_lines(body: bytes) -> Iterator[memoryview]:
@@ -227,6 +261,8 @@ def _decode_line(line: bytes, is_ascii: bool) -> Record | Loss:
     try:
         if not is_ascii:
             line.decode()
+        if len(line) > _STRETCH_BYTES and _have_long_list([_lists_decoder.decode(line)]):
+            raise _NotRecordError(f"tags or finish_reasons are over {_MAX_LIST_BYTES} bytes")
         record: Record | Loss = _decoder.decode(line)
         if b"\\u" in line and isinstance(record, Span):
             _spell_out(record)

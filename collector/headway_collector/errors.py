@@ -13,7 +13,8 @@
         ├── UnstorableError             422
         ├── TooBroadError               422
         ├── QueueFullError              429, with Retry-After
-        └── StoreUnavailableError       503, with Retry-After
+        ├── StoreUnavailableError       503, with Retry-After
+        └── MapperLostError             503, with Retry-After
 
 DuckDB's exceptions are translated in ``store/connections.py`` and nowhere else.
 """
@@ -106,6 +107,14 @@ class QueueFullError(RequestError):
 
     status = 429
     code = "queue_full"
+    retry_after_s = 1
+
+
+class MapperLostError(RequestError):
+    """The process that mapped the request's spans is gone; nothing of it is stored."""
+
+    status = 503
+    code = "mapper_lost"
     retry_after_s = 1
 
 

@@ -6,9 +6,9 @@ into an answer. A fault of ours in one span costs that span its place, and no ot
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,11 +17,13 @@ from headway_collector.costs.pricing import Prices
 from headway_collector.decoding import Reject
 from headway_collector.dialects.evaluations import (
     EVALUATION_EVENT,
+    find_response_id,
     find_scores,
     read_evaluation,
 )
 from headway_collector.dialects.mapping import Mapped, is_pending, map_span, project_of
 from headway_collector.otlp.answers import Outcome, join_reasons
+from headway_collector.otlp.checks import show
 from headway_collector.otlp.telemetry import (
     Attributes,
     OtelLog,
@@ -37,11 +39,15 @@ from headway_collector.store.columns import build_ahead
 _GENAI_EVENTS = "gen_ai."
 _NO_EVALUATION = (
     "an evaluation needs gen_ai.evaluation.name, a score.value or score.label, "
-    "and the ids of a span or a session"
+    "and the ids of a span, a session or a response"
 )
+_NO_CALL = "no call of this project within the month has gen_ai.response.id"
 _NO_SPAN = "a GenAI event without a trace id and a span id belongs to no span"
 
 T = TypeVar("T")
+
+FindCalls = Callable[[str, Sequence[str], Sequence[int]], dict[str, tuple[str, str]]]
+"""Return the trace and span of responses by their ids: of a project, at about these times."""
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +121,12 @@ def export_spans(
     return sheaves.export()
 
 
-def export_logs(telemetry: Telemetry[OtelLog], project: str | None, arrived_ns: int) -> Export:
+def export_logs(
+    telemetry: Telemetry[OtelLog],
+    project: str | None,
+    arrived_ns: int,
+    find_calls: FindCalls,
+) -> Export:
     """Return GenAI events, to be joined to their spans, and evaluations, as scores, by project.
 
     Other log records are counted as ignored, also in the answer.
@@ -124,6 +135,7 @@ def export_logs(telemetry: Telemetry[OtelLog], project: str | None, arrived_ns: 
         telemetry: what the request held.
         project: that of all, where the request's header names one.
         arrived_ns: when evaluations were made that do not say it.
+        find_calls: looks up the spans of evaluations that name the response alone.
     """
     sheaves = _Sheaves(project)
     ignored = sheaves.ignored
@@ -136,14 +148,16 @@ def export_logs(telemetry: Telemetry[OtelLog], project: str | None, arrived_ns: 
             score = read_evaluation(otel, arrived_ns)
             if score is None:
                 sheaves.refuse(otel, position, _NO_EVALUATION)
-            elif (fault := find_score_fault(score)) is not None:
-                sheaves.refuse(otel, position, fault)
+            elif (response_id := find_response_id(otel)) is not None:
+                sheaf = sheaves.find(otel.resource, otel.attributes)
+                sheaf.unplaced.append(_Unplaced(position, otel, score, response_id))
             else:
-                sheaves.find(otel.resource, otel.attributes).scores.append(score)
+                sheaves.add_score(otel, position, score)
         elif otel.trace_id:
             sheaves.find(otel.resource, otel.attributes).logs.append(otel)
         else:
             sheaves.refuse(otel, position, _NO_SPAN)
+    sheaves.place(find_calls)
     if ignored.log_records:
         sheaves.note(f"{ignored.log_records} log records are no GenAI events and were not kept")
     return sheaves.export()
@@ -157,6 +171,15 @@ def export_metrics(point_count: int) -> Export:
     return Export([], Outcome(message=message), Ignored(data_points=point_count))
 
 
+class _Unplaced(NamedTuple):
+    """An evaluation that names the response that it is about, and not the span."""
+
+    position: int
+    otel: OtelLog
+    score: Score
+    response_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Sheaf:
     """What one project gets of a request."""
@@ -164,6 +187,7 @@ class _Sheaf:
     spans: list[Span] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
+    unplaced: list[_Unplaced] = field(default_factory=list)
     logs: list[OtelLog] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
@@ -184,6 +208,29 @@ class _Sheaves:
     def find(self, resource: Resource, attributes: Attributes) -> _Sheaf:
         project = project_of(resource, self._project, attributes)
         return self._sheaves.setdefault(project, _Sheaf())
+
+    def add_score(self, otel: OtelLog, position: int, score: Score) -> None:
+        fault = find_score_fault(score)
+        if fault is None:
+            self.find(otel.resource, otel.attributes).scores.append(score)
+        else:
+            self.refuse(otel, position, fault)
+
+    def place(self, find_calls: FindCalls) -> None:
+        """Add the scores whose spans can be found, or that name a session besides."""
+        for project, sheaf in self._sheaves.items():
+            if not sheaf.unplaced:
+                continue
+            ids = [each.response_id for each in sheaf.unplaced]
+            calls = find_calls(project, ids, [each.score.time_ns for each in sheaf.unplaced])
+            for position, otel, score, response_id in sheaf.unplaced:
+                if response_id in calls:
+                    score.trace_id, score.span_id = calls[response_id]
+                    score.session_id = None
+                elif score.session_id is None:
+                    self.refuse(otel, position, f"{_NO_CALL} {show(response_id)}")
+                    continue
+                self.add_score(otel, position, score)
 
     def refuse(self, item: OtelSpan | OtelLog, position: int, reason: str) -> None:
         raw = msgspec.json.encode(item)
@@ -211,16 +258,15 @@ class _Sheaves:
 
 
 def _bind(project: str, sheaf: _Sheaf) -> Batch:
-    rows = build_ahead(sheaf.spans, project, sheaf.derived)
-    return Batch(
+    batch = Batch(
         project=project,
         spans=sheaf.spans,
         derived=sheaf.derived,
         scores=sheaf.scores,
         logs=sheaf.logs,
         rejects=sheaf.rejects,
-        rows=rows,
     )
+    return build_ahead(batch)
 
 
 def _count(telemetry: Telemetry[T]) -> Iterator[tuple[int, T]]:

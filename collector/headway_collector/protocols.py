@@ -4,9 +4,14 @@ uvicorn gives up a connection that is idle between two requests, but waits for e
 of the first, for the end of headers that have begun, and for the rest of a body whose request has
 been answered; and it keeps whatever comes as headers, however much. Bodies have a limit of their
 own (``bodies``).
+
+Whoever is refused while still sending must be able to read why. A connection that is closed with
+bytes unread is reset, and that takes the answer along: so the rest is read first, and thrown away.
 """
 
 import asyncio
+from collections.abc import Callable
+from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -14,6 +19,15 @@ HEADERS_S = 30.0
 """From the first byte of a request, or from the connection, to the end of the headers."""
 
 HEADERS_BYTES = 64 * 1024
+
+
+class _AnswersTransport:
+    """A transport as uvicorn's answers see it, but for how it is closed."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -27,10 +41,12 @@ class PatientProtocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _read_bytes = 0
     _is_in_body = False
+    _is_closing = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        self._for_answers = _AnswersTransport(transport, self._close_answered)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
@@ -51,15 +67,20 @@ class PatientProtocol(HttpToolsProtocol):
         self._read_bytes = 0
         self._is_in_body = True
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.transport = cast(asyncio.Transport, self._for_answers)
 
     def on_message_complete(self) -> None:
         """Note that the body is whole."""
         self._is_in_body = False
         super().on_message_complete()
+        if self._is_closing:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the wait."""
         self._stop_waiting()
+        self._for_answers.close = self.transport.close  # so that no cycle is left behind
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -72,6 +93,15 @@ class PatientProtocol(HttpToolsProtocol):
     def _is_at_work(self) -> bool:
         """Whether a request waits for its answer."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _close_answered(self) -> None:
+        """Close the connection, after what is still to come of a request that was answered."""
+        if self._is_at_work or not self._is_in_body or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._is_closing = True
+        self.transport.write_eof()
+        self._wait()
 
     def _wait(self) -> None:
         if self._timer is None:

@@ -16,12 +16,10 @@ from headway_collector.dialects.mapping import MAPPER_VERSION, Mapped, map_span
 from headway_collector.originals.envelopes import unpack
 from headway_collector.otlp.telemetry import OtelLog, OtelSpan
 from headway_collector.soundness import find_span_fault
+from headway_collector.store.chunks import Selection, read_foreign, read_priceable
 from headway_collector.store.paging import Page
 from headway_collector.store.rewrites import (
-    Selection,
     StoredSpan,
-    read_foreign,
-    read_priceable,
     replace_spans,
     save_costs,
     stamp_spans,

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from headway.errors import CommandError
 from headway_collector.apps import create_app
 from headway_collector.costs.pricing import Prices
+from headway_collector.mappers import count_processes
 from headway_collector.origins import is_loopback
 from headway_collector.protocols import PatientProtocol
 from headway_collector.store.connections import Store
@@ -74,8 +75,17 @@ def serve(
     label: str = "",
     prices: Prices | None = None,
     is_insecure: bool = False,
+    mapper_count: int | None = None,
 ) -> None:
     """Serve the database until SIGTERM or SIGINT, then write what waits and close it.
+
+    Args:
+        path: the database.
+        address: where to listen.
+        label: a word that the dashboard shows.
+        prices: what calls cost where they do not say so themselves.
+        is_insecure: whether other machines, and any Host and Origin, are answered.
+        mapper_count: how many processes map foreign spans; None takes what the cores are good for.
 
     Raises:
         CommandError: the address cannot be listened on, or is open to others without leave.
@@ -92,7 +102,13 @@ def serve(
         store = Store(path)
         try:
             is_guarded = is_local and not is_insecure
-            app = create_app(store, label=label, prices=prices, is_local=is_guarded)
+            app = create_app(
+                store,
+                label=label,
+                prices=prices,
+                is_local=is_guarded,
+                mapper_count=count_processes() if mapper_count is None else mapper_count,
+            )
             _tune()
             _run(app, listener, path, store.stop_reading)
         finally:

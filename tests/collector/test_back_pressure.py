@@ -17,7 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from headway_collector.apps import create_app
 from headway_collector.bodies import BODY_LIMIT_BYTES, BodyLimit, decompress
 from headway_collector.budgets import ByteBudget
-from headway_collector.errors import BodyTooLargeError
+from headway_collector.errors import BodyTooLargeError, QueueFullError
 from headway_collector.store.connections import Store
 from headway_collector.writing import Limits
 from tests.collector.otlp_requests import PROTOBUF, encode, export_spans, make_span
@@ -117,7 +117,17 @@ def test_nothing_is_inflated_beyond_the_limit(encoding: str) -> None:
     damaged = pa.compress(bytes(8_000_000), encoding, asbytes=True)[:-9]
 
     with pytest.raises(BodyTooLargeError):
-        decompress(damaged, encoding, limit_bytes=1_000)
+        decompress(damaged, encoding, ByteBudget().change, limit_bytes=1_000)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_nothing_is_inflated_beyond_what_all_requests_may_hold(encoding: str) -> None:
+    # As above.
+    damaged = pa.compress(bytes(20_000_000), encoding, asbytes=True)[:-9]
+    budget = ByteBudget(limit_bytes=5_000_000)
+
+    with budget.hold() as hold, pytest.raises(QueueFullError):
+        decompress(damaged, encoding, hold.grow)
 
 
 def test_what_a_batch_of_ours_inflates_to_counts_as_memory(span_line: Lines) -> None:

@@ -275,3 +275,28 @@ def test_a_body_of_more_lines_than_any_client_sends_is_refused_before_they_are_r
 ) -> None:
     with pytest.raises(BodyTooLargeError, match="over 100000 lines: send smaller batches"):
         decode_records((line + b"\n") * (MAX_LINES + 1))
+
+
+@pytest.mark.parametrize("count", [1, 100], ids=["in one span", "in a hundred"])
+def test_a_million_tags_are_not_made_before_they_are_refused(span_line: Lines, count: int) -> None:
+    tags = ["ab"] * (1_000_000 // count)
+    body = b"\n".join([span_line(), *(span_line(tags=tags) for _ in range(count)), span_line()])
+
+    tracemalloc.start()
+    decoded = decode_records(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    # As texts they take sixty bytes each.
+    assert peak < 5 * len(body)
+    assert len(decoded.spans) == 2
+    assert len(decoded.rejects) == count
+    assert all(reject.reason.startswith("tags ") for reject in decoded.rejects)
+
+
+def test_few_tags_of_a_large_span_are_kept(span_line: Lines) -> None:
+    line = span_line(tags=["\U0001f9ed" * 256] * 64, input="x" * 2_000_000)
+
+    (span,) = decode_records(line).spans
+
+    assert len(span.tags) == 64

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -205,6 +206,30 @@ def test_large_reads_wait_for_each_other() -> None:
         may_end.set()
 
         assert (first.result(WAIT_S), second.result(WAIT_S)) == (["first"], ["second"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["spans?", "sessions?", "prompts?", "metrics?", "metrics?by=name&", "facets?field=name&"],
+)
+def test_who_looks_through_texts_takes_a_turn(client: TestClient, path: str) -> None:
+    state, turns = client.app.state, Turns(at_once=1, waiting=0)  # type: ignore[attr-defined]
+    state.collector = replace(state.collector, searches=turns)
+    with turns.take():
+        answers = [client.get(f"/v1/{path}{more}") for more in ("", "q=x", "where=attribute:k=1")]
+
+    assert [answer.status_code for answer in answers] == [200, 429, 429]
+    assert client.get(f"/v1/{path}q=x").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["metrics?by", "facets?field"])
+def test_who_groups_by_attributes_takes_a_turn(client: TestClient, path: str) -> None:
+    state, turns = client.app.state, Turns(at_once=1, waiting=0)  # type: ignore[attr-defined]
+    state.collector = replace(state.collector, searches=turns)
+    with turns.take():
+        answer = client.get(f"/v1/{path}=attribute:k")
+
+    assert answer.status_code == 429
 
 
 def test_a_large_read_is_sent_away_where_too_many_wait() -> None:

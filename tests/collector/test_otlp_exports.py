@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from starlette.testclient import TestClient
 
 from headway_collector import exports
@@ -206,6 +207,76 @@ def test_an_evaluation_of_nothing_is_refused(client: TestClient) -> None:
 
     assert answer.partial_success.rejected_log_records == 1
     assert "needs gen_ai.evaluation.name" in answer.partial_success.error_message
+
+
+def judge(response_id: str, name: str = "helpful", **attributes: str) -> LogRecord:
+    """Return an evaluation that names no span."""
+    said = EVALUATION | {"gen_ai.evaluation.name": name, "gen_ai.response.id": response_id}
+    return make_log(
+        attributes=said | attributes,
+        event_name="gen_ai.evaluation.result",
+        trace_id=b"",
+        span_id=b"",
+    )
+
+
+@pytest.mark.parametrize("age_days", [0, 20])
+def test_an_evaluation_of_a_response_is_a_score_of_its_call(
+    client: TestClient, age_days: int
+) -> None:
+    response = {"gen_ai.response.id": "resp-1"}
+    start_ns = START_NS - age_days * 86_400_000_000_000
+    moments = {"start_time_unix_nano": start_ns, "end_time_unix_nano": start_ns + 1}
+    around = make_span(1, response | {"gen_ai.operation.name": "invoke_agent"}, **moments)
+    call = make_span(2, response, **moments)
+    export(client, "/v1/traces", export_spans(around, call, make_span(3)))
+    export(client, "/v1/traces", export_spans(make_span(4, response), service__name="other"))
+
+    for _ in range(2):
+        assert export(client, "/v1/logs", export_logs(judge("resp-1"))) == b""
+
+    (score,) = client.get("/v1/scores").json()["scores"]
+    assert (score["project"], score["span_id"]) == ("shop", f"{2:016x}")
+    assert (score["trace_id"], score["value"]) == (f"{2:032x}", 0.75)
+
+
+def test_an_evaluation_of_a_response_that_is_unknown_is_refused_alone(
+    client: TestClient, store: Store
+) -> None:
+    long_ago = START_NS - 40 * 86_400_000_000_000
+    old = make_span(
+        1,
+        {"gen_ai.response.id": "resp-0"},
+        start_time_unix_nano=long_ago,
+        end_time_unix_nano=long_ago + 1,
+    )
+    export(client, "/v1/traces", export_spans(old, make_span(2, {"gen_ai.response.id": "resp-2"})))
+    session = {"gen_ai.conversation.id": "conv-9"}
+    events = [judge("resp-0"), judge("resp-2"), judge("resp-1"), judge("resp-1", **session)]
+
+    answer = export(client, "/v1/logs", export_logs(*events))
+
+    said = ExportLogsServiceResponse.FromString(answer).partial_success
+    assert said.rejected_log_records == 2
+    reason = "no call of this project within the month has gen_ai.response.id"
+    assert said.error_message == f"1: {reason} 'resp-0'; 3: {reason} 'resp-1'"
+    assert [row["line"] for row in store.read("SELECT line FROM store.rejects ORDER BY 1")] == [
+        1,
+        3,
+    ]
+    scores = client.get("/v1/scores").json()["scores"]
+    places = {(score["span_id"], score["session_id"]) for score in scores}
+    assert places == {(f"{2:016x}", None), (None, "conv-9")}
+
+
+def test_two_responses_are_judged_alike_and_apart(client: TestClient) -> None:
+    spans = [make_span(number, {"gen_ai.response.id": f"resp-{number}"}) for number in (1, 2)]
+    export(client, "/v1/traces", export_spans(*spans))
+
+    export(client, "/v1/logs", export_logs(judge("resp-1"), judge("resp-2")))
+
+    scores = client.get("/v1/scores").json()["scores"]
+    assert {score["span_id"] for score in scores} == {f"{1:016x}", f"{2:016x}"}
 
 
 def test_an_evaluation_that_cannot_be_kept_does_not_cost_its_span(

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+from google.protobuf.wrappers_pb2 import BytesValue
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from headway_collector.errors import MalformedBodyError
-from headway_collector.otlp import json_bodies, protobufs
+from headway_collector.otlp import json_bodies, protobufs, shallow
 from headway_collector.otlp.telemetry import OtelEvent, OtelLink, OtelLog, OtelSpan, Resource, Scope
 from tests.collector.otlp_requests import (
     JSON,
@@ -455,12 +456,19 @@ def test_a_value_in_json_that_is_nested_too_deeply_costs_one_item(depth: int) ->
     assert [each.position for each in events.refused] == [2]
 
 
-def test_a_resource_that_is_nested_too_deeply_costs_the_request() -> None:
+def test_an_attribute_in_json_of_a_resource_or_scope_that_is_nested_too_deeply_is_a_text() -> None:
     deep = b'{"arrayValue":{"values":[' * 900 + b"]}}" * 900
-    body = as_json(export_spans(make_span()))
+    spans = as_json(export_spans(make_span(), region="deep"))
+    logs = as_json(export_logs(make_log()))
 
-    with pytest.raises(MalformedBodyError, match="recursion"):
-        json_bodies.read_spans(body.replace(b'{"stringValue": "shop"}', deep))
+    (span,) = json_bodies.read_spans(spans.replace(b'{"stringValue": "deep"}', deep)).items
+    scope = b'{"attributes": [{"key": "region", "value": ' + deep + b'}], "name": "tests"}'
+    (log,) = json_bodies.read_logs(logs.replace(b'{"name": "tests"}', scope)).items
+
+    assert span.resource.attributes["service.name"] == "shop"
+    assert span.resource.attributes["region"] == f"it is nested too deeply: {deep.decode()}"
+    assert log.scope.name == "tests"
+    assert '"region"' in log.scope.attributes["attributes"]
 
 
 @pytest.mark.parametrize("text", ["/+8=", "_-8=", "/+8", "/\n+8="])
@@ -490,9 +498,30 @@ def test_a_text_in_protobuf_that_is_not_utf_8_costs_one_item() -> None:
     assert [each.position for each in events.refused] == [2]
 
 
-def test_a_resource_that_is_not_utf_8_costs_the_request() -> None:
-    with pytest.raises(MalformedBodyError, match="not UTF-8"):
-        protobufs.read_spans(spoil(export_spans(make_span(1), service__name="chat 2")))
+def test_an_attribute_in_protobuf_of_a_resource_that_cannot_be_parsed_is_dropped() -> None:
+    deep = b""
+    for _ in range(120):
+        item = BytesValue(value=deep).SerializeToString()
+        deep = b"\x2a" + BytesValue(value=item).SerializeToString()[1:]  # an array of one item
+    nested = shallow.TraceRequest.FromString(export_spans(make_span(1)).SerializeToString())
+    pair = b"\x12" + BytesValue(value=deep).SerializeToString()[1:]
+    nested.resource_spans[0].resource.attributes.append(pair)
+    spoilt = spoil(export_spans(make_span(1), region="chat 2"))
+
+    for body in (nested.SerializeToString(), spoilt):
+        telemetry = protobufs.read_spans(body)
+        (span,) = telemetry.items
+        assert span.resource == Resource({"service.name": "shop"}, 1)
+        assert not telemetry.refused
+
+
+def test_an_attribute_in_protobuf_of_a_scope_that_cannot_be_parsed_is_dropped() -> None:
+    logs = export_logs(make_log(1))
+    logs.resource_logs[0].scope_logs[0].scope.attributes.extend(make_pairs({"k": "chat 2", "l": 1}))
+
+    (log,) = protobufs.read_logs(spoil(logs)).items
+
+    assert log.scope == Scope("tests", "", {"l": 1}, 1)
 
 
 def spoil(request: Message) -> bytes:

@@ -43,6 +43,25 @@ def test_a_cursor_is_taken_only_where_it_was_given(
             assert "is not one that this listing gave" in answer.json()["message"]
 
 
+def test_a_cursor_of_one_kind_of_work_is_not_taken_by_the_other(
+    client: TestClient, ingest: Ingest, span_line: Lines
+) -> None:
+    ids = [{"traceId": "a" * 32, "spanId": f"{n:016x}"} for n in (1, 2)]
+    spans = [
+        {**each, "name": "chat", "startTimeUnixNano": "1", "endTimeUnixNano": "2"} for each in ids
+    ]
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+    assert client.post("/v1/traces", json=body).status_code == 200
+    paths = ("/v1/remap?all=true&limit=1", "/v1/reprice?limit=1")
+    cursors = {path: client.post(path).json()["cursor"] for path in paths}
+
+    for path in paths:
+        for origin, cursor in cursors.items():
+            answer = client.post(f"{path}&cursor={cursor}")
+
+            assert answer.status_code == (200 if origin == path else 422), answer.text
+
+
 @pytest.mark.parametrize(
     "cursor", ["", "é", "W10", "bnVsbA", "WyJzcGFucyBkZXNjIl0", "WyJzcGFucyBkZXNjIiwxXQ"]
 )

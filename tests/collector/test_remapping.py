@@ -12,9 +12,9 @@ from headway_collector.dialects.mapping import MAPPER_VERSION, Mapped, is_pendin
 from headway_collector.otlp.telemetry import OtelSpan
 from headway_collector.remapping import Progress, Remapper
 from headway_collector.store.batches import Batch
+from headway_collector.store.chunks import Selection
 from headway_collector.store.connections import Store
 from headway_collector.store.paging import Page
-from headway_collector.store.rewrites import Selection
 from headway_collector.store.writes import append_batches
 from tests.collector.dialects.examples import NAMES, load_example, make_span
 

@@ -12,18 +12,15 @@ from headway_collector.originals.envelopes import unpack
 from headway_collector.otlp.telemetry import OtelSpan
 from headway_collector.remapping import Remapper
 from headway_collector.store.batches import Batch, Derived
+from headway_collector.store.chunks import Chunk, Selection, read_foreign, read_priceable
 from headway_collector.store.connections import Store
 from headway_collector.store.late import LateEvents
 from headway_collector.store.paging import Page
 from headway_collector.store.rewrites import (
-    Chunk,
     Place,
-    Selection,
     StoredSpan,
     Window,
     find_spans,
-    read_foreign,
-    read_priceable,
     replace_spans,
     save_costs,
     stamp_spans,

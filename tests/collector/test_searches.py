@@ -10,11 +10,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from headway_collector.store.connections import Store
-from headway_collector.store.filters import MAX_FOLDED_CHARS, SpanFilters
+from headway_collector.store.filters import SpanFilters
 from headway_collector.store.foldings import fold
 from headway_collector.store.paging import Page
 from headway_collector.store.searches import BUDGET_S
 from headway_collector.store.spans import list_spans
+from headway_collector.store.texts import MAX_EXACT_CHARS, MAX_FOLDED_CHARS
 
 Lines = Callable[..., bytes]
 Ingest = Callable[..., Any]
@@ -122,7 +123,8 @@ def test_a_query_of_marks_alone_is_taken_as_it_is(
 def test_a_query_too_long_to_fold_is_refused_with_the_way_out(
     client: TestClient, ingest: Ingest, span_line: Lines
 ) -> None:
-    text = "é" * (MAX_FOLDED_CHARS + 1)
+    text = "Dé" + "".join(f" {number}" for number in range(MAX_FOLDED_CHARS))
+    text = text[: MAX_FOLDED_CHARS + 1]
     ingest(span_line(input=text))
 
     refused = client.get("/v1/spans", params={"q": text})
@@ -131,6 +133,26 @@ def test_a_query_too_long_to_fold_is_refused_with_the_way_out(
     assert "match=exact" in refused.json()["message"]
     assert names(client, q=text, match="exact") == ["triage"]
     assert names(client, q=text[:MAX_FOLDED_CHARS]) == ["triage"]
+
+
+def test_a_query_too_long_to_find_at_all_is_refused(client: TestClient) -> None:
+    query = {"q": "x" * (MAX_EXACT_CHARS + 1), "match": "exact"}
+
+    assert client.get("/v1/spans", params=query).status_code == 422
+    assert "1000 are the most" in client.get("/v1/metrics", params=query).json()["message"]
+
+
+def test_a_query_that_repeats_itself_too_often_to_fold_is_refused_with_the_way_out(
+    client: TestClient, ingest: Ingest, span_line: Lines
+) -> None:
+    ingest(span_line(input="é" * 1000))
+
+    refused = client.get("/v1/spans", params={"q": "e" * 100})
+
+    assert refused.status_code == 422
+    assert "repeats itself too often" in refused.json()["message"]
+    assert names(client, q="é" * 100, match="exact") == ["triage"]
+    assert names(client, q="e" * 80) == ["triage"]
 
 
 def test_folding_is_folding_whatever_is_folded_first() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -198,6 +199,32 @@ def test_what_drips_in_behind_an_early_answer_is_cut(listen: Listen, connect: Co
     said = drip(connect(listen(http=Hasty)), itertools.chain([head], itertools.repeat(b"x")))
 
     assert said.startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"POST /v1/nothing HTTP/1.1", b"404"),
+        (b"POST /v1/nothing HTTP/1.0", b"404"),
+        (b"POST /v1/traces HTTP/1.1\r\nContent-Type: text/plain", b"415"),
+    ],
+)
+def test_who_is_refused_while_sending_can_send_on_and_read_why(
+    listen: Listen, connect: Connect, line: bytes, status: bytes
+) -> None:
+    connection = connect(listen())
+    size = 8_000_000
+    head = line + b"\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size
+    connection.sendall(head)
+    # As a client does that reads nothing before it has sent all; a reset would end it here.
+    is_answered, _, _ = select.select([connection], [], [], DEADLINE_S)
+    for _ in range(size // 100_000):
+        connection.sendall(bytes(100_000))
+    said = b"".join(iter(lambda: connection.recv(4096), b""))
+
+    assert is_answered
+    assert said.split()[1] == status
+    assert said.endswith(b"}")
 
 
 def test_requests_that_come_in_pieces_are_answered(listen: Listen, connect: Connect) -> None:

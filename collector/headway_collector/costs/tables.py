@@ -83,6 +83,10 @@ class PriceTable:
         self._patterns = [price for price in ordered if not _WILD.isdisjoint(price.model)]
         self._search = lru_cache(maxsize=4096)(self._collect)
 
+    def __reduce__(self) -> tuple[type["PriceTable"], tuple[list[Price]]]:
+        # What was found is remembered in each process by itself.
+        return PriceTable, ([*self._names, *self._patterns],)
+
     def find_rates(self, span: Span) -> Rates | None:
         """Return the prices of the span's model at its start, or None."""
         for price in self._search(span.provider, span.response_model, span.request_model):

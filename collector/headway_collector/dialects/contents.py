@@ -17,7 +17,9 @@ from headway_collector.dialects.keys import Keys, Names
 from headway_collector.dialects.messages import (
     events,
     genai,
+    genkit,
     langfuse,
+    livekit,
     logfire,
     openinference,
     others,
@@ -48,9 +50,13 @@ class Content(msgspec.Struct, gc=False, frozen=True):
     values: dict[str, Any] = {}
 
 
-ROOMS = (genai, vercel, events, openinference, traceloop, logfire, others)
+ROOMS = (genai, vercel, events, openinference, traceloop, logfire, others, livekit, genkit)
 """From the dialect that says most to the one that says least."""
 
+_NAMES = Names(
+    *(name for room in ROOMS for name in room.NAMES.names),
+    prefixes=tuple(prefix for room in ROOMS for prefix in room.NAMES.prefixes),
+)
 _INPUTS: tuple[tuple[Names, Finder], ...] = tuple((room.NAMES, room.find_input) for room in ROOMS)
 _OUTPUTS: tuple[tuple[Names, Finder], ...] = tuple((room.NAMES, room.find_output) for room in ROOMS)
 
@@ -71,6 +77,8 @@ def find_content(otel: OtelSpan, kind: Kind, keys: Keys) -> Content:
     given = given or usual.find_input(attributes) or _find(otel, keys, _INPUTS)
     gave = gave or usual.find_output(attributes) or _find(otel, keys, _OUTPUTS)
     given = given or _find_generic(attributes, "input")
+    if given is None and kind == "tool":
+        given = steps.find_parameters(attributes)
     if not isinstance(given, Usual) and (otel.events or otel.logs or genai.SYSTEM in attributes):
         given = genai.complete_input(otel, given)
     gave = gave or _find_generic(attributes, "output")
@@ -94,6 +102,8 @@ def find_content(otel: OtelSpan, kind: Kind, keys: Keys) -> Content:
 
 def _find(otel: OtelSpan, keys: Keys, finders: tuple[tuple[Names, Finder], ...]) -> Found | None:
     has_events = bool(otel.events or otel.logs)
+    if not has_events and not keys[_NAMES]:
+        return None
     for names, find in finders:
         if has_events or keys[names]:
             found = find(otel)

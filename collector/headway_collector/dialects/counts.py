@@ -45,6 +45,7 @@ _COUNTS = Fields(
             "gen_ai.usage.details.cache_read_tokens",
             "gen_ai.usage.details.cache_read_input_tokens",
             "gen_ai.usage.cache_read_tokens",
+            "gen_ai.usage.input_cached_tokens",
             "llm.token_count.prompt_details.cache_read",
             "llm.token_count.prompt_details.cache_input",
             "ai.usage.cachedInputTokens",
@@ -68,9 +69,14 @@ _COUNTS = Fields(
             "ai.usage.reasoningTokens",
             "ai.usage.outputTokenDetails.reasoningTokens",
         ),
-        "audio_input": ("gen_ai.usage.audio.input_tokens", "llm.token_count.prompt_details.audio"),
+        "audio_input": (
+            "gen_ai.usage.audio.input_tokens",
+            "gen_ai.usage.input_audio_tokens",
+            "llm.token_count.prompt_details.audio",
+        ),
         "audio_output": (
             "gen_ai.usage.audio.output_tokens",
+            "gen_ai.usage.output_audio_tokens",
             "llm.token_count.completion_details.audio",
         ),
     },
@@ -82,8 +88,14 @@ _OBJECTS = Names(LANGFUSE_USAGE, "mlflow.chat.tokenUsage", "braintrust.metrics")
 _OBJECT_COUNTS = Fields(
     as_count,
     {
-        "input": ("input", "input_tokens", "prompt_tokens", "promptTokens"),
-        "output": ("output", "output_tokens", "completion_tokens", "completionTokens"),
+        "input": ("input", "input_tokens", "prompt_tokens", "promptTokens", "inputTokens"),
+        "output": (
+            "output",
+            "output_tokens",
+            "completion_tokens",
+            "completionTokens",
+            "outputTokens",
+        ),
         "total": ("total", "total_tokens", "tokens", "totalTokens"),
         "cache_read": (
             "input_cached_tokens",
@@ -91,6 +103,7 @@ _OBJECT_COUNTS = Fields(
             "input_cache_read_input_tokens",
             "cache_read_input_tokens",
             "prompt_cached_tokens",
+            "cachedContentTokens",
         ),
         "cache_write": (
             "input_cache_creation",
@@ -98,7 +111,12 @@ _OBJECT_COUNTS = Fields(
             "cache_creation_input_tokens",
             "prompt_cache_creation_tokens",
         ),
-        "reasoning": ("output_reasoning_tokens", "output_reasoning", "completion_reasoning_tokens"),
+        "reasoning": (
+            "output_reasoning_tokens",
+            "output_reasoning",
+            "completion_reasoning_tokens",
+            "thoughtsTokens",
+        ),
         "audio_input": ("input_audio_tokens", "input_audio", "prompt_audio_tokens"),
         "audio_output": ("output_audio_tokens", "output_audio", "completion_audio_tokens"),
     },
@@ -112,6 +130,16 @@ _DETAIL_REASONING = ("reasoning", "reasoning_tokens")
 _DETAIL_AUDIO = ("audio", "audio_tokens")
 
 _METADATA = "ai.response.providerMetadata"
+# What Logfire and Genkit say of an answer holds the provider's counts as its "usage"; LiveKit's
+# metrics are such counts.
+_GENKIT_ANSWER = "genkit:output"
+_METRICS = "lk.llm_metrics"
+_ANSWERS = ("response_data", _GENKIT_ANSWER, _METRICS)
+# What not every dialect says beside the plain counts.
+_INPUT_PARTS = "gen_ai.usage.input_token_details"
+_OUTPUT_PARTS = "gen_ai.usage.output_token_details"
+_BESIDE = Names(_INPUT_PARTS, _OUTPUT_PARTS, _METADATA, *_ANSWERS)
+_ANTHROPIC_CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 class Counts(msgspec.Struct, gc=False):
@@ -138,13 +166,8 @@ def read_counts(attributes: Attributes, keys: Keys) -> Counts:
     counts = Counts()
     for field, count in _COUNTS.find(attributes, keys).items():
         setattr(counts, field, count)
-    # What LangSmith writes: {"cache_read": 128, "audio": 0} and {"reasoning": 16}.
-    if "gen_ai.usage.input_token_details" in attributes:
-        _add_input_details(counts, as_object(attributes["gen_ai.usage.input_token_details"]))
-    if "gen_ai.usage.output_token_details" in attributes:
-        _add_output_details(counts, as_object(attributes["gen_ai.usage.output_token_details"]))
-    if _METADATA in attributes:
-        _add_provider_metadata(counts, as_object(attributes[_METADATA]) or {})
+    for name in keys[_BESIDE]:
+        _add_beside(counts, name, attributes)
     if counts.input is None and counts.output is None:
         said = find_object(attributes, keys[_OBJECTS])
         if said is not None:
@@ -156,6 +179,21 @@ def add_counts(*counts: int | None) -> int | None:
     """Return the sum of those that are known; None where none is."""
     known = [count for count in counts if count is not None]
     return min(sum(known), MAX_COUNT) if known else None
+
+
+def _add_beside(counts: Counts, name: str, attributes: Attributes) -> None:
+    said = as_object(attributes[name]) or {}
+    # What LangSmith writes: {"cache_read": 128, "audio": 0} and {"reasoning": 16}.
+    if name == _INPUT_PARTS:
+        _add_input_details(counts, said)
+    elif name == _OUTPUT_PARTS:
+        _add_output_details(counts, said)
+    elif name == _METADATA:
+        _add_provider_metadata(counts, said)
+    elif name == _METRICS:
+        _add_answer(counts, said)
+    elif name != _GENKIT_ANSWER or attributes.get("genkit:metadata:subtype") == "model":
+        _add_answer(counts, as_object(said.get("usage")) or {})
 
 
 def _fill(counts: Counts, said: dict[str, Any], **names: tuple[str, ...]) -> None:
@@ -202,12 +240,28 @@ def _add_provider_metadata(counts: Counts, metadata: dict[str, Any]) -> None:
     counts.is_exclusive = raw_input is not None and raw_input == counts.input
 
 
-def _add_object(counts: Counts, said: dict[str, Any]) -> None:
+def _add_answer(counts: Counts, usage: dict[str, Any]) -> None:
+    """Add what a provider's client counted, as it came."""
+    _add_whole(counts, usage)
+    if any(name in usage for name in _ANTHROPIC_CACHE):
+        raw_input = find_count(usage, ("input_tokens",))
+        counts.is_exclusive = raw_input is not None and raw_input == counts.input
+    thoughts, output = find_count(usage, ("thoughtsTokens",)), counts.output
+    if thoughts and counts.total == add_counts(counts.input, output, thoughts):
+        # Gemini's output leaves the thoughts out.
+        counts.output = add_counts(output, thoughts)
+
+
+def _add_whole(counts: Counts, said: dict[str, Any]) -> None:
     for field, count in _OBJECT_COUNTS.find(said, Keys(tuple(said))).items():
         if getattr(counts, field) is None:
             setattr(counts, field, count)
     _add_input_details(counts, find_object(said, _INPUT_DETAILS))
     _add_output_details(counts, find_object(said, _OUTPUT_DETAILS))
+
+
+def _add_object(counts: Counts, said: dict[str, Any]) -> None:
+    _add_whole(counts, said)
     if counts.cache_write is None:
         counts.cache_write = add_counts(*(find_count(said, (name,)) for name in _CACHE_WRITE_PARTS))
     if _are_buckets(counts, said):

@@ -58,8 +58,15 @@ def find_scores(otel: OtelSpan) -> list[Score]:
     return [score for score in scores if score is not None]
 
 
+def find_response_id(log: OtelLog) -> str | None:
+    """Return the id of the response that an event is about, where it does not name the span."""
+    return None if log.trace_id else find_text(log.attributes, ("gen_ai.response.id",))
+
+
 def read_evaluation(log: OtelLog, arrived_ns: int) -> Score | None:
     """Return the judgement of an evaluation event; None where it says none, or not of what.
+
+    Of one about a response, whoever can look up the response's span sets the score's ids.
 
     Args:
         log: the event.
@@ -67,7 +74,8 @@ def read_evaluation(log: OtelLog, arrived_ns: int) -> Score | None:
     """
     said = _pick(log.attributes, "gen_ai.evaluation.", _GENAI_PARTS)
     session_id = None if log.trace_id else find_session(log.attributes)
-    if not log.trace_id and session_id is None:
+    response_id = find_response_id(log)
+    if not log.trace_id and session_id is None and response_id is None:
         return None
     score = _make_score(
         said,
@@ -75,6 +83,7 @@ def read_evaluation(log: OtelLog, arrived_ns: int) -> Score | None:
         trace_id=log.trace_id or None,
         span_id=log.span_id or None,
         session_id=session_id,
+        response_id=response_id,
     )
     if score is not None and not score.time_ns:
         score.time_ns = arrived_ns  # after its id was made: a replay arrives later
@@ -105,6 +114,7 @@ def _make_score(
     trace_id: str | None = None,
     span_id: str | None = None,
     session_id: str | None = None,
+    response_id: str | None = None,
 ) -> Score | None:
     name, label = find_text(said, ("name",)), find_text(said, ("label",))
     number = as_number(said["score"])
@@ -125,5 +135,6 @@ def _make_score(
         comment=": ".join(notes) or None,
         author=find_text(said, ("identifier",)),
     )
-    score.score_id = hashlib.blake2b(msgspec.json.encode(score), digest_size=16).hexdigest()
+    said_in_all = msgspec.json.encode(score) + (response_id or "").encode()
+    score.score_id = hashlib.blake2b(said_in_all, digest_size=16).hexdigest()
     return score

@@ -12,8 +12,10 @@ _ERROR_TYPE = Names("error.type")
 _EXCEPTION_TYPE = ("exception.type",)
 _MESSAGE = "langfuse.observation.status_message"
 _LEVEL = "langfuse.observation.level"
-_LOGFIRE_LEVEL = ("logfire.level_num",)
+_LOGFIRE_LEVEL = "logfire.level_num"
 _LOGFIRE_ERROR = 17
+_LIVEKIT_ERROR = "lk.function_tool.is_error"
+_LEVELS = Names(_LEVEL, _LOGFIRE_LEVEL, _LIVEKIT_ERROR)
 
 
 class Outcome(msgspec.Struct, gc=False, frozen=True):
@@ -29,13 +31,14 @@ def find_outcome(otel: OtelSpan, keys: Keys) -> Outcome:
     """Return how the span ended.
 
     OTLP's status decides. Where it is unset, as instrumentations in their first version leave it,
-    an ``error.type`` or a level of error does. Of several exceptions the last one ended the span.
+    an ``error.type`` or a level of error does, or a tool that says it failed. Of several
+    exceptions the last one ended the span.
     """
     attributes = otel.attributes
     error_type = find_text(attributes, keys[_ERROR_TYPE])
     status = _STATUSES.get(otel.status_code)
     if status is None:
-        has_failed = error_type is not None or _has_error_level(attributes)
+        has_failed = error_type is not None or (keys[_LEVELS] and _has_error_level(attributes))
         status = "error" if has_failed else "unset"
     message = otel.status_message or as_text(attributes.get(_MESSAGE))
     exception = _find_exception(otel)
@@ -54,7 +57,9 @@ def find_outcome(otel: OtelSpan, keys: Keys) -> Outcome:
 def _has_error_level(attributes: Attributes) -> bool:
     if _LEVEL in attributes:
         return as_text(attributes[_LEVEL]) == "ERROR"
-    level = find_count(attributes, _LOGFIRE_LEVEL)
+    if attributes.get(_LIVEKIT_ERROR) is True:
+        return True
+    level = find_count(attributes, (_LOGFIRE_LEVEL,))
     return level is not None and level >= _LOGFIRE_ERROR
 
 

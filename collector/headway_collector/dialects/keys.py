@@ -27,19 +27,19 @@ class Names:
         prefixes: beginnings of further attributes.
     """
 
-    __slots__ = ("_names", "_prefixes", "_ranks")
+    __slots__ = ("_ranks", "names", "prefixes")
 
     def __init__(self, *names: str, prefixes: tuple[str, ...] = ()) -> None:
         self._ranks = {name: rank for rank, name in enumerate(dict.fromkeys(names))}
-        self._names = frozenset(names)
-        self._prefixes = prefixes
+        self.names = frozenset(names)
+        self.prefixes = prefixes
 
     def pick(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Return the names that are among the keys, and after them the keys that begin so."""
-        picked = sorted(self._names.intersection(keys), key=self._ranks.__getitem__)
-        if self._prefixes:
+        picked = sorted(self.names.intersection(keys), key=self._ranks.__getitem__)
+        if self.prefixes:
             picked += [
-                key for key in keys if key.startswith(self._prefixes) and key not in self._names
+                key for key in keys if key.startswith(self.prefixes) and key not in self.names
             ]
         return tuple(picked)
 

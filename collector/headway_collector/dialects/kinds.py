@@ -7,7 +7,7 @@ where none has, a tool's name, a model's or an agent's tells. All else is a plai
 from headway.records import Kind
 from headway_collector.dialects.keys import Keys, Names
 from headway_collector.dialects.lookups import as_object, as_text
-from headway_collector.dialects.models import has_model
+from headway_collector.dialects.models import LOGFIRE_REQUEST, MODEL_SIGNS, is_logfire_call
 from headway_collector.otlp.telemetry import Attributes
 
 _NAMES = Names(
@@ -20,6 +20,7 @@ _NAMES = Names(
     "llm.request.type",
     "ai.operationId",
     "mlflow.spanType",
+    "genkit:metadata:subtype",
 )
 # The dialects agree on what their words mean, so that one list serves all, in lower case.
 _KINDS: dict[str, Kind] = {
@@ -34,6 +35,7 @@ _KINDS: dict[str, Kind] = {
             "generate",
             "generate_content",
             "llm_request",
+            "model",
             "ai.generatetext.dogenerate",
             "ai.generateobject.dogenerate",
             "ai.streamtext.dostream",
@@ -42,11 +44,12 @@ _KINDS: dict[str, Kind] = {
         "llm",
     ),
     **dict.fromkeys(
-        ("embedding", "embeddings", "ai.embed.doembed", "ai.embedmany.doembed"), "embedding"
+        ("embedding", "embeddings", "embedder", "ai.embed.doembed", "ai.embedmany.doembed"),
+        "embedding",
     ),
     **dict.fromkeys(("retriever", "retrieval", "vector_db_retrieve"), "retriever"),
     **dict.fromkeys(("reranker", "rerank", "ai.rerank.dorerank"), "reranker"),
-    **dict.fromkeys(("tool", "execute_tool", "ai.toolcall"), "tool"),
+    **dict.fromkeys(("tool", "tool.v2", "execute_tool", "ai.toolcall"), "tool"),
     **dict.fromkeys(("agent", "invoke_agent", "create_agent"), "agent"),
     **dict.fromkeys(
         (
@@ -54,6 +57,9 @@ _KINDS: dict[str, Kind] = {
             "workflow",
             "invoke_workflow",
             "plan",
+            "flow",
+            "util",
+            "executable-prompt",
             # The calls of the Vercel AI SDK that wrap those of the model.
             "ai.generatetext",
             "ai.generateobject",
@@ -68,12 +74,30 @@ _KINDS: dict[str, Kind] = {
     "guardrail": "guardrail",
     **dict.fromkeys(("evaluator", "score"), "evaluator"),
     **dict.fromkeys(
-        ("span", "event", "prompt", "parser", "task", "execute_task", "memory", "fetch_response"),
+        (
+            "span",
+            "event",
+            "prompt",
+            "parser",
+            "task",
+            "execute_task",
+            "memory",
+            "indexer",
+            "fetch_response",
+        ),
         "span",
     ),
 }
-_TOOL_NAMES = Names("gen_ai.tool.name", "gen_ai.tool.call.id")
-_AGENT_NAMES = Names("gen_ai.agent.name", "agent_name")
+# Where no word tells, the first of these does.
+_HINTS: dict[str, Kind] = {
+    **dict.fromkeys(("gen_ai.tool.name", "gen_ai.tool.call.id", "lk.function_tool.name"), "tool"),
+    # LiveKit names the model on its nodes as well, around the request to it and beside speech.
+    "lk.function_tools": "chain",
+    **dict.fromkeys(("lk.tts.label", "lk.response.ttfb"), "span"),
+    **dict.fromkeys((*MODEL_SIGNS, LOGFIRE_REQUEST), "llm"),
+    **dict.fromkeys(("gen_ai.agent.name", "agent_name", "lk.generation_id"), "agent"),
+}
+_HINT_NAMES = Names(*_HINTS)
 
 
 def find_kind(attributes: Attributes, keys: Keys) -> Kind:
@@ -84,7 +108,7 @@ def find_kind(attributes: Attributes, keys: Keys) -> Kind:
             kind = _KINDS.get((as_text(word) or "").lower())
             if kind is not None:
                 return kind
-    return _find_braintrust_kind(attributes) or _guess_kind(keys)
+    return _find_braintrust_kind(attributes) or _guess_kind(attributes, keys)
 
 
 def _find_braintrust_kind(attributes: Attributes) -> Kind | None:
@@ -93,9 +117,8 @@ def _find_braintrust_kind(attributes: Attributes) -> Kind | None:
     return _KINDS.get(word.lower()) if type(word) is str else None
 
 
-def _guess_kind(keys: Keys) -> Kind:
-    if keys[_TOOL_NAMES]:
-        return "tool"
-    if has_model(keys):
-        return "llm"
-    return "agent" if keys[_AGENT_NAMES] else "span"
+def _guess_kind(attributes: Attributes, keys: Keys) -> Kind:
+    for name in keys[_HINT_NAMES]:
+        if name != LOGFIRE_REQUEST or is_logfire_call(attributes):
+            return _HINTS[name]
+    return "span"

@@ -49,7 +49,7 @@ def map_span(otel: OtelSpan) -> Mapped:
     attributes, resource = otel.attributes, otel.resource.attributes
     keys = recall(attributes)
     texts = _PLACES.find(resource, recall(resource)) | _TEXTS.find(attributes, keys)
-    complete_models(texts, attributes, keys)
+    complete_models(texts, otel, keys)
     kind = find_kind(attributes, keys)
     usage = find_usage(otel, kind, keys)
     counts = usage.counts

@@ -26,6 +26,7 @@ PEOPLE_NAMES = {
         "wandb.thread_id",
         "thread_id",
         "gcp.vertex.agent.session_id",
+        "genkit:sessionId",
     ),
 }
 _TAGS = Names(

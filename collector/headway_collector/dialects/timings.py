@@ -6,7 +6,7 @@ from headway_collector.limits import MAX_MS
 from headway_collector.otlp.telemetry import OtelSpan
 from headway_collector.times import MILLISECOND_NS, parse_absolute
 
-_SECONDS = ("gen_ai.response.time_to_first_chunk",)
+_SECONDS = ("gen_ai.response.time_to_first_chunk", "lk.response.ttft")
 _MILLISECONDS = ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
 _MOMENT = "langfuse.observation.completion_start_time"
 _METRICS = "braintrust.metrics"

@@ -26,7 +26,9 @@ from headway_collector.otlp.telemetry import Attributes, OtelSpan
 
 _COST = ("gen_ai.usage.cost", "llm.cost.total", "operation.cost")
 _COST_OBJECTS = ("langfuse.observation.cost_details", "mlflow.llm.cost")
-_COSTS = Names(*_COST, *_COST_OBJECTS)
+# OpenInference's sides of a call, where nobody added them up.
+_COST_SIDES = ("llm.cost.prompt", "llm.cost.completion")
+_COSTS = Names(*_COST, *_COST_OBJECTS, *_COST_SIDES)
 _COST_TOTAL = ("total", "total_cost")
 
 _WRAPPERS = frozenset({"agent", "chain"})
@@ -67,11 +69,20 @@ def _find_cost_usd(attributes: Attributes, keys: Keys) -> float | None:
     if said is not None:
         cost = find_amount(said, _COST_TOTAL, MAX_COST_USD)
         if cost is None:
-            parts = [part for part in map(as_number, said.values()) if part is not None]
-            cost = find_amount({"total": sum(parts)} if parts else {}, _COST_TOTAL, MAX_COST_USD)
+            cost = _add_costs([part for part in map(as_number, said.values()) if part is not None])
         if cost is not None:
             return cost
-    return find_amount(attributes, _COST, MAX_COST_USD)
+    cost = find_amount(attributes, _COST, MAX_COST_USD)
+    if cost is not None:
+        return cost
+    sides = [find_amount(attributes, (side,), MAX_COST_USD) for side in _COST_SIDES]
+    known = [side for side in sides if side is not None]
+    # One side alone is no cost of the call.
+    return _add_costs(known) if len(known) == len(sides) else None
+
+
+def _add_costs(parts: list[float]) -> float | None:
+    return find_amount({"total": sum(parts)} if parts else {}, _COST_TOTAL, MAX_COST_USD)
 
 
 def _complete(counts: Counts, kind: Kind) -> None:

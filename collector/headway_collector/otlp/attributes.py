@@ -7,6 +7,7 @@ server, a temperature. Looking such a pair up takes a tenth of the time of parsi
 from collections.abc import Iterable
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from headway_collector.otlp.telemetry import Attributes
@@ -23,6 +24,18 @@ def read_attributes(pairs: Iterable[bytes]) -> Attributes:
         DecodeError: one of them cannot be parsed, or a text in it is not UTF-8.
     """
     return dict(map(_pairs.__getitem__, pairs))
+
+
+def read_sound_attributes(pairs: Iterable[bytes]) -> tuple[Attributes, int]:
+    """Return what those messages say that can be parsed, and how many cannot."""
+    attributes: Attributes = {}
+    dropped_count = 0
+    for pair in pairs:
+        try:
+            attributes |= read_attributes([pair])
+        except DecodeError:
+            dropped_count += 1
+    return attributes, dropped_count
 
 
 def read_value(message: AnyValue) -> Any:

@@ -2,10 +2,12 @@ r"""A request in JSON that cannot be read for the sake of one item, so that the 
 
 JavaScript writes a text that was cut inside an emoji as half a character, ``\ud83d``, which no
 text in UTF-8 can hold. It becomes U+FFFD, as in the OpenTelemetry Collector. An item that is nested
-more deeply than can be read becomes a text, which is then refused as an item.
+more deeply than can be read becomes a text, which is then refused as an item; an attribute of a
+resource becomes a text and stays.
 """
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -21,7 +23,8 @@ _REPLACEMENT = rb"\ufffd"
 # A bracket, and before it all that is none, texts with brackets in them too.
 _BRACKET = re.compile(rb'[^"{}\[\]]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"{}\[\]]*)*([{}\[\]])', re.DOTALL)
 _ITEM_DEPTH = 7
-"""Of a span or log record: each is an object in three lists, themselves in objects."""
+"""Of a span or log record: each is an object in three lists, themselves in objects. As deep are
+the values of a resource's attributes, and the list of a scope's."""
 
 _DEEPEST = 400
 
@@ -46,7 +49,7 @@ def mend_halves(body: bytes) -> bytes:
 
 
 def close_deep_items(body: bytes) -> bytes:
-    """Return a request in which every item that is nested too deeply is a text."""
+    """Return a request in which every item or attribute that is nested too deeply is a text."""
     pieces: list[bytes] = []
     depth = deepest = item = written = 0
     for match in _BRACKET.finditer(body):
@@ -60,7 +63,13 @@ def close_deep_items(body: bytes) -> bytes:
         else:
             if depth == _ITEM_DEPTH and deepest > _DEEPEST:
                 said = f"{TOO_DEEP}: {body[item:place].decode(errors='replace')}"
-                pieces += (body[written:item], msgspec.json.encode(said))
+                before = body[written:item]
+                closed: Any = said
+                if before.rstrip().endswith(b":"):  # the value of a field, and no item of a list
+                    closed = {"stringValue": said}
+                    if match[1] == b"]":
+                        closed = [{"key": "attributes", "value": closed}]
+                pieces += (before, msgspec.json.encode(closed))
                 written = place
             depth -= 1
     return b"".join((*pieces, body[written:]))

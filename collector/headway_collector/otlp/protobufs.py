@@ -15,7 +15,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from headway_collector.errors import MalformedBodyError
 from headway_collector.otlp import amounts, shallow
-from headway_collector.otlp.attributes import read_attributes, read_value
+from headway_collector.otlp.attributes import (
+    read_attributes,
+    read_sound_attributes,
+    read_value,
+)
 from headway_collector.otlp.checks import (
     NO_SPAN_ID,
     NO_TRACE_ID,
@@ -124,14 +128,8 @@ def _collect_fragments(
 def _group_fragments(body: bytes) -> Iterator[Group[bytes]]:
     for each in split(body):
         yield Group(
-            _read_resource(
-                shallow.Resource.FromString(each.resource),
-                each.resource_schema_url.decode(errors="replace"),
-            ),
-            _read_scope(
-                shallow.Scope.FromString(each.scope),
-                each.scope_schema_url.decode(errors="replace"),
-            ),
+            _read_damaged_resource(each.resource, each.resource_schema_url),
+            _read_damaged_scope(each.scope, each.scope_schema_url),
             each.items,
         )
 
@@ -169,6 +167,22 @@ def _read_scope(message: Any, schema_url: str) -> Scope:
         message.dropped_attributes_count,
         schema_url,
     )
+
+
+def _read_damaged_resource(raw: bytes, schema_url: bytes) -> Resource:
+    # An attribute that cannot be parsed would else cost every span, in each request anew.
+    message = shallow.Resource.FromString(raw)
+    attributes, count = read_sound_attributes(message.attributes)
+    dropped_count = message.dropped_attributes_count + count
+    return Resource(attributes, dropped_count, schema_url.decode(errors="replace"))
+
+
+def _read_damaged_scope(raw: bytes, schema_url: bytes) -> Scope:
+    message = shallow.Scope.FromString(raw)
+    attributes, count = read_sound_attributes(message.attributes)
+    dropped_count = message.dropped_attributes_count + count
+    url = schema_url.decode(errors="replace")
+    return Scope(message.name, message.version, attributes, dropped_count, url)
 
 
 def _read_span(message: Any, resource: Resource, scope: Scope) -> OtelSpan:

@@ -14,6 +14,7 @@ from headway_collector.costs.pricing import Prices
 from headway_collector.errors import InvalidRequestError
 from headway_collector.exports import Ignored
 from headway_collector.limits import MAX_NAME_CHARS
+from headway_collector.mappers import Mappers
 from headway_collector.schemas.answers import Fault
 from headway_collector.store.connections import Store
 from headway_collector.writing import Writer
@@ -44,6 +45,7 @@ class Collector:
         make_id: gives scores an id where they have none.
         started_s: the monotonic time of the start.
         decoders: the threads that decode large bodies; more would only take memory.
+        mappers: what maps foreign spans.
         ignored: what came since the start and was not kept.
         searches: who may look through texts.
         contents: who may read contents whole.
@@ -58,6 +60,7 @@ class Collector:
     make_id: Callable[[], str]
     started_s: float
     decoders: Executor
+    mappers: Mappers
     ignored: Ignored
     searches: Turns = field(default_factory=Turns)
     contents: Turns = field(default_factory=Turns)

@@ -13,15 +13,16 @@ from headway_collector.routes.access import (
     ProjectHeader,
     answer_json,
 )
-from headway_collector.schemas.answers import (
+from headway_collector.schemas.evaluations import (
+    Comparison,
     ComparisonPage,
     ComparisonSaved,
+    RunBody,
     RunPage,
     RunSaved,
     RunWithResults,
     StoredComparison,
 )
-from headway_collector.schemas.evaluations import Comparison, RunBody
 from headway_collector.schemas.queries import ComparisonListQuery, ProjectQuery, RunListQuery
 from headway_collector.store.comparisons import (
     list_comparisons,

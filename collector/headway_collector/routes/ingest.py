@@ -83,14 +83,10 @@ async def ingest(request: Request) -> Response:
 def _make_batch(
     body: bytes, encoding: str, hold: Hold, prices: Prices, project: str, batch_id: str | None
 ) -> Batch:
-    plain = decompress(body, encoding)
-    if plain is not body:
-        hold.grow(len(plain))
-    decoded = decode_records(plain)
+    decoded = decode_records(decompress(body, encoding, hold.grow))
     derived = [Derived() for _ in decoded.spans]
     prices.price(decoded.spans, derived)
-    rows = build_ahead(decoded.spans, project, derived)
-    return Batch(
+    batch = Batch(
         project=project,
         batch_id=batch_id,
         spans=decoded.spans,
@@ -98,5 +94,5 @@ def _make_batch(
         scores=decoded.scores,
         rejects=decoded.rejects,
         losses=decoded.losses,
-        rows=rows,
     )
+    return build_ahead(batch)

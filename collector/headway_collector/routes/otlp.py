@@ -5,14 +5,16 @@ Each answers after the commit, in the encoding of its request.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from headway.records import PROJECT_HEADER
 from headway_collector.bodies import decompress
+from headway_collector.dialects.evaluations import EVALUATION_EVENT
 from headway_collector.errors import UnsupportedMediaError
-from headway_collector.exports import Export, export_logs, export_metrics, export_spans
+from headway_collector.exports import Export, export_logs, export_metrics
 from headway_collector.otlp import json_bodies, protobufs
 from headway_collector.otlp.answers import (
     JSON,
@@ -30,11 +32,14 @@ from headway_collector.routes.direct import (
     project_of,
     read_body,
 )
+from headway_collector.store.calls import find_calls
 
 Reader = Callable[[bytes, MediaType, str | None, Collector], Export]
 
 # Below this, handing the body to a thread costs more than reading it.
 _INLINE_BYTES = 16 * 1024
+# For these the store may have to be asked, which the event loop cannot wait for.
+_EVALUATION = EVALUATION_EVENT.encode()
 
 _BODIES = {PROTOBUF: protobufs, JSON: json_bodies}
 _EITHER: dict[str, Any] = {PROTOBUF: {}, JSON: {}}
@@ -92,12 +97,11 @@ async def _export(request: Request, signal: Signal, read: Reader) -> Response:
         body = await read_body(request, hold)
 
         def make_export() -> Export:
-            plain = decompress(body, encoding)
-            if plain is not body:
-                hold.grow(len(plain))
+            plain = decompress(body, encoding, hold.grow)
             return read(plain, media_type, project, collector)
 
-        if encoding or len(body) > _INLINE_BYTES:
+        is_long = encoding or len(body) > _INLINE_BYTES
+        if is_long or (signal == "logs" and _EVALUATION in body):
             loop = asyncio.get_running_loop()
             export = await loop.run_in_executor(collector.decoders, make_export)
         else:
@@ -113,13 +117,15 @@ async def _export(request: Request, signal: Signal, read: Reader) -> Response:
 def _read_traces(
     body: bytes, media_type: MediaType, project: str | None, collector: Collector
 ) -> Export:
-    return export_spans(_BODIES[media_type].read_spans(body), project, collector.prices)
+    return collector.mappers.export(_BODIES[media_type].read_spans, body, project)
 
 
 def _read_logs(
     body: bytes, media_type: MediaType, project: str | None, collector: Collector
 ) -> Export:
-    return export_logs(_BODIES[media_type].read_logs(body), project, collector.clock_ns())
+    telemetry = _BODIES[media_type].read_logs(body)
+    find = partial(find_calls, collector.store)
+    return export_logs(telemetry, project, collector.clock_ns(), find)
 
 
 def _read_metrics(

@@ -1,6 +1,7 @@
 """Spans and what they add up to: projects, traces, sessions, prompts, metrics, facets."""
 
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
@@ -9,6 +10,7 @@ from headway_collector.routes.access import (
     LARGE,
     NOT_FOUND,
     REFUSALS,
+    Collector,
     CollectorAccess,
     answer_json,
 )
@@ -28,13 +30,15 @@ from headway_collector.schemas.queries import (
     ProjectQuery,
     SpanListQuery,
 )
+from headway_collector.store.dimensions import ATTRIBUTE_PREFIX
 from headway_collector.store.facets import read_facets
-from headway_collector.store.filters import select_by_texts
+from headway_collector.store.filters import SpanFilters, select_by_texts
 from headway_collector.store.metrics import read_metrics
 from headway_collector.store.projects import list_projects
 from headway_collector.store.prompts import list_prompts
 from headway_collector.store.sessions import list_sessions
-from headway_collector.store.spans import list_spans, read_trace
+from headway_collector.store.spans import list_spans
+from headway_collector.store.traces import read_trace
 
 router = APIRouter(tags=["spans"], responses=REFUSALS)
 
@@ -50,8 +54,7 @@ def get_spans(collector: CollectorAccess, query: Annotated[SpanListQuery, Query(
     """List the spans that pass the filters, page by page, the newest first."""
     filters = query.to_filters(collector.clock_ns())
     with ExitStack() as turns:
-        if select_by_texts(filters).clauses:
-            turns.enter_context(collector.searches.take())
+        turns.enter_context(_take_turn(collector, filters))
         if query.content == "full":
             turns.enter_context(collector.contents.take())
         return answer_json(list_spans(collector.store, filters, query.to_page(), query.content))
@@ -68,30 +71,44 @@ def get_trace(
         return answer_json(read_trace(collector.store, trace_id, tuple(query.project)))
 
 
-@router.get("/v1/sessions", responses={200: {"model": SessionPage}})
+@router.get("/v1/sessions", responses={200: {"model": SessionPage}, **LARGE})
 def get_sessions(collector: CollectorAccess, query: Annotated[GroupListQuery, Query()]) -> Response:
     """List the sessions of the spans that pass the filters, the latest active first."""
     filters = query.to_filters(collector.clock_ns())
-    return answer_json(list_sessions(collector.store, filters, query.to_page()))
+    with _take_turn(collector, filters):
+        return answer_json(list_sessions(collector.store, filters, query.to_page()))
 
 
-@router.get("/v1/prompts", responses={200: {"model": PromptPage}})
+@router.get("/v1/prompts", responses={200: {"model": PromptPage}, **LARGE})
 def get_prompts(collector: CollectorAccess, query: Annotated[GroupListQuery, Query()]) -> Response:
     """List the prompt versions of the spans that pass the filters, the latest used first."""
     filters = query.to_filters(collector.clock_ns())
-    return answer_json(list_prompts(collector.store, filters, query.to_page()))
+    with _take_turn(collector, filters):
+        return answer_json(list_prompts(collector.store, filters, query.to_page()))
 
 
-@router.get("/v1/metrics", responses={200: {"model": Metrics}})
+@router.get("/v1/metrics", responses={200: {"model": Metrics}, **LARGE})
 def get_metrics(collector: CollectorAccess, query: Annotated[MetricsQuery, Query()]) -> Response:
     """Measure the spans that pass the filters, by up to two dimensions, over time."""
     filters = query.to_filters(collector.clock_ns())
-    metrics = read_metrics(collector.store, filters, query.measure, query.by, query.bucket)
+    with _take_turn(collector, filters, query.by):
+        metrics = read_metrics(collector.store, filters, query.measure, query.by, query.bucket)
     return answer_json(metrics)
 
 
-@router.get("/v1/facets", responses={200: {"model": Facets}})
+@router.get("/v1/facets", responses={200: {"model": Facets}, **LARGE})
 def get_facets(collector: CollectorAccess, query: Annotated[FacetsQuery, Query()]) -> Response:
     """List the commonest values to filter by, with their counts."""
     filters = query.to_filters(collector.clock_ns())
-    return answer_json(read_facets(collector.store, filters, query.field))
+    with _take_turn(collector, filters, query.field):
+        return answer_json(read_facets(collector.store, filters, query.field))
+
+
+def _take_turn(
+    collector: Collector, filters: SpanFilters, dimensions: Sequence[str] = ()
+) -> AbstractContextManager[None]:
+    """Return the turn that a read of texts or attributes has to wait for; others need none."""
+    is_slow = any(name.startswith(ATTRIBUTE_PREFIX) for name in dimensions)
+    if is_slow or select_by_texts(filters).clauses:
+        return collector.searches.take()
+    return nullcontext()

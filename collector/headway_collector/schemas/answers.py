@@ -9,7 +9,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from headway.records import Kind, Source, Status
-from headway_collector.schemas.evaluations import Comparison, Result, Run
 
 
 class Fault(BaseModel):
@@ -309,48 +308,3 @@ class Facets(BaseModel):
     """The commonest values of each dimension."""
 
     facets: dict[str, list[FacetValue]]
-
-
-class StoredRun(Run):
-    """A run and the project it belongs to."""
-
-    project: str
-
-
-class RunSaved(BaseModel):
-    """The id of the run."""
-
-    run_id: str
-
-
-class RunPage(BaseModel):
-    """A page of runs without results, the newest first."""
-
-    runs: list[StoredRun]
-    next_cursor: str | None
-
-
-class RunWithResults(BaseModel):
-    """A run and its results."""
-
-    run: StoredRun
-    results: list[Result]
-
-
-class StoredComparison(Comparison):
-    """A comparison and the project it belongs to."""
-
-    project: str
-
-
-class ComparisonSaved(BaseModel):
-    """The id of the comparison."""
-
-    comparison_id: str
-
-
-class ComparisonPage(BaseModel):
-    """A page of comparisons, the newest first."""
-
-    comparisons: list[StoredComparison]
-    next_cursor: str | None

@@ -1,4 +1,4 @@
-"""Scores, runs and comparisons: the bodies that are posted, and their descriptions.
+"""Scores, runs and comparisons: the bodies that are posted, and what is answered about them.
 
 Nested parts (``overall``, a slice, a flip) may hold more than is named here; it is kept.
 """
@@ -165,3 +165,48 @@ class Comparison(Posted):
     overall: Outcome
     slices: list[Slice] = Field(default_factory=list)
     flips: list[Flip] = Field(default_factory=list)
+
+
+class StoredRun(Run):
+    """A run and the project it belongs to."""
+
+    project: str
+
+
+class RunSaved(BaseModel):
+    """The id of the run."""
+
+    run_id: str
+
+
+class RunPage(BaseModel):
+    """A page of runs without results, the newest first."""
+
+    runs: list[StoredRun]
+    next_cursor: str | None
+
+
+class RunWithResults(BaseModel):
+    """A run and its results."""
+
+    run: StoredRun
+    results: list[Result]
+
+
+class StoredComparison(Comparison):
+    """A comparison and the project it belongs to."""
+
+    project: str
+
+
+class ComparisonSaved(BaseModel):
+    """The id of the comparison."""
+
+    comparison_id: str
+
+
+class ComparisonPage(BaseModel):
+    """A page of comparisons, the newest first."""
+
+    comparisons: list[StoredComparison]
+    next_cursor: str | None

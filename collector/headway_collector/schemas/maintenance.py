@@ -4,8 +4,8 @@ from pydantic import BaseModel, Field
 
 from headway_collector.remapping import REMAPPED_ROWS, REPRICED_ROWS
 from headway_collector.schemas.queries import ProjectQuery, Time, resolve_time
+from headway_collector.store.chunks import Selection
 from headway_collector.store.paging import Page
-from headway_collector.store.rewrites import Selection
 
 MOST_ROWS = 20_000
 

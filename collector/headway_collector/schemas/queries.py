@@ -6,12 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from headway.records import Kind, Source, Status
 from headway_collector.errors import InvalidRequestError
-from headway_collector.store.filters import MAX_FOLDED_CHARS, Conditions, Match, SpanFilters
+from headway_collector.store.filters import Conditions, SpanFilters
 from headway_collector.store.losses import LossFilters
 from headway_collector.store.metrics import MAX_DIMENSIONS, MAX_MEASURES, Bucket
 from headway_collector.store.paging import Page
 from headway_collector.store.scores import ScoreFilters
 from headway_collector.store.spans import Content
+from headway_collector.store.texts import MAX_EXACT_CHARS, MAX_FOLDED_CHARS, Match
 from headway_collector.times import parse_time
 
 MAX_COMPARISONS = 32
@@ -75,6 +76,7 @@ class SpanQuery(ProjectQuery):
     environment: Texts
     release: Texts
     error_type: Texts
+    error_stack: Texts
     finish_reason: Texts
     tag: Texts
     start: Time = None
@@ -84,17 +86,18 @@ class SpanQuery(ProjectQuery):
     where: list[str] = Field(
         default_factory=list,
         max_length=MAX_COMPARISONS,
-        description="comparisons of numbers, flags, texts, `score:NAME` and `attribute:KEY`; "
-        "all must hold",
-        examples=[["cost_usd>0.01", "score:helpful<0.5", "attribute:customer.tier!=gold"]],
+        description="comparisons of numbers, flags, texts, `score:NAME`, `attribute:KEY`, "
+        "`param:NAME` and `variable:NAME`; all must hold",
+        examples=[["cost_usd>0.01", "score:helpful<0.5", "param:temperature>=0.5"]],
     )
     attribute: Texts = Field(
         description='`key=value`; all must hold. A key with a `=` is written `"a=b"=value`'
     )
     q: str | None = Field(
         None,
-        description="text in name, input or output, in any case, with or without accents; at most "
-        f"{MAX_FOLDED_CHARS} characters, unless with `match=exact`",
+        description="what people wrote in name, input or output (no keys and escapes of JSON), in "
+        "any case, with or without accents; at most "
+        f"{MAX_FOLDED_CHARS} characters, or {MAX_EXACT_CHARS} with `match=exact`",
     )
     match: Match = Field("folded", description="`exact`: `q` as it is written")
 

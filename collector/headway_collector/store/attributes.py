@@ -21,7 +21,8 @@ QUOTED_KEY = r'"(?:[^"\\]|\\.)*"'
 # What no writer of JSON escapes.
 _PLAIN_WORDS = re.compile(r"[A-Za-z ]+")
 
-_PLAIN = "json_extract_string(spans.attributes, ?)"
+_READ = "json_extract_string(spans.{column}, ?)"
+_PLAIN = _READ.format(column="attributes")
 # The key is found in the whole text first: that takes far less time than parsing all of it.
 _MAY_BE_REFERENCE = "spans.mapper_version IS NOT NULL AND contains(spans.attributes, ?)"
 _IS_REFERENCE = "starts_with({said}, '{{\"$')"
@@ -61,9 +62,14 @@ class Attribute:
     values: tuple[str, ...]
 
 
+def read_member(column: str, key: str) -> Attribute:
+    """Return what a column that is a JSON object says under the key, as text."""
+    return Attribute(f"TRY({_READ.format(column=column)})", (_make_pointer(_unquote(key)),))
+
+
 def read_attribute(key: str) -> Attribute:
     """Return the attribute as it is stored: all there is to a short text, a number or a flag."""
-    return Attribute(f"TRY({_PLAIN})", (_make_pointer(_unquote(key)),))
+    return read_member("attributes", key)
 
 
 def resolve_attribute(key: str, sought: str) -> Attribute:

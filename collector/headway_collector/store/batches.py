@@ -1,6 +1,6 @@
 """What one request brings to the store: checked records, and what was found out of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -31,9 +31,9 @@ class Derived(msgspec.Struct, gc=False):
 class Batch:
     """Records and losses of one project that were checked, and lines that were refused.
 
-    ``derived`` has one item for each span; ``rows`` are the spans as the store takes them, where
-    there was time to build them before (see ``columns.build_spans``). ``logs`` are events that
-    belong to spans of the project, whether those are stored already or still to come.
+    The spans are either in ``rows``, built as the store takes them (see ``columns.build_ahead``),
+    or in ``spans``, of which there are few; ``derived`` then has one item for each. ``logs`` are
+    events that belong to spans of the project, whether those are stored already or still to come.
     """
 
     project: str
@@ -47,10 +47,29 @@ class Batch:
     rows: pa.Table | None = None
 
     @property
+    def span_count(self) -> int:
+        """How many spans it brings."""
+        return len(self.spans) if self.rows is None else len(self.rows)
+
+    def list_starts(self) -> Iterable[tuple[str, str, int]]:
+        """Return the trace id, span id and start in nanoseconds of each span."""
+        if self.rows is None:
+            return [(each.trace_id, each.span_id, each.start_ns) for each in self.spans]
+        columns = (self.rows[name].to_pylist() for name in ("trace_id", "span_id", "start_ns"))
+        return zip(*columns, strict=True)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its spans came by OTLP; what one request brings is in one tongue."""
+        if self.rows is not None:
+            return bool(self.rows["mapper_version"][0].is_valid)
+        return bool(self.derived) and self.derived[0].mapper_version is not None
+
+    @property
     def row_count(self) -> int:
         """How many rows it asks to write."""
         return (
-            len(self.spans)
+            self.span_count
             + len(self.scores)
             + len(self.rejects)
             + len(self.losses)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 
 from headway.records import Score, Span
 from headway_collector.errors import InvalidRequestError
-from headway_collector.store.batches import Derived
+from headway_collector.store.batches import Batch, Derived
 
 _TEXT = pa.string()
 _TEXTS = pa.list_(pa.string())
@@ -85,12 +86,16 @@ def build_spans(
     return pa.table(columns)
 
 
-def build_ahead(spans: Sequence[Span], project: str, derived: Sequence[Derived]) -> pa.Table | None:
-    """Return the rows of many spans, to spare the writer's thread; None for few.
+def build_ahead(batch: Batch) -> Batch:
+    """Return the batch with its spans as rows where they are many, to spare the writer's thread.
 
-    Of few, those of many requests are built together.
+    Where they are few, those of many requests are built together.
     """
-    return build_spans(spans, [project] * len(spans), derived) if len(spans) >= _MANY else None
+    count = len(batch.spans)
+    if count < _MANY:
+        return batch
+    rows = build_spans(batch.spans, [batch.project] * count, batch.derived)
+    return replace(batch, spans=(), derived=(), rows=rows)
 
 
 def build_scores(scores: Sequence[Score], projects: Sequence[str]) -> pa.Table:

@@ -1,25 +1,16 @@
 """What every query of spans can be narrowed by, as SQL conditions with bound values."""
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
-
-import msgspec
+from typing import Any
 
 from headway_collector.errors import InvalidRequestError
 from headway_collector.store.attributes import QUOTED_KEY, equal_attribute
 from headway_collector.store.columns import make_span_key
 from headway_collector.store.expressions import DURATION_NS
-from headway_collector.store.foldings import make_pattern
 from headway_collector.store.predicates import TEXTS, Predicate, parse_predicate
-
-Match = Literal["folded", "exact"]
-MATCHES: tuple[Match, ...] = get_args(Match)
-
-MAX_FOLDED_CHARS = 200
-"""Of a text that is found in any spelling; the pattern of a longer one takes minutes."""
+from headway_collector.store.texts import Match, find_text
 
 _SPAN_ID_CHARS = 16
 _PAIR = re.compile(rf"({QUOTED_KEY}|[^=]+)=(.*)", re.DOTALL)
@@ -34,7 +25,7 @@ class SpanFilters:
         end_ns: the latest start, not included.
         where: comparisons such as ``cost_usd>0.01``, all of which must hold.
         attribute: pairs of key and value, all of which must hold.
-        q: text in name, input or output.
+        q: what people wrote in name, input or output.
         match: whether case, accents and width of ``q`` may differ.
     """
 
@@ -58,6 +49,7 @@ class SpanFilters:
     environment: tuple[str, ...] = ()
     release: tuple[str, ...] = ()
     error_type: tuple[str, ...] = ()
+    error_stack: tuple[str, ...] = ()
     finish_reason: tuple[str, ...] = ()
     tag: tuple[str, ...] = ()
     start_ns: int | None = None
@@ -140,7 +132,8 @@ def select_by_texts(filters: SpanFilters) -> Conditions:
         condition = equal_attribute(match[1], match[2])
         conditions.add(condition.sql, *condition.values)
     if filters.q:
-        _add_text(conditions, filters.q, filters.match)
+        found = find_text(filters.q, filters.match)
+        conditions.add(found.sql, *found.values)
     return conditions
 
 
@@ -157,31 +150,3 @@ def _add_span_keys(conditions: Conditions, span_ids: Iterable[str]) -> None:
         return
     marks = ", ".join("?" * len(keys)) or "NULL"
     conditions.add(f"spans.span_key IN ({marks})", *keys)
-
-
-def _add_text(conditions: Conditions, text: str, match: Match) -> None:
-    if match == "folded" and len(text) > MAX_FOLDED_CHARS:
-        raise InvalidRequestError(
-            f"q has {len(text)} characters, and {MAX_FOLDED_CHARS} are the most that can be found "
-            "in any spelling: shorten it, or add match=exact"
-        )
-    pattern = make_pattern(text, is_json=False) if match == "folded" else ""
-    if pattern:
-        in_json = make_pattern(text, is_json=True)
-        conditions.add(
-            "(regexp_matches(spans.name, ?) OR regexp_matches(spans.input, ?)"
-            " OR regexp_matches(spans.output, ?))",
-            pattern,
-            in_json,
-            in_json,
-        )
-        return
-    # Input and output are JSON, in which a quote or a line break is written with a backslash, and
-    # some writers escape whatever is not ASCII.
-    spellings = [msgspec.json.encode(text).decode()[1:-1]]
-    if not text.isascii():
-        spellings.append(json.dumps(text)[1:-1])
-    found = [f"contains(spans.{column}, ?)" for column in ("input", "output") for _ in spellings]
-    conditions.add(
-        f"({' OR '.join(['contains(spans.name, ?)', *found])})", text, *spellings, *spellings
-    )

@@ -23,6 +23,7 @@ from headway_collector.store.batches import Batch
 from headway_collector.store.columns import make_span_keys
 from headway_collector.store.losses import count_losses
 from headway_collector.store.rewrites import Place, StoredSpan, Window, find_spans, replace_spans
+from headway_collector.store.writes import insert_rows
 
 Reread = Callable[[StoredSpan, Sequence[OtelLog]], StoredSpan]
 """Return what a foreign span reads today, with these events beside those that it has."""
@@ -107,7 +108,7 @@ class LateEvents:
         The spans of the batches are in the table already. Where nothing came by OTLP, this does
         nothing.
         """
-        foreign = [each for each in batches if each.logs or _is_foreign(each)]
+        foreign = [each for each in batches if each.logs or each.is_foreign]
         if not foreign:
             return
         waiting = _Waiting(received_ns)
@@ -192,38 +193,32 @@ class LateEvents:
         _give_up(connection, waiting, now_ns, why)
 
 
-def _is_foreign(batch: Batch) -> bool:
-    # What one request brings is in one tongue.
-    return bool(batch.derived) and batch.derived[0].mapper_version is not None
-
-
 def _take_waiting(
     connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch], waiting: _Waiting
 ) -> None:
     """Move the events that wait for the batches' spans from the table to ``waiting``."""
-    has_spans = any(batch.spans for batch in batches)
+    has_spans = any(batch.span_count for batch in batches)
     any_event = "SELECT 1 FROM store.late_events LIMIT 1"
     if not has_spans or not connection.execute(any_event).fetchone():
         return
     starts_ns = {
-        Place(batch.project, span.trace_id, span.span_id): span.start_ns
+        Place(batch.project, trace_id, span_id): start_ns
         for batch in batches
-        for span in batch.spans
+        for trace_id, span_id, start_ns in batch.list_starts()
     }
     keys = make_span_keys([place.span_id for place in starts_ns])
-    connection.register("wanted", pa.table({"span_key": keys}))
     rows = connection.execute(
         "SELECT project, trace_id, span_id, events FROM store.late_events "
-        "WHERE span_key IN (SELECT span_key FROM wanted) ORDER BY received_ns"
+        "WHERE span_key IN (SELECT unnest($1::BIGINT[])) ORDER BY received_ns",
+        [keys.to_pylist()],
     ).fetchall()
-    connection.unregister("wanted")
     for *identity, events in rows:
         place = Place(*identity)
         if place in starts_ns:
             waiting.add(place, _decoder.decode(events))
             waiting.widen(starts_ns[place], starts_ns[place])
     if waiting.events:
-        _forget(connection, waiting.events)
+        _forget(connection, pa.table(_build_places(waiting.events)))
 
 
 def _keep(connection: duckdb.DuckDBPyConnection, waiting: _Waiting, received_ns: int) -> int:
@@ -234,20 +229,17 @@ def _keep(connection: duckdb.DuckDBPyConnection, waiting: _Waiting, received_ns:
     rows = _build_places(waiting.events)
     rows["received_ns"] = pa.array([received_ns] * len(events), pa.int64())
     rows["events"] = pa.array(events, pa.binary())
-    connection.register("incoming", pa.table(rows))
-    connection.execute("INSERT INTO store.late_events BY NAME SELECT * FROM incoming")
-    connection.unregister("incoming")
+    insert_rows(connection, "late_events", pa.table(rows))
     return sum(map(len, events)) + _ROW_BYTES * len(events)
 
 
-def _forget(connection: duckdb.DuckDBPyConnection, places: Iterable[Place]) -> None:
-    connection.register("wanted", pa.table(_build_places(places)))
+def _forget(connection: duckdb.DuckDBPyConnection, wanted: pa.Table) -> None:
+    # As in insert_rows.
     connection.execute(
         "DELETE FROM store.late_events AS late USING wanted WHERE late.span_key = wanted.span_key "
         "AND late.span_id = wanted.span_id AND late.trace_id = wanted.trace_id "
         "AND late.project = wanted.project"
     )
-    connection.unregister("wanted")
 
 
 def _build_places(places: Iterable[Place]) -> dict[str, pa.Array]:

@@ -2,7 +2,7 @@
 
     input_tokens>=1000    duration_ms<20    is_abandoned=true    error_type!=TimeoutError
     score:helpful<0.5     score:tone=friendly    attribute:customer.tier!=gold
-    attribute:"a=b">1
+    attribute:"a=b">1    param:temperature>=0.5    variable:city=Oslo
 
 A span without such a value passes ``!=`` and nothing else; a score has to be there for that too.
 The latest score of that name on the span is the one that counts.
@@ -20,6 +20,7 @@ from headway_collector.store.attributes import (
     QUOTED_KEY,
     equal_attribute,
     read_attribute,
+    read_member,
     resolve_attribute,
 )
 from headway_collector.store.expressions import (
@@ -57,6 +58,7 @@ TEXTS = (
     "status",
     "status_message",
     "error_type",
+    "error_stack",
     "provider",
     "request_model",
     "response_model",
@@ -76,9 +78,11 @@ TEXTS = (
 
 SCORE_PREFIX = "score:"
 ATTRIBUTE_PREFIX = "attribute:"
+MEMBERS = {"param:": "params", "variable:": "prompt_variables"}
+"""What a name in a column of JSON is written behind, and the column."""
 
 _FORM = re.compile(
-    rf"({ATTRIBUTE_PREFIX}{QUOTED_KEY}\s*|.+?)(>=|<=|!=|=|<|>)(.*)",
+    rf"((?:{'|'.join((ATTRIBUTE_PREFIX, *MEMBERS))}){QUOTED_KEY}\s*|.+?)(>=|<=|!=|=|<|>)(.*)",
     re.DOTALL,
 )
 _EQUALITIES = {"=": "IS NOT DISTINCT FROM", "!=": "IS DISTINCT FROM"}
@@ -125,9 +129,13 @@ def parse_predicate(text: str) -> Predicate:
         return _compare_score(text, field.removeprefix(SCORE_PREFIX), sign, value)
     if field.startswith(ATTRIBUTE_PREFIX) and field != ATTRIBUTE_PREFIX:
         return _compare_attribute(text, field.removeprefix(ATTRIBUTE_PREFIX), sign, value)
+    for prefix, column in MEMBERS.items():
+        if field.startswith(prefix) and field != prefix:
+            return _compare_member(text, column, field.removeprefix(prefix), sign, value)
     raise InvalidRequestError(
         f"where={text[:80]!r} compares {field[:80]!r}, which no span has; there are "
-        f"{', '.join((*NUMBERS, *FLAGS, *TEXTS))}, {SCORE_PREFIX}NAME and {ATTRIBUTE_PREFIX}KEY"
+        f"{', '.join((*NUMBERS, *FLAGS, *TEXTS))}, {SCORE_PREFIX}NAME, {ATTRIBUTE_PREFIX}KEY, "
+        f"{'NAME and '.join(MEMBERS)}NAME"
     )
 
 
@@ -158,6 +166,22 @@ def _compare_attribute(text: str, key: str, sign: str, value: str) -> Predicate:
     number, found = _read_number(text, value), read_attribute(key)
     sql = f"TRY_CAST({found.sql} AS DOUBLE) {sign} ?"
     return Predicate(sql, (*found.values, number), is_slow=True)
+
+
+def _compare_member(text: str, column: str, name: str, sign: str, value: str) -> Predicate:
+    found = read_member(column, name)
+    as_number = f"TRY_CAST({found.sql} AS DOUBLE)"
+    number = _parse_number(value) if sign in _EQUALITIES else _read_number(text, value)
+    if sign not in _EQUALITIES:
+        return Predicate(f"{as_number} {sign} ?", (*found.values, number), is_slow=True)
+    condition = f"coalesce({found.sql} = ?, false)"
+    values: tuple[Any, ...] = (*found.values, value)
+    if number is not None:
+        # A number may be written in more than one way.
+        condition = f"({condition} OR coalesce({as_number} = ?, false))"
+        values = (*values, *found.values, number)
+    negated = "NOT " if sign == "!=" else ""
+    return Predicate(f"{negated}{condition}", values, is_slow=True)
 
 
 def _compare_score(text: str, name: str, sign: str, value: str) -> Predicate:

@@ -1,4 +1,4 @@
-"""Spans one by one: the listing, page by page, and one trace whole."""
+"""Spans one by one: the listing, page by page, and what a whole trace is read with."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from headway.records import Span
-from headway_collector.errors import NotFoundError
 from headway_collector.originals.envelopes import show_attributes
 from headway_collector.store.connections import Store
 from headway_collector.store.expressions import HAS_KEY
@@ -18,12 +17,10 @@ from headway_collector.store.filters import (
     SpanFilters,
     select_by_columns,
     select_by_texts,
-    select_spans,
 )
 from headway_collector.store.paging import Keyset, Page
-from headway_collector.store.scores import read_scores_of_trace
 from headway_collector.store.searches import Found, Rows, search
-from headway_collector.times import MAX_NS, MILLISECOND_NS, SECOND_NS, format_time
+from headway_collector.times import format_time
 
 Content = Literal["preview", "full", "none"]
 CONTENTS: tuple[Content, ...] = get_args(Content)
@@ -32,15 +29,8 @@ PREVIEW_CHARS = 300
 PAGE_BYTES = 32 * 1024 * 1024
 """Of the contents in one answer; on its way it takes several times as much memory."""
 
-MAX_TRACE_SPANS = 10_000
 MAX_PREVIEW_BYTES = 32 * 1024
 """Of each JSON field and each text of a span, where contents are not asked for whole."""
-
-# The same in traces, for those spans whose contents had no more room.
-_CUT_BYTES = 1024
-
-# How far the clocks of two hosts in one trace may be apart.
-_CLOCKS_APART_NS = 86_400 * SECOND_NS
 
 _KEYSET = Keyset("spans", "start_ns", ("span_id", "trace_id", "project"))
 _TEXTS = ("input", "output")
@@ -89,7 +79,7 @@ def list_spans(
     _KEYSET.begin(quick, page)
 
     def find(conditions: Conditions, page: Page, limit_s: float | None = None) -> Rows:
-        return _find_keys(store, conditions, page, limit_s)
+        return find_keys(store, conditions, page, limit_s)
 
     if slow.clauses:
         found = search(store, quick, slow, page, find, clock_s=clock_s)
@@ -98,68 +88,18 @@ def list_spans(
     cursor, until = _KEYSET.end(found.rows, page), None
     if found.edge_ns is not None:
         cursor, until = _KEYSET.stop(found.edge_ns, page), format_time(found.edge_ns)
-    keys = _fit(store, found.rows) if content == "full" else found.rows
+    keys = fit_page(store, found.rows) if content == "full" else found.rows
     if len(keys) < len(found.rows):
         cursor, until = _KEYSET.end(keys, replace(page, limit=len(keys))), None
     return {
-        "spans": [_shape(row, content) for row in _read_keys(store, keys, content)],
+        "spans": [shape_span(row, content) for row in read_spans(store, keys, content)],
         "next_cursor": cursor,
         "is_partial": until is not None,
         "searched_until": until,
     }
 
 
-def read_trace(store: Store, trace_id: str, projects: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return a trace with its spans by start, and the scores on it and them.
-
-    After ``PAGE_BYTES`` of whole contents the other spans are cut to previews, and after
-    ``MAX_TRACE_SPANS`` left out; ``is_partial`` says so.
-
-    Raises:
-        NotFoundError: no span has that trace id.
-    """
-    keys: Rows = []
-    page = Page(MAX_TRACE_SPANS + 1, is_descending=False)
-    # An id that seems to carry its time may be a random one: then it is looked for everywhere.
-    for start_ns in dict.fromkeys((_find_earliest(trace_id), None)):
-        filters = SpanFilters(trace_id=(trace_id,), project=projects, start_ns=start_ns)
-        keys = keys or _find_keys(store, select_spans(filters), page)
-    if not keys:
-        where = f" in project {', '.join(projects)}" if projects else ""
-        raise NotFoundError(f"there is no trace {trace_id[:80]!r}{where}")
-    # Ids are random, so one in two projects is a copy; the one that came first is shown.
-    project = keys[0]["project"]
-    shown = [key for key in keys[:MAX_TRACE_SPANS] if key["project"] == project]
-    whole = _fit(store, shown)
-    cut = shown[len(whole) :]
-    spans = [_shape(row, "full") for row in _read_keys(store, whole, "full")]
-    spans += [_shape(row, "preview") for row in _read_keys(store, cut, "preview", _CUT_BYTES)]
-    span_ids = [span["span_id"] for span in spans]
-    return {
-        "trace_id": trace_id,
-        "project": project,
-        "is_partial": bool(cut) or len(keys) > MAX_TRACE_SPANS,
-        "cut_span_ids": [key["span_id"] for key in cut],
-        "spans": spans,
-        "scores": read_scores_of_trace(store, project, trace_id, span_ids),
-    }
-
-
-def _find_earliest(trace_id: str) -> int | None:
-    """Return the time before which no span of the trace can lie, if the id is one of a client's.
-
-    Those are shaped like a UUIDv7: they begin with the milliseconds of their root's start.
-    """
-    if len(trace_id) != 32 or trace_id[12] != "7" or trace_id[16] not in "89ab":
-        return None
-    try:
-        made_ns = int(trace_id[:12], 16) * MILLISECOND_NS
-    except ValueError:
-        return None
-    return made_ns - _CLOCKS_APART_NS if made_ns <= MAX_NS else None
-
-
-def _find_keys(
+def find_keys(
     store: Store, conditions: Conditions, page: Page, limit_s: float | None = None
 ) -> Rows:
     """Return the keys of a page.
@@ -174,7 +114,7 @@ def _find_keys(
     )
 
 
-def _fit(store: Store, keys: Rows) -> Rows:
+def fit_page(store: Store, keys: Rows) -> Rows:
     """Return as many of the keys as have rows of ``PAGE_BYTES`` in all, and one at least."""
     if not keys:
         return []
@@ -190,7 +130,7 @@ def _fit(store: Store, keys: Rows) -> Rows:
     return keys[: max(1, sum(end <= PAGE_BYTES for end in ends))]
 
 
-def _read_keys(
+def read_spans(
     store: Store, keys: Rows, content: Content, most_bytes: int = MAX_PREVIEW_BYTES
 ) -> Rows:
     """Return the rows of these keys in the same order."""
@@ -232,7 +172,8 @@ def _identify(row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(row[name] for name in _KEYSET.ids)
 
 
-def _shape(row: dict[str, Any], content: Content) -> dict[str, Any]:
+def shape_span(row: dict[str, Any], content: Content) -> dict[str, Any]:
+    """Return a row as it is answered."""
     start_ns, end_ns = row["start_ns"], row["end_ns"]
     shaped = {name: value for name, value in row.items() if name not in ("start_ns", "end_ns")}
     shaped["start_time"] = format_time(start_ns)

@@ -27,6 +27,7 @@ FILTERS = (
     "status",
     "status_message",
     "error_type",
+    "error_stack",
     "finish_reason",
     "request_model",
     "response_model",

@@ -248,6 +248,8 @@ NAMED = [
     "gcp.vertex.agent.llm_response",
     "lk.chat_ctx",
     "lk.response.function_calls",
+    "tool.parameters",
+    "llm.prompts",
     "input.value",
 ]
 

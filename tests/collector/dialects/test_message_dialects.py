@@ -172,7 +172,7 @@ def read(otel: OtelSpan) -> dict[str, Any]:
         ({"lk.function_tool.output": "late"}, {"output": "late"}),
         ({"genkit:input": "hi"}, {"input": "hi"}),
         ({"genkit:output": "so"}, {"output": "so"}),
-        ({"braintrust.input_json": '"hi"'}, {"input": '"hi"'}),
+        ({"braintrust.input_json": '"hi"'}, {"input": "hi"}),
         ({"braintrust.output_json": '{"a": 1}'}, {"output": {"a": 1}}),
     ],
 )

@@ -10,6 +10,7 @@ import operator
 from typing import Any
 
 from headway_collector.dialects.messages.parts import Part, read_part, read_tool_call
+from headway_collector.dialects.messages.readings import read_plain
 
 Message = dict[str, Any]
 
@@ -60,6 +61,8 @@ def _read_choice(choice: Message, role: str) -> Message:
     read = read_message(inner, role)
     info = choice.get("generation_info")
     reason = choice.get("finish_reason")
+    if reason is None:
+        reason = choice.get("finishReason")
     if reason is None and type(info) is dict:
         reason = info.get("finish_reason")
     return read if reason is None else {**read, "finish_reason": reason}
@@ -144,6 +147,9 @@ def _read_tool_calls(message: Message) -> list[Part]:
     calls = message.get("tool_calls")
     if type(calls) is not list:
         calls = []
+    if calls and type(calls[0]) is str:
+        # In an attribute of an event, each is the JSON text of one.
+        calls = [read_plain(call) for call in calls]
     read = [read_tool_call(call) for call in calls if type(call) is dict]
     function = message.get("function_call")
     if type(function) is dict:

@@ -1,7 +1,13 @@
 """What Logfire and pydantic-ai say: the whole conversation in one attribute, or its events.
 
-An agent's span holds all messages, its answer among them, and beside them the final result.
+An agent's span holds all messages, its answer among them, and beside them the final result. The
+clients of OpenAI and Anthropic that Logfire follows say the request and the answer:
+
+    request_data = {"model": "…", "messages": […], "temperature": 0.2}
+    response_data = {"message": {"role": "assistant", "content": "…"}, "usage": {…}}
 """
+
+from typing import Any
 
 from headway_collector.dialects.keys import Names
 from headway_collector.dialects.messages.chats import Message
@@ -16,11 +22,14 @@ from headway_collector.dialects.messages.events import (
     read_output_events,
 )
 from headway_collector.dialects.messages.genai import prepend_instructions
+from headway_collector.dialects.messages.parts import read_arguments
 from headway_collector.dialects.messages.readings import Found, read_plain, read_value
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
 
 _ALL = "pydantic_ai.all_messages"
 _ALL_EVENTS = "all_messages_events"
+_ANTHROPIC = "logfire.anthropic"
+_SAYS_NOTHING = {"message", "usage"}
 NAMES = Names(
     _ALL,
     _ALL_EVENTS,
@@ -44,7 +53,7 @@ def find_input(otel: OtelSpan) -> Found | None:
         if messages:
             return Found(messages)
     if "request_data" in attributes:
-        found = prefer_messages(read_value(attributes["request_data"]), "user")
+        found = _read_request(attributes["request_data"])
         if found is not None:
             return found
     return find_messages(read_value(attributes.get("prompt")), "user")
@@ -61,7 +70,9 @@ def find_output(otel: OtelSpan) -> Found | None:
         if messages:
             return Found(messages)
     if "response_data" in attributes:
-        return _read_response(attributes["response_data"])
+        found = _read_response(attributes["response_data"], otel.scope.name == _ANTHROPIC)
+        if found is not None:
+            return found
     return read_value(attributes.get("final_result"))
 
 
@@ -75,10 +86,48 @@ def _read_all(attributes: Attributes) -> list[Message]:
     return []
 
 
-def _read_response(data: object) -> Found | None:
-    """Read ``{"message": {…}, "usage": {…}}`` of Logfire's clients, or a stream's whole."""
+def _read_request(data: object) -> Found | None:
+    """Read what was sent to OpenAI or Anthropic, whose instructions stand apart."""
+    found = read_value(data)
+    if found is None or type(found.value) is not dict or "model" not in found.value:
+        return prefer_messages(found, "user")
+    request = found.value
+    given = request.get("messages", request.get("prompt"))
+    if not given:
+        return prefer_messages(found, "user")
+    messages = Found(read_messages(given, "user"))
+    return prepend_instructions(request.get("system"), messages)
+
+
+def _read_response(data: object, is_anthropic: bool) -> Found | None:
+    """Read an answer, or a stream's whole; None where it says no more than what it took."""
     found = read_value(data)
     if found is None or type(found.value) is not dict:
         return found
-    message = found.value.get("message", found.value.get("combined_chunk_content"))
-    return found if message is None else Found(read_messages(message, "assistant"))
+    answer = found.value
+    for name in ("message", "combined_chunk_content", "text"):
+        said = answer.get(name)
+        # A text alone may be anybody's.
+        if said is not None and (name != "text" or "usage" in answer):
+            messages = read_messages(_unwrap_calls(said) if is_anthropic else said, "assistant")
+            reason = answer.get("finish_reason")
+            if reason is not None:
+                messages = [{**each, "finish_reason": reason} for each in messages]
+            return Found(messages)
+    return None if answer.keys() <= _SAYS_NOTHING else found
+
+
+def _unwrap_calls(message: Any) -> Any:
+    """Return Anthropic's answer with the arguments alone, which come as ``{"input": {…}}``."""
+    calls = message.get("tool_calls") if type(message) is dict else None
+    if type(calls) is not list:
+        return message
+    unwrapped = []
+    for call in calls:
+        function = call.get("function") if type(call) is dict else None
+        if type(function) is dict:
+            arguments = read_arguments(function.get("arguments"))
+            if type(arguments) is dict and arguments.keys() == {"input"}:
+                call = {**call, "function": {**function, "arguments": arguments["input"]}}
+        unwrapped.append(call)
+    return {**message, "tool_calls": unwrapped}

@@ -1,7 +1,7 @@
 """Messages that OpenInference flattens, ``llm.input_messages.0.message.content``.
 
 Texts of completions stand under ``llm.prompts.0.prompt.text`` and
-``llm.choices.0.completion.text``.
+``llm.choices.0.completion.text``; the prompts were a plain list ``llm.prompts`` first.
 """
 
 from typing import Any
@@ -17,8 +17,11 @@ NAMES = Names(prefixes=("llm.",))
 
 def find_input(otel: OtelSpan) -> Found | None:
     """Return the messages, or the prompt, given to the model."""
-    return _find(otel.attributes, "llm.input_messages.", "user") or _find_texts(
-        otel.attributes, "llm.prompts.", "prompt", "user"
+    attributes = otel.attributes
+    return (
+        _find(attributes, "llm.input_messages.", "user")
+        or _find_texts(attributes, "llm.prompts.", "prompt", "user")
+        or _read_prompts(attributes.get("llm.prompts"))
     )
 
 
@@ -45,6 +48,12 @@ def _find_texts(attributes: Attributes, prefix: str, name: str, role: str) -> Fo
         if type(item) is dict and type(item.get(name)) is dict and "text" in item[name]
     ]
     return Found(messages) if messages else None
+
+
+def _read_prompts(prompts: Any) -> Found | None:
+    if type(prompts) is not list or not all(type(prompt) is str for prompt in prompts):
+        return None
+    return Found([read_message(prompt, "user") for prompt in prompts]) if prompts else None
 
 
 def _gather(message: Message) -> Message:

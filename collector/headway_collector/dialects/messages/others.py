@@ -1,4 +1,4 @@
-"""What MLflow, Google's ADK, LiveKit, Genkit and Braintrust say, each in an attribute or two."""
+"""What MLflow, Google's ADK and Braintrust say, each in an attribute or two."""
 
 from typing import Any
 
@@ -8,41 +8,33 @@ from headway_collector.dialects.messages.conversations import prefer_messages
 from headway_collector.dialects.messages.readings import Found, read_json, read_value
 from headway_collector.otlp.telemetry import Attributes, OtelSpan
 
-NAMES = Names(prefixes=("mlflow.", "gcp.", "lk.", "genkit:", "braintrust."))
+NAMES = Names(prefixes=("mlflow.", "gcp.", "braintrust."))
 _INPUTS = (
     "mlflow.spanInputs",
     "gcp.vertex.agent.tool_call_args",
-    "lk.function_tool.arguments",
-    "lk.user_input",
-    "lk.input_text",
-    "genkit:input",
     "braintrust.input_json",
 )
 _OUTPUTS = (
     "mlflow.spanOutputs",
     "gcp.vertex.agent.tool_response",
-    "lk.function_tool.output",
-    "lk.user_transcript",
-    "genkit:output",
     "braintrust.output_json",
+)
+_ALWAYS_JSON = frozenset(
+    ("mlflow.spanInputs", "mlflow.spanOutputs", "braintrust.input_json", "braintrust.output_json")
 )
 
 
 def find_input(otel: OtelSpan) -> Found | None:
     """Return the input that one of them says."""
-    return (
-        _find_google_request(otel.attributes.get("gcp.vertex.agent.llm_request"))
-        or _find_livekit_context(otel.attributes.get("lk.chat_ctx"))
-        or _find(otel.attributes, _INPUTS, "user")
+    return _find_google_request(otel.attributes.get("gcp.vertex.agent.llm_request")) or _find(
+        otel.attributes, _INPUTS, "user"
     )
 
 
 def find_output(otel: OtelSpan) -> Found | None:
     """Return the output that one of them says."""
-    return (
-        _find_google_response(otel.attributes.get("gcp.vertex.agent.llm_response"))
-        or _find_livekit_response(otel.attributes)
-        or _find(otel.attributes, _OUTPUTS, "assistant")
+    return _find_google_response(otel.attributes.get("gcp.vertex.agent.llm_response")) or _find(
+        otel.attributes, _OUTPUTS, "assistant"
     )
 
 
@@ -51,8 +43,9 @@ def _find(attributes: Attributes, names: tuple[str, ...], role: str) -> Found | 
         value = attributes.get(name)
         if value is None or value == "":
             continue
-        # MLflow writes every value as JSON, a text in quotation marks too.
-        found = read_json(value) if type(value) is str and name[0] == "m" else None
+        # MLflow and Braintrust write every value as JSON, a text in quotation marks too.
+        is_json = type(value) is str and name in _ALWAYS_JSON
+        found = read_json(value) if is_json else None
         return prefer_messages(found or read_value(value), role)
     return None
 
@@ -82,22 +75,4 @@ def _find_google_response(response: Any) -> Found | None:
     if type(content) is not dict:
         return found
     message = {**content, "finish_reason": found.value.get("finish_reason")}
-    return Found([read_message(message, "assistant")])
-
-
-def _find_livekit_context(context: Any) -> Found | None:
-    """Read ``{"items": [{"type": "message", "role", "content": ["…"]}]}``."""
-    found = read_value(context)
-    items = found.value.get("items") if found is not None and type(found.value) is dict else None
-    if type(items) is not list:
-        return found
-    return Found([read_message(item, "user") for item in items])
-
-
-def _find_livekit_response(attributes: Attributes) -> Found | None:
-    text = attributes.get("lk.response.text")
-    calls = read_value(attributes.get("lk.response.function_calls"))
-    if text is None and calls is None:
-        return None
-    message = {"content": text, "tool_calls": calls.value if calls is not None else None}
     return Found([read_message(message, "assistant")])

@@ -57,7 +57,7 @@ _MODALITIES = {
     **dict.fromkeys(("file", "binary", "media"), None),
 }
 
-_MIME_TYPES = ("mime_type", "mimeType", "media_type", "mediaType")
+_MIME_TYPES = ("mime_type", "mimeType", "media_type", "mediaType", "contentType")
 _ADDRESSES = ("uri", "url", "image_url", "file_uri", "fileUri")
 _BYTES = ("data", "content", "file_data", "base64", "bytes", "image", "audio")
 _FILES = ("file_id", "fileId")
@@ -118,27 +118,31 @@ def _rename(part: Part, kind: str, fields: dict[str, str]) -> Part:
 
 
 def _read_untyped(part: Part) -> Part:
-    """Read the parts of Gemini and Bedrock, whose one field says what they are."""
+    """Read the parts of Gemini, Bedrock and Genkit, whose one field says what they are."""
     if type(part.get("text")) is str:
         kind = "reasoning" if part.get("thought") is True else "text"
         return {"type": kind, "content": part["text"]}
+    if type(part.get("reasoning")) is str:
+        return {"type": "reasoning", "content": part["reasoning"]}
     for name, value in part.items():
         if type(value) is not dict:
             continue
-        if name in ("function_call", "functionCall", "toolUse"):
-            call = {"id": value.get("id", value.get("toolUseId")), "name": value.get("name")}
+        if name in ("function_call", "functionCall", "toolUse", "toolRequest"):
+            call = {"id": _find_call_id(value), "name": value.get("name")}
             return read_tool_call({**call, "arguments": value.get("args", value.get("input"))})
-        if name in ("function_response", "functionResponse", "toolResult"):
-            return {
-                "type": "tool_call_response",
-                "id": value.get("id", value.get("toolUseId", value.get("name"))),
-                "response": value.get("response", value.get("content")),
-            }
-        if name in ("inline_data", "inlineData", "file_data", "fileData"):
+        if name in ("function_response", "functionResponse", "toolResult", "toolResponse"):
+            said = value.get("response", value.get("content", value.get("output")))
+            call_id = _find_call_id(value) or value.get("name")
+            return {"type": "tool_call_response", "id": call_id, "response": said}
+        if name in ("inline_data", "inlineData", "file_data", "fileData", "media"):
             return _read_media(value, None) or part
         if name in ("image", "video", "document", "audio"):
             return _read_media(part, name) or part
     return part
+
+
+def _find_call_id(value: Part) -> Any:
+    return value.get("id", value.get("toolUseId", value.get("ref")))
 
 
 def _read_media(part: Part, modality: str | None) -> Part | None:

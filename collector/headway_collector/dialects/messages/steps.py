@@ -17,6 +17,9 @@ from headway_collector.otlp.telemetry import Attributes, OtelSpan
 _GIVEN = ("gen_ai.tool.call.arguments", "tool_arguments", "gen_ai.retrieval.query.text")
 _GAVE = ("gen_ai.tool.call.result", "tool_response", "gen_ai.retrieval.documents")
 _DOCUMENTS = ("retrieval.documents", "reranker.output_documents")
+# Requests for embeddings: {"input": ["…"]} of OpenAI, {"input": [{"content": [{"text": "…"}]}]}.
+_REQUESTS = ("request_data", "genkit:input")
+_PARAMETERS = "tool.parameters"
 
 
 def find_input(otel: OtelSpan, kind: Kind) -> Found | None:
@@ -42,6 +45,24 @@ def find_output(otel: OtelSpan, kind: Kind) -> Found | None:
     return _find_first(attributes, _GAVE)
 
 
+def find_parameters(attributes: Attributes) -> Found | None:
+    """Return a tool's arguments where OpenInference's emitters mean those by its parameters.
+
+    Most of them write there what the tool may be given, a schema.
+    """
+    found = read_value(attributes.get(_PARAMETERS))
+    if found is None or type(found.value) is not dict or _is_schema(found.value):
+        return None
+    return found
+
+
+def _is_schema(parameters: dict[str, Any]) -> bool:
+    if not parameters or type(parameters.get("properties")) is dict:
+        return True
+    # Without a frame around them: {"parcel_id": {"type": "string"}}
+    return all(type(value) is dict and "type" in value for value in parameters.values())
+
+
 def _find_first(attributes: Attributes, names: tuple[str, ...]) -> Found | None:
     for name in names:
         if name in attributes:
@@ -58,9 +79,27 @@ def _find_texts(otel: OtelSpan) -> Found | None:
         values = attributes.get("ai.values", attributes.get("ai.value"))
         texts = [_read_scalar(value) for value in _as_list(values)]
     if not texts:
+        texts = _find_requested(attributes)
+    if not texts:
         found = genai.find_input(otel) or traceloop.find_input(otel)
         texts = [] if found is None else _gather_texts(found.value)
     return Found(texts) if texts else None
+
+
+def _find_requested(attributes: Attributes) -> list[Any]:
+    for name in _REQUESTS:
+        request = read_plain(attributes.get(name))
+        if type(request) is dict and request.get("input"):
+            return [_join_text(item) for item in _as_list(request["input"])]
+    return []
+
+
+def _join_text(item: Any) -> Any:
+    parts = item.get("content") if type(item) is dict else None
+    if type(parts) is not list:
+        return item
+    texts = [part.get("text") for part in parts if type(part) is dict]
+    return "".join(text for text in texts if type(text) is str)
 
 
 def _gather_texts(messages: Any) -> list[Any]:
@@ -80,6 +119,10 @@ def _describe_vectors(otel: OtelSpan) -> Found:
     vectors = [_inner(item, "embedding").get("vector") for item in _find_embeddings(attributes)]
     if not vectors:
         vectors = _as_list(attributes.get("ai.embeddings", attributes.get("ai.embedding")))
+    if not vectors:
+        answer = read_plain(attributes.get("genkit:output"))
+        items = _as_list(answer.get("embeddings")) if type(answer) is dict else []
+        vectors = [item.get("embedding") for item in items if type(item) is dict]
     lengths = [len(vector) for vector in map(read_plain, vectors) if type(vector) is list]
     texts = _find_texts(otel)
     described: dict[str, int] = {}
