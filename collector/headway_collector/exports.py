@@ -21,7 +21,13 @@ from headway_collector.dialects.evaluations import (
     find_scores,
     read_evaluation,
 )
-from headway_collector.dialects.mapping import Mapped, is_pending, map_span, project_of
+from headway_collector.dialects.mapping import (
+    PROJECT_ATTRIBUTE,
+    Mapped,
+    is_pending,
+    map_span,
+    project_of,
+)
 from headway_collector.otlp.answers import Outcome, join_reasons
 from headway_collector.otlp.checks import show
 from headway_collector.otlp.telemetry import (
@@ -32,7 +38,7 @@ from headway_collector.otlp.telemetry import (
     Resource,
     Telemetry,
 )
-from headway_collector.soundness import find_score_fault, find_span_fault
+from headway_collector.soundness import are_sound, find_score_fault, find_span_fault
 from headway_collector.store.batches import Batch, Derived
 from headway_collector.store.columns import build_ahead
 
@@ -90,20 +96,10 @@ def export_spans(
     """
     sheaves = _Sheaves(project)
     sheaves.add_refused(telemetry.refused)
-    has_failed = False
-    for position, otel in _count(telemetry):
-        if is_pending(otel):
-            continue
-        try:
-            mapped = map_span(otel)
-            scores = find_scores(otel)
-        except Exception as error:  # whatever a stranger's attributes do to us, the others land
-            if not has_failed:  # a request full of them is not to fill the log
-                _log.error("a span of OTLP cannot be mapped", exc_info=error)
-            has_failed = True
-            sheaves.refuse(otel, position, f"the collector failed on it: {error!r}")
-            continue
-        fault = find_span_fault(mapped.span)
+    found = list(_map(telemetry, map_span, sheaves))
+    is_sound = are_sound([mapped.span for _, _, mapped, _ in found])
+    for position, otel, mapped, scores in found:
+        fault = None if is_sound else find_span_fault(mapped.span)
         if fault is not None:
             sheaves.refuse(otel, position, fault)
             continue
@@ -119,6 +115,23 @@ def export_spans(
     for sheaf in sheaves:
         prices.price(sheaf.spans, sheaf.derived)
     return sheaves.export()
+
+
+def _map(
+    telemetry: Telemetry[OtelSpan], map_span: Callable[[OtelSpan], Mapped], sheaves: "_Sheaves"
+) -> Iterator[tuple[int, OtelSpan, Mapped, list[Score]]]:
+    """Yield each span with its number, its row and its scores; what we fail on is refused."""
+    has_failed = False
+    for position, otel in _count(telemetry):
+        if is_pending(otel):
+            continue
+        try:
+            yield position, otel, map_span(otel), find_scores(otel)
+        except Exception as error:  # whatever a stranger's attributes do to us, the others land
+            if not has_failed:  # a request full of them is not to fill the log
+                _log.error("a span of OTLP cannot be mapped", exc_info=error)
+            has_failed = True
+            sheaves.refuse(otel, position, f"the collector failed on it: {error!r}")
 
 
 def export_logs(
@@ -198,6 +211,8 @@ class _Sheaves:
     def __init__(self, project: str | None) -> None:
         self._project = project
         self._sheaves: dict[str, _Sheaf] = {}
+        self._resource: Resource | None = None
+        self._sheaf = _Sheaf()
         self._reasons: list[str] = []
         self._notes: list[str] = []
         self.ignored = Ignored()
@@ -206,8 +221,14 @@ class _Sheaves:
         return iter(self._sheaves.values())
 
     def find(self, resource: Resource, attributes: Attributes) -> _Sheaf:
+        # One resource has many spans, and only one dialect's name a project of their own.
+        if resource is self._resource and PROJECT_ATTRIBUTE not in attributes:
+            return self._sheaf
         project = project_of(resource, self._project, attributes)
-        return self._sheaves.setdefault(project, _Sheaf())
+        sheaf = self._sheaves.setdefault(project, _Sheaf())
+        if PROJECT_ATTRIBUTE not in attributes:
+            self._resource, self._sheaf = resource, sheaf
+        return sheaf
 
     def add_score(self, otel: OtelLog, position: int, score: Score) -> None:
         fault = find_score_fault(score)

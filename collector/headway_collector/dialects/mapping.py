@@ -30,6 +30,9 @@ MAPPER_VERSION = 1
 
 _TEXTS = Fields(as_field, MODEL_NAMES | PEOPLE_NAMES | PLACE_NAMES | PROMPT_NAMES)
 _PLACES = Fields(as_field, PLACE_NAMES)
+PROJECT_ATTRIBUTE = "langsmith.trace.session_name"
+"""What names the project of a span in its own attributes."""
+
 _UNNAMED_SERVICE = "unknown_service"
 
 
@@ -121,7 +124,7 @@ def project_of(
         return header
     said = as_field(resource.attributes.get("openinference.project.name"))
     if said is None and attributes is not None:
-        said = as_field(attributes.get("langsmith.trace.session_name"))
+        said = as_field(attributes.get(PROJECT_ATTRIBUTE))
     if said is None:
         said = as_field(resource.attributes.get("service.name"))
         if said is None or said.startswith(_UNNAMED_SERVICE):
