@@ -104,12 +104,11 @@ class Server:
         self._end(signal.SIGTERM)
 
     def peak_mb(self) -> float:
-        """Return the most memory that it has held, as the kernel saw it."""
+        """Return the most memory that it and each of its processes have held, as a sum."""
         assert self._process is not None
-        # VmHWM in proc(5): the high-water mark of the resident set, in KiB.
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024 / 1e6
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        children = " ".join(each.read_text(encoding="ascii") for each in tasks).split()
+        return sum(map(_read_peak_mb, [str(self._process.pid), *children]))
 
     def _is_answering(self) -> bool:
         try:
@@ -156,6 +155,13 @@ def _find_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _read_peak_mb(pid: str) -> float:
+    # VmHWM in proc(5): the high-water mark of the resident set, in KiB.
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 HEADWAY = Program("headway", _serve_headway, lambda database, port: {}, list_ids)
