@@ -47,8 +47,6 @@ class Limits:
         checkpoint_rows: rows between checkpoints, under one row group of the store: past it a
             checkpoint costs three times as much.
         checkpoint_bytes: the same for records that are large.
-        early_rows: rows after which a moment without work is one for a checkpoint: it costs twice
-            as much a row, and lets those who come meanwhile wait a quarter as long.
         idle_s: how long nothing must arrive before what is left is checkpointed.
         retry_s: the pause after a checkpoint that failed.
         late_events_s: how long a log event waits for its span.
@@ -59,7 +57,6 @@ class Limits:
     group_rows: int = 10_000
     checkpoint_rows: int = 20_000
     checkpoint_bytes: int = 128 * 1024 * 1024
-    early_rows: int = 5_000
     idle_s: float = 30.0
     retry_s: float = 5.0
     late_events_s: float = 86_400.0
@@ -176,8 +173,6 @@ class Writer:
                 self._write(group)
                 self._pace.work()
                 self._favour_writes()
-                if not self._jobs and self._rows_since_checkpoint >= self._limits.early_rows:
-                    self._checkpoint()
             elif self._favours_writes and not self._is_closing:
                 self._favour_writes()
             else:

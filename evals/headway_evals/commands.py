@@ -26,8 +26,16 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--device", help="cpu, cuda or cuda:N (default: the GPU where there is one)")
     run.add_argument("--dtype", help="float32, bfloat16 or float16 (default: suits the device)")
     run.add_argument("--batch-tokens", type=_count, metavar="N", help="the most tokens of a batch")
+    _add_cache(run)
     _add_runs_dir(run)
     _add_collector(run)
+
+    rerun = actions.add_parser(
+        "rerun", help="go on with a run that was broken off, or make one again and compare"
+    )
+    rerun.add_argument("run", metavar="RUN", help="a run's id or folder")
+    _add_runs_dir(rerun)
+    _add_collector(rerun)
 
     compare = actions.add_parser("compare", help="judge one run against another")
     compare.add_argument("baseline", metavar="BASELINE_RUN", help="a run's id or folder")
@@ -37,6 +45,11 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
     _add_collector(compare)
 
     _add_runs_dir(actions.add_parser("runs", help="list the runs on this machine"))
+
+    cache = actions.add_parser(
+        "cache", help="the answers that are kept, so that none is paid twice"
+    )
+    cache.add_argument("cache_action", choices=["clear"], help="delete them")
 
 
 def _configure_suite(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +89,9 @@ def _run_eval(arguments: argparse.Namespace) -> int:
 
     actions = {
         "run": evaluating.run_suite,
+        "rerun": evaluating.rerun,
         "compare": evaluating.compare_runs,
+        "cache": evaluating.clear_cache,
         "runs": evaluating.show_runs,
     }
     return actions[arguments.action](arguments)
@@ -99,6 +114,21 @@ def _add_margin(parser: argparse.ArgumentParser) -> None:
         "--margin",
         type=_fraction,
         help="the drop that still passes, as a fraction (default: the suite's)",
+    )
+
+
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--no-cache", dest="cache", action="store_false", help="neither use nor keep answers"
+    )
+    choice.add_argument(
+        "--refresh", action="store_true", help="ask for every answer anew, and keep them"
+    )
+    parser.add_argument(
+        "--cache-functions",
+        action="store_true",
+        help="keep the answers of python: models too, until the function's file changes",
     )
 
 

@@ -227,7 +227,7 @@ def _side(result: Result, scorer: str) -> _Side | None:
     if result.output is None:
         return _Side(0.0, False)
     score = result.scores.get(scorer)
-    return None if score is None else _Side(score.value, score.passed)
+    return None if score is None else _Side(score.value, score.passed is not False)
 
 
 def _measure(pairs: Sequence[_Pair]) -> Change:

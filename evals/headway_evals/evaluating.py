@@ -1,39 +1,28 @@
 """What ``headway eval`` and ``headway suite`` do, from parsed arguments to an exit code.
 
 Exit codes: 0 passed or improved, 1 regressed overall or in a slice, 2 something could not be
-done, 3 inconclusive.
+done, 3 inconclusive. A run that is made again gives 1 where it comes out otherwise.
 """
 
 import argparse
 import dataclasses
-import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from headway.apis import ApiClient
-from headway.errors import ApiError
-from headway.records import DEFAULT_PROJECT, DEFAULT_URL
-from headway.settings import Sources, load_sources
-from headway_evals.comparisons import EXIT_PASSED, Comparison, compare
+from headway.settings import load_sources
+from headway_evals.caching import clear
+from headway_evals.comparisons import EXIT_PASSED, EXIT_REGRESSED
+from headway_evals.desks import Desk, Task, find_cache_dir, find_runs_dir, make_console
 from headway_evals.errors import RunError
-from headway_evals.executions import execute, new_run_id
-from headway_evals.models.requests import Model
-from headway_evals.models.specs import ModelOptions, make_model
-from headway_evals.progress import progress
-from headway_evals.publishing import publish_comparison, publish_run
-from headway_evals.reports import one_line, percent, write_comparison, write_run
-from headway_evals.runs import DEFAULT_FOLDER, RunRecord, list_runs, load_run
+from headway_evals.manifests import read_manifest
+from headway_evals.reports import one_line, percent, write_run
+from headway_evals.runs import RunRecord, find_run, is_finished, list_runs, load_run
 from headway_evals.suite_files import load_suite
-from headway_evals.suites import Gate, Suite
+from headway_evals.suites import Gate
 from headway_measures.power import minimum_detectable_effect
 
 # What a suite can tell is said for models that differ on this share of its cases.
@@ -42,25 +31,69 @@ _USUAL_FLIPS = 0.1
 
 def run_suite(arguments: argparse.Namespace) -> int:
     """Run a model on a suite; against a baseline, judge it."""
-    desk = _Desk.of(arguments)
-    suite = load_suite(Path(arguments.suite))
+    desk = Desk.of(arguments)
+    task = Task(load_suite(Path(arguments.suite)), arguments.suite, arguments.limit)
+    gate = task.suite.gate
     # Models are found before any is run: a typing error should not cost an hour.
-    candidate = desk.model(arguments.model, suite)
+    candidate = desk.candidate(arguments.model, task)
     if arguments.baseline is None:
         record = candidate()
-        write_run(desk.report, record, suite.gate.alpha)
+        write_run(desk.report, record, gate.alpha)
         desk.publish([record])
         return EXIT_PASSED
     if ":" in arguments.baseline:
-        baseline = desk.model(arguments.baseline, suite)()
+        baseline = desk.baseline(arguments.baseline, task)()
     else:
         baseline = load_run(arguments.baseline, desk.runs_dir)
-    return desk.judge(baseline, candidate(), suite.gate)
+    return desk.judge(baseline, candidate(), gate)
+
+
+def rerun(arguments: argparse.Namespace) -> int:
+    """Go on with a run that was broken off, or make a finished one again and compare the two."""
+    desk = Desk.of(arguments)
+    folder = find_run(arguments.run, desk.runs_dir)
+    manifest = read_manifest(folder)
+    suite = load_suite(manifest.place / manifest.suite)
+    if suite.version != manifest.suite_version:
+        raise RunError(
+            f"{folder} was made with version {manifest.suite_version} of {manifest.suite}, which "
+            f"is {suite.version} by now: the suite's revision was {manifest.commit or 'not known'}"
+        )
+    earlier = load_run(str(folder), desk.runs_dir) if is_finished(folder) else None
+    options = dataclasses.replace(
+        desk.options,
+        device=manifest.device,
+        dtype=manifest.dtype,
+        batch_tokens=manifest.batch_tokens,
+        cache_functions=manifest.cache_functions,
+        folder=manifest.place.absolute(),
+    )
+    # Answers that are only looked up would be the same for certain.
+    desk = dataclasses.replace(desk, options=options, is_refreshed=earlier is not None)
+    record = desk.candidate(manifest.spec, Task(suite, manifest.suite, manifest.limit))()
+    write_run(desk.report, record, suite.gate.alpha)
+    desk.publish([record])
+    if earlier is None:
+        return EXIT_PASSED
+    said, is_same = _reproduction(earlier, record)
+    desk.report.print(Text(said))
+    return EXIT_PASSED if is_same else EXIT_REGRESSED
+
+
+def clear_cache(arguments: argparse.Namespace) -> int:
+    """Delete the kept answers."""
+    folder = find_cache_dir(load_sources())
+    try:
+        freed = clear(folder)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be cleared: {error.strerror}") from error
+    make_console().print(Text(f"{freed:,} bytes of kept answers deleted from {folder}"))
+    return EXIT_PASSED
 
 
 def compare_runs(arguments: argparse.Namespace) -> int:
     """Judge one run against another, by the gate of the candidate's suite."""
-    desk = _Desk.of(arguments)
+    desk = Desk.of(arguments)
     baseline = load_run(arguments.baseline, desk.runs_dir)
     candidate = load_run(arguments.candidate, desk.runs_dir)
     return desk.judge(baseline, candidate, gate_of(candidate))
@@ -68,8 +101,8 @@ def compare_runs(arguments: argparse.Namespace) -> int:
 
 def show_runs(arguments: argparse.Namespace) -> int:
     """List the runs of this machine, the latest first."""
-    runs_dir = _runs_dir(arguments, load_sources())
-    console = _console()
+    runs_dir = find_runs_dir(arguments, load_sources())
+    console = make_console()
     runs = list_runs(runs_dir)
     if not runs:
         console.print(
@@ -112,7 +145,7 @@ def check_suite(arguments: argparse.Namespace) -> int:
             f"But all {len(suite.cases)} cases ask the same: write {{input}}, or a field of the "
             "input, where it belongs in the prompt"
         )
-    _console().print(Text("\n".join(lines)))
+    make_console().print(Text("\n".join(lines)))
     return EXIT_PASSED
 
 
@@ -128,100 +161,15 @@ def gate_of(record: RunRecord) -> Gate:
         raise RunError(f"{record.folder} holds no usable gate: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """What every action works with, from arguments and settings."""
-
-    arguments: argparse.Namespace
-    runs_dir: Path
-    options: ModelOptions
-    report: Console
-    status: Console
-
-    @classmethod
-    def of(cls, arguments: argparse.Namespace) -> Self:
-        sources = load_sources()
-        options = ModelOptions(
-            device=getattr(arguments, "device", None),
-            dtype=getattr(arguments, "dtype", None),
-            batch_tokens=getattr(arguments, "batch_tokens", None),
-            url=sources.get("url", arguments.url, DEFAULT_URL),
-            api_key=sources.get("api_key", None, "") or None,
-            project=sources.get("project", arguments.project, "") or None,
-        )
-        return cls(
-            arguments,
-            _runs_dir(arguments, sources),
-            options,
-            report=_console(),
-            status=_console(stderr=True),
-        )
-
-    def model(self, spec: str, suite: Suite) -> Callable[[], RunRecord]:
-        """Find a model, and return what runs it."""
-        model = make_model(spec, self.options)
-        return lambda: self.execute(suite, model, spec)
-
-    def execute(self, suite: Suite, model: Model, spec: str) -> RunRecord:
-        """Run a model on the suite, with a bar."""
-        cases = suite.cases[: self.arguments.limit]
-        folder = self.runs_dir / new_run_id(suite.name, model.name, datetime.now(UTC))
-        with progress(f"{model.name} on {suite.name}", len(cases), self.status) as advance:
-            record = execute(
-                suite,
-                model,
-                folder,
-                cases=cases,
-                on_result=lambda result: advance(),
-                settings={"spec": spec, "limit": self.arguments.limit},
-            )
-        self.status.print(Text(f"run {record.run.run_id} in {record.folder}"))
-        return record
-
-    def judge(self, baseline: RunRecord, candidate: RunRecord, gate: Gate) -> int:
-        """Compare, report and publish."""
-        if self.arguments.margin is not None:
-            margin = dataclasses.replace(gate.margin, value=self.arguments.margin)
-            gate = dataclasses.replace(gate, margin=margin)
-        comparison = compare(baseline, candidate, gate)
-        write_comparison(self.report, comparison, baseline, candidate)
-        self.publish([baseline, candidate], comparison)
-        return comparison.exit_code
-
-    def publish(self, records: Sequence[RunRecord], comparison: Comparison | None = None) -> None:
-        """Send to the collector; that none answers is a fault only where sending was asked for."""
-        wanted: bool | None = self.arguments.publish
-        if wanted is False:
-            return
-        api = ApiClient(self.options.url, api_key=self.options.api_key)
-        project = self.options.project or DEFAULT_PROJECT
-        try:
-            for record in records:
-                publish_run(api, record, project)
-            if comparison is not None:
-                publish_comparison(api, comparison, project)
-        except ApiError as error:
-            if wanted:
-                raise
-            self.status.print(Text(f"not published: {error}", style="yellow"))
-
-
-def _runs_dir(arguments: argparse.Namespace, sources: Sources) -> Path:
-    return Path(sources.get("evals.runs_dir", arguments.out, DEFAULT_FOLDER))
-
-
-def _console(stderr: bool = False) -> Console:
-    console = _PatientConsole(stderr=stderr, highlight=False)
-    if not console.is_terminal:
-        # Into a file or a pipe, tables and sentences are not broken at 80 columns.
-        console.width = 200
-    return console
-
-
-class _PatientConsole(Console):
-    """A console whose reader may leave: the exit code is the verdict's all the same."""
-
-    def on_broken_pipe(self) -> None:
-        """Go on in silence, where rich would exit with the code of a regression."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+def _reproduction(earlier: RunRecord, again: RunRecord) -> tuple[str, bool]:
+    """Return in a sentence whether a run came out as before, and whether it did."""
+    outputs = {result.case_id: result.output for result in earlier.results}
+    others = [each for each in again.results if outputs.get(each.case_id) != each.output]
+    if not others:
+        return f"All {len(again.results)} outputs are those of {earlier.run.run_id}.", True
+    is_other = earlier.run.model_digest != again.run.model_digest
+    reason = " The model is another than it was." if is_other else ""
+    return (
+        f"{len(others)} of {len(again.results)} outputs are not those of {earlier.run.run_id}, "
+        f"{one_line(others[0].case_id)} for one.{reason}"
+    ), False

@@ -1,4 +1,8 @@
-"""Running a model on a suite: requests out, completions in, scored and written as they come."""
+"""Running a model on a suite: requests out, completions in, scored and written as they come.
+
+With a cache, a run that was broken off goes on where it was: the same command finds the answers
+that it had, and asks for the others.
+"""
 
 import platform
 import re
@@ -8,18 +12,31 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from headway._version import __version__
-from headway_evals.errors import ModelError
-from headway_evals.models.requests import Completion, Model, Request
-from headway_evals.runs import MISSING, Result, Run, RunRecord, RunWriter, ScoreSummary
+from headway_evals.caching import AnswerCache, ask
+from headway_evals.errors import ModelError, RunError
+from headway_evals.manifests import Manifest
+from headway_evals.models.cache_keys import cache_key_of
+from headway_evals.models.requests import Completion, Generate, Model, Request
+from headway_evals.runs import CACHE_KEY, MISSING, Result, Run, RunRecord, RunWriter, ScoreSummary
 from headway_evals.suites import Case, Suite
-from headway_measures.scorers import score_output
+from headway_measures.scorers import score_answered
+from headway_measures.scores import Answered
 
-OnResult = Callable[[Result], None]
+
+class OnResult(Protocol):
+    """Called with each result as it comes, in any order, those kept from earlier first."""
+
+    def __call__(self, result: Result, *, is_kept: bool) -> None:
+        """Take note of a result."""
+
+
+def _ignore(result: Result, *, is_kept: bool) -> None:
+    pass
 
 
 def execute(
@@ -28,7 +45,10 @@ def execute(
     folder: Path,
     *,
     cases: Sequence[Case] | None = None,
-    on_result: OnResult = lambda result: None,
+    cache: AnswerCache | None = None,
+    manifest: Manifest | None = None,
+    on_result: OnResult = _ignore,
+    on_fault: Callable[[str], None] | None = None,
     settings: dict[str, Any] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> RunRecord:
@@ -39,26 +59,33 @@ def execute(
         model: the model.
         folder: a new folder for the run.
         cases: those of the suite's cases to run; None runs all.
-        on_result: called with each result as it comes, in any order.
+        cache: the model's earlier answers, which are not asked for again; the new ones are kept.
+        manifest: what it takes to make the run again; it lies beside the run.
+        on_result: called with each result.
+        on_fault: called where the disk would not take the whole run; None raises that. The run
+            that is returned is then nowhere else.
         settings: what else the run should remember.
         now: the time.
 
     Raises:
         ModelError: the model cannot answer, or answered not one case.
-        RunError: the run cannot be written.
+        RunError: the folder cannot be made, or the run cannot be written.
     """
     chosen = suite.cases if cases is None else tuple(cases)
     requests = [make_request(suite, case) for case in chosen]
     started_at = now()
     results: dict[int, Result] = {}
-    with closing(RunWriter(folder)) as writer:
+    kept_count = 0
+    with closing(RunWriter(folder, manifest)) as writer:
 
-        def on_progress(index: int, completion: Completion) -> None:
+        def on_answer(index: int, completion: Completion, is_kept: bool) -> None:
+            nonlocal kept_count
+            kept_count += is_kept
             results[index] = score_case(chosen[index], completion)
             writer.add(results[index])
-            on_result(results[index])
+            on_result(results[index], is_kept=is_kept)
 
-        model.generate(requests, on_progress)
+        ask(model, requests, cache, on_answer)
         ordered = tuple(results[index] for index in range(len(chosen)))
         _require_answers(model, ordered)
         run = summarise(
@@ -68,9 +95,18 @@ def execute(
             run_id=folder.name,
             started_at=started_at,
             ended_at=now(),
-            settings=settings or {},
+            settings={
+                CACHE_KEY: cache_key_of(model),
+                "kept_count": kept_count,
+                **(settings or {}),
+            },
         )
-        writer.finish(run)
+        try:
+            writer.finish(run)
+        except RunError as error:
+            if on_fault is None:
+                raise
+            on_fault(f"{error}; its verdict holds, but it will not be found again")
     return RunRecord(run, ordered, folder)
 
 
@@ -80,16 +116,15 @@ def make_request(suite: Suite, case: Case) -> Request:
         case_id=case.case_id,
         input=case.input,
         prompt=suite.prompt(case),
-        max_new_tokens=suite.generation.max_new_tokens,
-        stop=suite.generation.stop,
+        ask=Generate(suite.generation.max_new_tokens, suite.generation.stop),
     )
 
 
 def score_case(case: Case, completion: Completion) -> Result:
-    """Return a case's result: it passes when it has an output and each of its scorers passes it."""
+    """Return a case's result: it passes when it has an output that none of its scorers fails."""
     scores = {}
     if completion.text is not None:
-        scores = score_output(case.scorers, completion.text, case.expected)
+        scores = score_answered(case.scorers, _answered(case, completion))
     error = completion.error
     if completion.is_missing:
         error = f"{MISSING}{error}"
@@ -99,7 +134,7 @@ def score_case(case: Case, completion: Completion) -> Result:
         output=completion.text,
         expected=case.expected,
         tags=case.tags,
-        passed=bool(scores) and all(score.passed for score in scores.values()),
+        passed=bool(scores) and all(score.passed is not False for score in scores.values()),
         scores=scores,
         error=error,
         latency_ms=completion.latency_ms,
@@ -108,6 +143,18 @@ def score_case(case: Case, completion: Completion) -> Result:
         span_id=completion.span_id,
         trace_id=completion.trace_id,
         cluster=case.cluster,
+    )
+
+
+def _answered(case: Case, completion: Completion) -> Answered:
+    return Answered(
+        output=completion.text or "",
+        expected=case.expected,
+        input=case.input,
+        likelihoods=completion.likelihoods,
+        latency_ms=completion.latency_ms,
+        input_tokens=completion.input_tokens,
+        output_tokens=completion.output_tokens,
     )
 
 
@@ -144,12 +191,17 @@ def summarise(
             "missing_count": len(results) - len(counted),
             **_as_json(settings),
         },
-        environment={
-            "headway": __version__,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-        },
+        environment=environment(),
     )
+
+
+def environment() -> dict[str, str]:
+    """Return what runs are made with."""
+    return {
+        "headway": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
 
 
 def new_run_id(suite: str, model: str, now: datetime, token: str | None = None) -> str:

@@ -26,6 +26,7 @@ from headway_evals.reports import bounds, one_line, percent, points, write_compa
 from headway_evals.runs import Result, RunRecord
 from headway_evals.suites import ALL_SCORERS, Case
 from headway_measures.intervals import wilson
+from headway_measures.scorers import worst_value
 from headway_measures.scores import ScoreValue
 
 _REPORT_WIDTH = 200
@@ -129,8 +130,8 @@ class SuiteSession:
         if before is not None:
             shown["baseline"] = before.output
         for name, score in result.scores.items():
-            if not score.passed:
-                shown[name] = f"{score.value:g} {score.detail}"
+            if score.passed is False:
+                shown[name] = score.error or f"{score.value:g} {score.detail}"
         return "\n".join(
             [reason, "", *(f"  {name:<10}{one_line(value)}" for name, value in shown.items())]
         )
@@ -158,7 +159,8 @@ class SuiteSession:
         try:
             answers = self.answers
             failed = {each.case_id for each in finished if each.is_failed}
-            candidate = _with_failed(answers.candidate, failed, self._plan.gate.scorer)
+            cases = {case.case_id: case for case in self._plan.cases if case.case_id in failed}
+            candidate = _with_failed(answers.candidate, cases, self._plan.gate.scorer)
             if answers.baseline is None:
                 return _rate(candidate, self._plan.gate.alpha)
             comparison = compare(answers.baseline, candidate, self._plan.gate)
@@ -238,14 +240,14 @@ def _flip_standing(result: Result, comparison: Comparison) -> Standing:
 def _fault(result: Result) -> str:
     if result.output is None:
         return f"no answer ({one_line(result.error or 'for no reason given')})"
-    names = [name for name, score in result.scores.items() if not score.passed]
+    names = [name for name, score in result.scores.items() if score.passed is False]
     return f"{', '.join(names)} {'fails' if len(names) == 1 else 'fail'}"
 
 
-def _with_failed(record: RunRecord, case_ids: Collection[str], scorer: str) -> RunRecord:
+def _with_failed(record: RunRecord, cases: Mapping[str, Case], scorer: str) -> RunRecord:
     """Return a run in which cases fail whose own assertions did, whatever their scores."""
     results = tuple(
-        _failed(result, scorer) if result.case_id in case_ids else result
+        _failed(result, cases[result.case_id], scorer) if result.case_id in cases else result
         for result in record.results
     )
     passed = sum(result.passed for result in results if not result.is_missing)
@@ -255,10 +257,11 @@ def _with_failed(record: RunRecord, case_ids: Collection[str], scorer: str) -> R
     return RunRecord(run, results, record.folder)
 
 
-def _failed(result: Result, scorer: str) -> Result:
+def _failed(result: Result, case: Case, scorer: str) -> Result:
     scores = dict(result.scores)
     if scorer != ALL_SCORERS and scorer in scores:
-        scores[scorer] = ScoreValue(0.0, False, "the test's own assertions failed")
+        worst = worst_value(case.scorers[scorer])
+        scores[scorer] = ScoreValue(worst, False, "the test's own assertions failed")
     return msgspec.structs.replace(result, passed=False, scores=scores)
 
 

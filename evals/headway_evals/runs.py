@@ -1,6 +1,7 @@
 """A run on disk: one model's results on one suite, in a folder that anything can read.
 
     .headway/runs/20261122T101500Z-triage-triage-v2-3fa9/
+        manifest.json     what it takes to make the run again, where that is known
         results.jsonl     a result a line, written as it comes
         run.json          what was run and how it came out; written last, so a folder without it
                           is a run that was broken off
@@ -8,17 +9,21 @@
 The shapes are those that ``docs/architecture.md`` calls a run and a result.
 """
 
+import errno
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import shutil
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from headway._version import __version__
 from headway_evals.errors import RunError
+from headway_evals.manifests import Manifest, write_manifest
 from headway_measures.scores import ScoreValue
 
 T = TypeVar("T")
@@ -26,6 +31,8 @@ T = TypeVar("T")
 DEFAULT_FOLDER = ".headway/runs"
 RUN_FILE = "run.json"
 RESULTS_FILE = "results.jsonl"
+CACHE_KEY = "cache_key"
+"""The setting that names all that the model's answers depend on, where that is known."""
 
 MISSING = "missing: "
 """What the ``error`` of a result begins with when nobody was asked; it counts nowhere."""
@@ -92,42 +99,78 @@ class RunRecord:
 class RunWriter:
     """Writes one run: results as they come, the run when it is done.
 
+    A disk that is full keeps nobody from running: what it does not take is tried again with each
+    result, and for the last time at the end.
+
+    Args:
+        folder: a new one.
+        manifest: what it takes to make the run again.
+
     Raises:
         RunError: the folder cannot be made, or holds a run already.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, manifest: Manifest | None = None) -> None:
         self.folder = folder
+        self._waiting: deque[bytes] = deque()
+        self._end = 0
         with _translated(folder):
             folder.mkdir(parents=True)
-            self._results = (folder / RESULTS_FILE).open("xb")
+            try:
+                if manifest is not None:
+                    write_manifest(folder, manifest)
+                self._results = (folder / RESULTS_FILE).open("xb", buffering=0)
+            except OSError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
 
     def add(self, result: Result) -> None:
-        """Append a result; it is on its way to disk when this returns.
-
-        Raises:
-            RunError: it cannot be written.
-        """
-        with _translated(self.folder):
-            self._results.write(msgspec.json.encode(result) + b"\n")
-            self._results.flush()
+        """Append a result; where the disk takes it, it is on its way there when this returns."""
+        self._waiting.append(msgspec.json.encode(result) + b"\n")
+        with suppress(OSError):
+            self._write_waiting()
 
     def finish(self, run: Run) -> None:
-        """Write the run, whole or not at all.
+        """Write what is left and the run, whole or not at all.
 
         Raises:
             RunError: it cannot be written.
         """
         with _translated(self.folder):
+            self._write_waiting()
             self._results.close()
-            waiting = self.folder / f"{RUN_FILE}.part"
-            waiting.write_bytes(msgspec.json.format(msgspec.json.encode(run)) + b"\n")
-            os.replace(waiting, self.folder / RUN_FILE)
+            part = self.folder / f"{RUN_FILE}.part"
+            part.write_bytes(msgspec.json.format(msgspec.json.encode(run)) + b"\n")
+            os.replace(part, self.folder / RUN_FILE)
 
     def close(self) -> None:
-        """Leave the run as it is."""
-        with _translated(self.folder):
-            self._results.close()
+        """Leave the run as it is; one without a single result leaves nothing."""
+        self._results.close()
+        if self._end == 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            # Over what a full disk may have cut short.
+            self._results.seek(self._end)
+            if self._results.write(self._waiting[0]) < len(self._waiting[0]):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._end += len(self._waiting.popleft())
+
+
+def find_run(reference: str, runs_dir: Path) -> Path:
+    """Return the folder of a run, finished or not, by its path or by its id among the runs.
+
+    Raises:
+        RunError: it is not there.
+    """
+    folder = Path(reference) if Path(reference).is_dir() else runs_dir / reference
+    # No reference at all would be the working folder.
+    if not reference or not folder.is_dir():
+        known = [run.run_id for run in list_runs(runs_dir)][:5]
+        hint = f"the latest are {', '.join(known)}" if known else "there are none yet"
+        raise RunError(f"there is no run {reference!r} in {runs_dir}: {hint}")
+    return folder
 
 
 def load_run(reference: str, runs_dir: Path) -> RunRecord:
@@ -136,18 +179,44 @@ def load_run(reference: str, runs_dir: Path) -> RunRecord:
     Raises:
         RunError: it is not there, was broken off, or is damaged.
     """
-    folder = Path(reference) if Path(reference).is_dir() else runs_dir / reference
-    # No reference at all would be the working folder.
-    if not reference or not folder.is_dir():
-        known = [run.run_id for run in list_runs(runs_dir)][:5]
-        hint = f"the latest are {', '.join(known)}" if known else "there are none yet"
-        raise RunError(f"there is no run {reference!r} in {runs_dir}: {hint}")
-    if not (folder / RUN_FILE).is_file():
-        raise RunError(f"{folder} holds no {RUN_FILE}: the run was broken off, so run it again")
+    folder = find_run(reference, runs_dir)
+    if not is_finished(folder):
+        raise RunError(
+            f"{folder} holds no {RUN_FILE}: the run was broken off; `headway eval rerun {folder}` "
+            "makes it again from the answers that are kept"
+        )
     run = _decode(folder / RUN_FILE, (folder / RUN_FILE).read_bytes(), Run)
     results = tuple(_results(folder / RESULTS_FILE))
     _check_whole(run, results, folder / RESULTS_FILE)
     return RunRecord(run, results, folder)
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a run came to its end."""
+    return (folder / RUN_FILE).is_file()
+
+
+def find_equal(
+    runs_dir: Path, suite_version: str, cache_key: str, case_ids: Collection[str]
+) -> RunRecord | None:
+    """Return the latest run of the same cases by the same weights, where each has an answer.
+
+    Args:
+        runs_dir: where runs are looked for.
+        suite_version: that of the suite's content.
+        cache_key: of the model.
+        case_ids: all that the run must hold, and no other.
+    """
+    for run in list_runs(runs_dir):
+        told = (run.suite_version, run.settings.get(CACHE_KEY), run.environment.get("headway"))
+        if told != (suite_version, cache_key, __version__):
+            continue
+        with suppress(RunError):
+            record = load_run(run.run_id, runs_dir)
+            answered = [each.case_id for each in record.results if each.error is None]
+            if sorted(answered) == sorted(case_ids) and len(answered) == len(record.results):
+                return record
+    return None
 
 
 def list_runs(runs_dir: Path) -> list[Run]:

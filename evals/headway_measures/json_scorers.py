@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import jsonschema
 from referencing import Registry
 
 from headway_measures.errors import ScorerError
-from headway_measures.scores import PASSED, ScoreValue, failed, shortened
+from headway_measures.scores import PASSED, Answered, Direction, ScoreValue, failed, shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,9 @@ class JsonSchema:
     """The output is JSON and keeps the schema."""
 
     schema: dict[str, Any]
-    needs_expected = False
+    needs_expected: ClassVar[bool] = False
+    direction: ClassVar[Direction] = "up"
+    scale: ClassVar[float | None] = 1.0
 
     def __post_init__(self) -> None:
         kind = _dialect(self.schema)
@@ -27,10 +29,13 @@ class JsonSchema:
             where = error.json_path.replace("$", "schema", 1)
             raise ScorerError(f"{where} is not JSON Schema: {error.message}") from error
 
-    def score(self, output: str, expected: Any) -> ScoreValue:
+    def fault_of(self, expected: Any) -> str | None:
+        """Return None: nothing is compared."""
+
+    def score(self, answered: Answered) -> ScoreValue:
         """Parse and validate; the detail is the most telling fault."""
         try:
-            found = parse_json(output)
+            found = parse_json(answered.output)
         except ValueError as error:
             return failed(f"not JSON: {error}")
         # An empty registry: a $ref to the network is an error, never a download.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from headway_measures.intervals import Floats
+from headway_measures.clusters import Floats
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:

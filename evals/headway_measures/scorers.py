@@ -1,25 +1,42 @@
-"""The scorers by name: from a line of a suite to a judgement on an output.
+"""The scorers by name: from a line of a suite to a judgement on an answer.
 
-    exact         the output is the expected text, or JSON of the expected value
-    includes      the output holds the expected text, or every one of several
-    regex         the output matches; with ``group``, the group is the expected text
-    numeric       a number of the output is the expected one, within a tolerance
-    json_schema   the output is JSON and keeps a schema
+    exact           the output is the expected text, or JSON of the expected value
+    includes        the output holds the expected text, or every one of several
+    regex           the output matches; with ``group``, the group is the expected text
+    numeric         a number of the output is the expected one, within a tolerance
+    json_schema     the output is JSON and keeps a schema
+    f1              words shared with the expected text
+    rouge           runs of words shared with it, as for summaries
+    bleu, chrf      runs of words or of characters shared with it, as for translations
+    edit_distance   the share of characters to be changed to get it; less is better
+    similarity      the angle to it in the space of character n-grams
+    choice          the likeliest option is the expected one
+    perplexity      how much the text surprises the model; less is better
+    latency, cost   milliseconds and dollars; less is better
+    python          what a function of yours says
 
 To add one: a frozen dataclass whose fields are its options, listed in ``SCORERS``.
 """
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from headway.texts import message_of
 from headway_measures.errors import ScorerError
+from headway_measures.function_scorers import FunctionCall
 from headway_measures.json_scorers import JsonSchema
-from headway_measures.scores import Scorer, ScoreValue, failed
+from headway_measures.likelihood_scorers import Choice, Perplexity
+from headway_measures.overlap_scorers import Bleu, Chrf, EditDistance, Rouge, TokenF1
+from headway_measures.scores import Answered, Scorer, ScoreValue
+from headway_measures.similarity_scorers import Similarity
 from headway_measures.text_scorers import Exact, Includes, Numeric, Regex
+from headway_measures.usage_scorers import Cost, Latency
 
 SCORERS: Mapping[str, type[Any]] = {
     "exact": Exact,
@@ -27,14 +44,38 @@ SCORERS: Mapping[str, type[Any]] = {
     "regex": Regex,
     "numeric": Numeric,
     "json_schema": JsonSchema,
+    "f1": TokenF1,
+    "rouge": Rouge,
+    "bleu": Bleu,
+    "chrf": Chrf,
+    "edit_distance": EditDistance,
+    "similarity": Similarity,
+    "choice": Choice,
+    "perplexity": Perplexity,
+    "latency": Latency,
+    "cost": Cost,
+    "python": FunctionCall,
 }
 
+# The value of a scorer that raised, where less is better and nothing bounds it: it must be
+# finite, to be written as JSON, and worse than any that is meant.
+_WORST_UNBOUNDED = 1e9
 
-def make_scorer(name: str, options: Mapping[str, Any]) -> Scorer:
+# What a scorer may raise. A function's exit is a fault too: as one it would end the gate.
+_FAULTS = (Exception, SystemExit)
+
+
+def make_scorer(name: str, options: Mapping[str, Any], *, folder: Path | None = None) -> Scorer:
     """Return the scorer of that name with these options.
 
+    Args:
+        name: one of ``SCORERS``.
+        options: the fields of its class.
+        folder: where ``python`` looks for modules besides the installed ones.
+
     Raises:
-        ScorerError: there is no such scorer, or an option is unknown or has the wrong type.
+        ScorerError: there is no such scorer, an option is unknown or has the wrong type, or a
+            function cannot be imported.
     """
     if name not in SCORERS:
         raise ScorerError(f"there is no scorer {name!r}{_hint(name, SCORERS)}")
@@ -44,7 +85,8 @@ def make_scorer(name: str, options: Mapping[str, Any]) -> Scorer:
         if option not in known:
             raise ScorerError(f"{name} has no option {option!r}{_hint(option, known)}")
     try:
-        scorer: Scorer = msgspec.convert(dict(options), kind)
+        made = msgspec.convert(dict(options), kind)
+        scorer: Scorer = made.load(folder) if isinstance(made, FunctionCall) else made
     except msgspec.ValidationError as error:
         raise ScorerError(f"{name}: {_plain(str(error))}") from error
     except ScorerError as error:
@@ -52,18 +94,27 @@ def make_scorer(name: str, options: Mapping[str, Any]) -> Scorer:
     return scorer
 
 
-def score_output(
-    scorers: Mapping[str, Scorer], output: str, expected: Any
-) -> dict[str, ScoreValue]:
-    """Apply each scorer; one that raises fails this output and says so, and no more."""
-    return {name: _score(scorer, output, expected) for name, scorer in scorers.items()}
+def score_answered(scorers: Mapping[str, Scorer], answered: Answered) -> dict[str, ScoreValue]:
+    """Apply each scorer; one that raises marks this answer and says so, and no more."""
+    return {name: _score(scorer, answered) for name, scorer in scorers.items()}
 
 
-def _score(scorer: Scorer, output: str, expected: Any) -> ScoreValue:
+def worst_value(scorer: Scorer) -> float:
+    """Return what counts where a scorer has no value to give."""
+    if scorer.direction == "up":
+        return 0.0
+    return _WORST_UNBOUNDED if scorer.scale is None else scorer.scale
+
+
+def _score(scorer: Scorer, answered: Answered) -> ScoreValue:
     try:
-        return scorer.score(output, expected)
-    except Exception as error:  # a scorer meets any output there is; its fault marks one case
-        return failed(f"the scorer raised {type(error).__name__}: {error}")
+        score = scorer.score(answered)
+        if math.isfinite(score.value):
+            return score
+        fault = f"the scorer gave {score.value}, which is not a finite number"
+    except _FAULTS as error:  # a scorer meets any answer there is; its fault marks one case
+        fault = f"the scorer raised {type(error).__name__}: {message_of(error)}"
+    return ScoreValue(worst_value(scorer), False, error=fault)
 
 
 def _hint(word: str, known: Mapping[str, Any] | list[str]) -> str:

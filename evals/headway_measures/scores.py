@@ -1,27 +1,90 @@
 """What every scorer gives and takes: the seam between one answer and the numbers over many."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+Direction = Literal["up", "down"]
+"""Which way a score gets better."""
+
+
+@dataclass(frozen=True, slots=True)
+class LikelihoodValue:
+    """How likely a model finds a text.
+
+    Args:
+        logprob: the natural logarithm of its probability, the sum over its tokens.
+        token_count: how many tokens it has.
+        byte_count: how many bytes it has in UTF-8.
+        is_greedy: whether each of its tokens is the model's likeliest.
+    """
+
+    logprob: float
+    token_count: int
+    byte_count: int
+    is_greedy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What is known of one answer.
+
+    Args:
+        output: the answer; of a choice the likeliest option.
+        expected: the case's expected JSON value, None where it has none.
+        input: the case's input.
+        options: the texts a choice was made from.
+        likelihoods: see ``headway_evals.models.requests.Completion``.
+        cost_usd: what the answer cost, where that is known.
+    """
+
+    output: str
+    expected: Any = None
+    input: Any = None
+    options: tuple[str, ...] = ()
+    likelihoods: tuple[LikelihoodValue, ...] = ()
+    latency_ms: float | None = None
+    cost_usd: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreValue:
-    """What a scorer says of one output: a value from 0 to 1, whether it passes, and why not."""
+    """What a scorer says of one answer.
+
+    Args:
+        value: finite; from 0 to 1 unless the scorer names another scale.
+        passed: whether the answer is good enough; None where the scorer only measures.
+        detail: why not.
+        error: why the scorer could not say; the value is then the worst, and it does not pass.
+    """
 
     value: float
-    passed: bool
+    passed: bool | None
     detail: str = ""
+    error: str | None = None
 
 
 class Scorer(Protocol):
-    """Judges one output."""
+    """Judges one answer."""
 
     @property
     def needs_expected(self) -> bool:
         """Return whether a case must say what it expects."""
 
-    def score(self, output: str, expected: Any) -> ScoreValue:
-        """Judge an output against the case's expected JSON value, None where it has none."""
+    @property
+    def direction(self) -> Direction:
+        """Return which way its values get better."""
+
+    @property
+    def scale(self) -> float | None:
+        """Return the greatest distance of two values, 1 for most; None where there is no bound."""
+
+    def fault_of(self, expected: Any) -> str | None:
+        """Return why a case cannot expect this value, or None."""
+
+    def score(self, answered: Answered) -> ScoreValue:
+        """Judge an answer."""
 
 
 PASSED = ScoreValue(1.0, True)

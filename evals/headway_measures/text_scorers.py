@@ -3,13 +3,18 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+import regex
 
 from headway_measures.errors import ScorerError
 from headway_measures.json_scorers import first_difference, parse_json
-from headway_measures.scores import PASSED, ScoreValue, failed, shown
+from headway_measures.references import fault_of_references, references_of
+from headway_measures.scores import PASSED, Answered, Direction, ScoreValue, failed, shown
 
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
+# A suite's pattern may need endless time on one answer; a whole run does not wait for it.
+_PATTERN_LIMIT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +25,17 @@ class Exact:
     """
 
     ignore_case: bool = False
-    needs_expected = True
+    needs_expected: ClassVar[bool] = True
+    direction: ClassVar[Direction] = "up"
+    scale: ClassVar[float | None] = 1.0
 
-    def score(self, output: str, expected: Any) -> ScoreValue:
+    def fault_of(self, expected: Any) -> str | None:
+        """Return None: any value can be compared."""
+
+    def score(self, answered: Answered) -> ScoreValue:
         """Compare."""
-        output = _folded(output.strip(), self.ignore_case)
+        expected = answered.expected
+        output = _folded(answered.output.strip(), self.ignore_case)
         if isinstance(expected, str):
             is_same = output == _folded(expected.strip(), self.ignore_case)
             return PASSED if is_same else failed(f"{shown(output)} is not {shown(expected)}")
@@ -46,17 +57,22 @@ class Includes:
     values: str | tuple[str, ...] = ()
     mode: Literal["all", "any"] = "all"
     ignore_case: bool = False
+    direction: ClassVar[Direction] = "up"
+    scale: ClassVar[float | None] = 1.0
 
     @property
     def needs_expected(self) -> bool:
         """Return whether it is the case that says what to look for."""
         return not self.values
 
-    def score(self, output: str, expected: Any) -> ScoreValue:
+    def fault_of(self, expected: Any) -> str | None:
+        """Return why an expected value is nothing to look for."""
+        return fault_of_references(expected) if self.needs_expected else None
+
+    def score(self, answered: Answered) -> ScoreValue:
         """Look for the values; where all are wanted, the value is the share that is there."""
-        values = self.values or expected
-        wanted = [_as_text(each) for each in values] if _is_many(values) else [_as_text(values)]
-        output = _folded(output, self.ignore_case)
+        wanted = references_of(self.values or answered.expected)
+        output = _folded(answered.output, self.ignore_case)
         missing = [each for each in wanted if _folded(each, self.ignore_case) not in output]
         if self.mode == "any" and len(missing) < len(wanted):
             return PASSED
@@ -75,6 +91,8 @@ class Regex:
     pattern: str
     group: int | str | None = None
     ignore_case: bool = False
+    direction: ClassVar[Direction] = "up"
+    scale: ClassVar[float | None] = 1.0
 
     def __post_init__(self) -> None:
         pattern = _compiled(self.pattern)
@@ -88,14 +106,23 @@ class Regex:
         """Return whether a group is compared."""
         return self.group is not None
 
-    def score(self, output: str, expected: Any) -> ScoreValue:
+    def fault_of(self, expected: Any) -> str | None:
+        """Return why a group cannot be this value."""
+        if not self.needs_expected or isinstance(expected, str):
+            return None
+        return f"is {shown(expected)}, not text"
+
+    def score(self, answered: Answered) -> ScoreValue:
         """Look for the first match."""
-        match = re.search(self.pattern, output, re.IGNORECASE if self.ignore_case else 0)
+        flags = regex.IGNORECASE if self.ignore_case else 0
+        match = _first_match(self.pattern, answered.output, flags)
         if match is None:
             return failed(f"no match of {self.pattern}")
         if self.group is None:
             return PASSED
-        found, wanted = match[self.group] or "", _as_text(expected)
+        found, wanted = match[self.group] or "", answered.expected
+        if not isinstance(wanted, str):
+            raise TypeError(f"expected {self.fault_of(wanted)}")
         is_same = _folded(found, self.ignore_case) == _folded(wanted, self.ignore_case)
         return PASSED if is_same else failed(f"{shown(found)} is not {shown(wanted)}")
 
@@ -111,7 +138,9 @@ class Numeric:
     tolerance: float = 0.0
     relative: float = 0.0
     pattern: str | None = None
-    needs_expected = True
+    needs_expected: ClassVar[bool] = True
+    direction: ClassVar[Direction] = "up"
+    scale: ClassVar[float | None] = 1.0
 
     def __post_init__(self) -> None:
         if not (self.tolerance >= 0 and self.relative >= 0):
@@ -122,37 +151,62 @@ class Numeric:
         if self.pattern is not None:
             _compiled(self.pattern)
 
-    def score(self, output: str, expected: Any) -> ScoreValue:
+    def fault_of(self, expected: Any) -> str | None:
+        """Return why no number can be read from an expected value."""
+        try:
+            self._wanted(expected)
+        except (TypeError, ValueError, OverflowError) as error:
+            return str(error)
+        return None
+
+    def score(self, answered: Answered) -> ScoreValue:
         """Compare the two numbers."""
-        wanted = self._wanted(expected)
-        found = self._read(output)
+        wanted = self._wanted(answered.expected)
+        found = self._read(answered.output)
         if found is None:
-            return failed(f"no number in {shown(output)}")
+            return failed(f"no number in {shown(answered.output)}")
         is_near = math.isclose(found, wanted, rel_tol=self.relative, abs_tol=self.tolerance)
         return PASSED if is_near else failed(f"{found:.15g} is not {wanted:.15g}")
 
     def _wanted(self, expected: Any) -> float:
+        number = None
         if isinstance(expected, str):
             number = self._read(expected)
-            return float(expected) if number is None else number
-        if isinstance(expected, bool) or not isinstance(expected, int | float):
-            raise TypeError(f"expected is {shown(expected)}, not a number")
-        return float(expected)
+            number = _plain_number(expected) if number is None else number
+        elif isinstance(expected, int | float) and not isinstance(expected, bool):
+            number = float(expected)
+        if number is None:
+            raise TypeError(f"is {shown(expected)}, which holds no number")
+        return number
 
     def _read(self, text: str) -> float | None:
         if self.pattern is not None:
-            match = re.search(self.pattern, text)
+            match = _first_match(self.pattern, text)
             if match is None:
                 return None
             text = match[1 if match.re.groups else 0] or ""
-        numbers = _NUMBER.findall(text)
-        return float(numbers[-1].replace(",", "")) if numbers else None
+        return _plain_number(text)
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _plain_number(text: str) -> float | None:
+    """Return the last number of a text."""
+    numbers = _NUMBER.findall(text)
+    return float(numbers[-1].replace(",", "")) if numbers else None
+
+
+def _first_match(pattern: str, text: str, flags: int = 0) -> Any:
     try:
-        return re.compile(pattern)
-    except re.error as error:
+        return regex.search(pattern, text, flags, timeout=_PATTERN_LIMIT_S)
+    except TimeoutError as error:
+        raise TimeoutError(
+            f"pattern {pattern!r} took more than {_PATTERN_LIMIT_S:g} s on {len(text)} characters"
+        ) from error
+
+
+def _compiled(pattern: str) -> Any:
+    try:
+        return regex.compile(pattern)
+    except regex.error as error:
         raise ScorerError(f"pattern {pattern!r} is no regular expression: {error}") from error
 
 
@@ -166,14 +220,4 @@ def _folded(value: Any, ignore_case: bool) -> Any:
         return [_folded(each, True) for each in value]
     if isinstance(value, dict):
         return {_folded(key, True): _folded(each, True) for key, each in value.items()}
-    return value
-
-
-def _is_many(value: Any) -> bool:
-    return isinstance(value, list | tuple)
-
-
-def _as_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected is {shown(value)}, not text")
     return value

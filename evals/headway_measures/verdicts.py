@@ -1,7 +1,7 @@
 """The verdict on a paired comparison.
 
-With L and U the bounds of the difference (candidate minus baseline) and m the margin, the drop
-that the suite's owner will bear:
+With L and U the bounds of the gain (candidate minus baseline, or the reverse where less is
+better) and m the margin, the drop that the suite's owner will bear:
 
     improved       L > 0
     passed         L > -m      (noted "certainly worse, inside the margin" where U < 0)
@@ -40,7 +40,10 @@ class Judgement:
 
     Args:
         verdict: see the module.
-        interval: of candidate minus baseline.
+        interval: of the gain.
+        n: the number of pairs.
+        minimum_detectable_effect: the smallest true gain or drop that so many such cases find
+            four times in five.
         needs_n: how many cases in all would tell, four times in five, if the further ones are
             like these; None where the verdict is clear or no number of cases would tell.
         note: what the verdict alone does not say; "" where nothing.
@@ -48,18 +51,30 @@ class Judgement:
 
     verdict: Verdict
     interval: Interval
+    n: int
+    minimum_detectable_effect: float
     needs_n: int | None = None
     note: str = ""
+
+    @property
+    def missing_n(self) -> int | None:
+        """Return how many more cases would tell."""
+        return None if self.needs_n is None else max(self.needs_n - self.n, 0)
 
 
 def judge(change: Change, margin: Margin, alpha: float = 0.05) -> Judgement:
     """Apply the rule to a comparison; its interval covers with probability 1 - alpha."""
     interval = change.interval(alpha)
     verdict = decide(interval, margin)
-    if verdict == "inconclusive":
-        return Judgement(verdict, interval, needs_n=_needed_cases(change, margin, alpha))
     is_certainly_worse = verdict == "passed" and interval.upper < 0
-    return Judgement(verdict, interval, note=INSIDE_THE_MARGIN if is_certainly_worse else "")
+    return Judgement(
+        verdict,
+        interval,
+        n=change.n,
+        minimum_detectable_effect=change.detectable_effect(alpha, _POWER),
+        needs_n=_needed_cases(change, margin, alpha) if verdict == "inconclusive" else None,
+        note=INSIDE_THE_MARGIN if is_certainly_worse else "",
+    )
 
 
 def decide(interval: Interval, margin: Margin) -> Verdict:

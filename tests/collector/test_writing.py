@@ -173,26 +173,6 @@ def test_an_idle_writer_checkpoints(tmp_path: Path, span_line: Lines) -> None:
     store.close()
 
 
-def test_a_moment_without_work_is_one_for_a_checkpoint(tmp_path: Path, span_line: Lines) -> None:
-    is_done = threading.Event()
-
-    class Watched(Store):
-        def checkpoint(self) -> None:
-            super().checkpoint()
-            is_done.set()
-
-    store = Watched(tmp_path / "a.duckdb")
-    with running(store, Limits(early_rows=10)) as writer:
-        for _ in range(9):
-            writer.append(batch_of(span_line())).result(WAIT_S)
-        was_early = is_done.is_set()
-        writer.append(batch_of(span_line())).result(WAIT_S)
-
-        assert is_done.wait(WAIT_S)
-        assert not was_early
-    store.close()
-
-
 def test_readers_see_the_state_before_a_transaction_while_it_runs(
     store: Store, span_line: Lines
 ) -> None:

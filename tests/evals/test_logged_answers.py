@@ -5,7 +5,7 @@ import pytest
 from headway_collector.schemas.queries import SpanQuery
 from headway_evals.errors import ModelError
 from headway_evals.models.logs import FILTERS, Log
-from headway_evals.models.requests import Completion, Request
+from headway_evals.models.requests import Completion, Generate, Request
 from headway_evals.models.specs import ModelOptions, make_model
 
 
@@ -28,7 +28,7 @@ def span(value: Any, output: Any, number: int = 0, **fields: Any) -> dict[str, A
 
 def find(spans: list[dict[str, Any]], asked: Any, spec: str = "name=f") -> Completion:
     model = Log(spec, fetch=lambda query: spans)
-    requests = [Request("c", asked, f"Prompt: {asked}", 8)]
+    requests = [Request("c", asked, f"Prompt: {asked}", Generate(8))]
     (completion,) = model.generate(requests, lambda index, completion: None)
     return completion
 
@@ -105,7 +105,9 @@ def test_spans_are_read_page_by_page_with_the_filters_of_the_spec(collector: Any
         ModelOptions(url=collector.url, project="p"),
     )
 
-    (completion,) = model.generate([Request("c", "q7", "q7", 8)], lambda index, completion: None)
+    (completion,) = model.generate(
+        [Request("c", "q7", "q7", Generate(8))], lambda index, completion: None
+    )
 
     assert completion.text == "a7"
     assert len(collector.queries) == 3
@@ -124,4 +126,4 @@ def test_nothing_logged_and_nobody_there_are_errors(
     model = make_model("log:request_model=m", ModelOptions(url=url or collector.url))
 
     with pytest.raises(ModelError, match=message):
-        model.generate([Request("c", "q", "q", 8)], lambda index, completion: None)
+        model.generate([Request("c", "q", "q", Generate(8))], lambda index, completion: None)

@@ -14,13 +14,13 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from headway_evals.errors import ModelError
-from headway_evals.models.requests import Completion, Model, Request
+from headway_evals.models.requests import Completion, Generate, Model, Request
 from headway_evals.models.specs import ModelOptions, make_model
 from headway_evals.prompts import Message, Prompt
 
 
 def request(prompt: Prompt, most: int = 8, stop: tuple[str, ...] = ()) -> Request:
-    return Request("c1", prompt, prompt, most, stop)
+    return Request("c1", prompt, prompt, Generate(most, stop))
 
 
 def ask(model: Model, requests: Sequence[Request]) -> list[Completion]:

@@ -1,21 +1,20 @@
 """Running a suite, and the run on disk."""
 
 import json
-from collections.abc import Callable, Sequence
+import resource
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from rich.console import Console
 
 from headway_evals.errors import ModelError, RunError
 from headway_evals.executions import execute, new_run_id
 from headway_evals.models.requests import Completion, OnProgress, Request
-from headway_evals.progress import progress
-from headway_evals.runs import RunRecord, list_runs, load_run
+from headway_evals.runs import Result, RunRecord, RunWriter, list_runs, load_run
 from headway_evals.suites import Case, Suite
 from headway_measures.scorers import make_scorer
 
@@ -76,8 +75,8 @@ def test_a_run_has_the_shape_of_the_contract(tmp_path: Path) -> None:
         "tags": ["kind:x"],
         "passed": False,
         "scores": {
-            "exact": {"value": 0.0, "passed": False, "detail": "'x' is not 'b'"},
-            "short": {"value": 1.0, "passed": True, "detail": ""},
+            "exact": {"value": 0.0, "passed": False, "detail": "'x' is not 'b'", "error": None},
+            "short": {"value": 1.0, "passed": True, "detail": "", "error": None},
         },
         "error": None,
         "latency_ms": None,
@@ -126,7 +125,7 @@ def test_an_empty_answer_is_an_answer(tmp_path: Path) -> None:
 def test_results_are_on_disk_before_the_run_is(tmp_path: Path) -> None:
     seen = []
 
-    def look(result: object) -> None:
+    def look(result: Result, *, is_kept: bool) -> None:
         lines = (tmp_path / "r1" / "results.jsonl").read_text().splitlines()
         seen.append((len(lines), (tmp_path / "r1" / "run.json").exists()))
 
@@ -136,20 +135,31 @@ def test_results_are_on_disk_before_the_run_is(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_broken_off_keeps_its_results_and_is_no_run(tmp_path: Path) -> None:
-    def interrupt(result: object) -> None:
+    def interrupt(result: Result, *, is_kept: bool) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "r1", ["a", "b"], on_result=interrupt)
 
     assert len((tmp_path / "r1" / "results.jsonl").read_text().splitlines()) == 1
-    with pytest.raises(RunError, match=r"holds no run.json: the run was broken off"):
+    with pytest.raises(RunError, match=r"was broken off; `headway eval rerun .*/r1` makes it ag"):
         load_run("r1", tmp_path)
 
 
 def test_a_model_that_answers_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="canned answered none of 2 cases; the first: it broke"):
         run(tmp_path / "r1", [Completion(None, error="it broke")] * 2)
+
+
+def test_a_model_that_fails_at_once_leaves_no_folder(tmp_path: Path) -> None:
+    class Broken(Canned):
+        def generate(self, requests: Sequence[Request], on_progress: OnProgress) -> Any:
+            raise ModelError("the weights are damaged")
+
+    with pytest.raises(ModelError, match="damaged"):
+        execute(suite("ab"), Broken([]), tmp_path / "r1")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_part_of_the_suite_can_be_run(tmp_path: Path) -> None:
@@ -213,18 +223,6 @@ def test_runs_are_listed_the_latest_first_without_the_damaged(tmp_path: Path) ->
     assert [each.run_id for each in list_runs(tmp_path)] == ["r2", "r1"]
 
 
-def test_a_terminal_sees_a_bar_and_a_pipe_two_lines() -> None:
-    terminal, pipe = StringIO(), StringIO()
-    for file, is_terminal in ((terminal, True), (pipe, False)):
-        console = Console(file=file, force_terminal=is_terminal, width=100)
-        with progress("m on s", 2, console, clock=iter([0.0, 1.5]).__next__) as advance:
-            advance()
-            advance()
-
-    assert pipe.getvalue() == "m on s: 2 cases\nm on s: done in 1.5 s\n"
-    assert "2/2" in terminal.getvalue()
-
-
 def test_an_unknown_run_names_the_latest(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no run 'x' in .*: there are none yet"):
         load_run("x", tmp_path)
@@ -248,6 +246,47 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(RunError, match=r"cannot be written to .*: Not a directory"):
         run(tmp_path / "file" / "r1", ["a"])
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """Let the system refuse bytes behind that place of any file, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_was_full_for_a_while_costs_no_result(tmp_path: Path) -> None:
+    record = run(tmp_path / "r1", ["a", "b", "c", "d"])
+    with closing(RunWriter(tmp_path / "r2")) as writer:
+        writer.add(record.results[0])
+        size = (tmp_path / "r2" / "results.jsonl").stat().st_size
+        # Half of a line fits.
+        with no_file_beyond(size + 100):
+            writer.add(record.results[1])
+            writer.add(record.results[2])
+        writer.add(record.results[3])
+        writer.finish(msgspec.structs.replace(record.run, run_id="r2"))
+
+    assert load_run("r2", tmp_path).results == record.results
+
+
+def test_a_full_disk_costs_the_file_and_not_the_run(tmp_path: Path) -> None:
+    faults: list[str] = []
+    with no_file_beyond(500):
+        record = run(tmp_path / "r1", ["a", "b", "x"], on_fault=faults.append)
+
+    assert (record.run.passed_count, len(record.results)) == (2, 3)
+    (fault,) = faults
+    assert "the run cannot be written to" in fault
+    assert "its verdict holds, but it will not be found again" in fault
+    with pytest.raises(RunError, match="broken off"):
+        load_run("r1", tmp_path)
+    with no_file_beyond(500), pytest.raises(RunError, match="cannot be written to"):
+        run(tmp_path / "r2", ["a", "b"])
 
 
 def test_an_id_makes_a_good_folder_name() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headway_evals.demo import messages
-from headway_evals.models.requests import Request
+from headway_evals.models.requests import Generate, Request
 from headway_evals.models.specs import ModelOptions, make_model
 from headway_evals.suite_files import load_suite
 from headway_evals.suites import Case
@@ -33,8 +33,7 @@ def answers(spec: str) -> dict[str, str | None]:
             case.case_id,
             case.input,
             SUITE.prompt(case),
-            SUITE.generation.max_new_tokens,
-            SUITE.generation.stop,
+            Generate(SUITE.generation.max_new_tokens, SUITE.generation.stop),
         )
         for case in cases
     ]

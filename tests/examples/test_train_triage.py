@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headway_evals.models.requests import Request
+from headway_evals.models.requests import Generate, Request
 from headway_evals.models.specs import ModelOptions, make_model
 from headway_evals.suite_files import load_suite
 
@@ -33,7 +33,8 @@ def test_what_was_trained_loads_and_generates(trained: Path, adapter: str) -> No
     model = make_model(
         f"hf:{trained / 'models' / 'triage-base'}{adapter}", ModelOptions(device="cpu")
     )
-    request = Request("one", "Where is A48213?", "Message:\nWhere is A48213?\n\nTriage:\n", 8)
+    prompt = "Message:\nWhere is A48213?\n\nTriage:\n"
+    request = Request("one", "Where is A48213?", prompt, Generate(8))
 
     (completion,) = model.generate([request], lambda index, completion: None)
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from headway_measures.intervals import Interval, clopper_pearson, mean_interval, wilson
+from headway_measures.clusters import effective_clusters, standard_error
+from headway_measures.intervals import (
+    Interval,
+    clopper_pearson,
+    mean_interval,
+    pass_rate_interval,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +94,8 @@ def test_wilson_covers_as_promised_on_average_over_rates() -> None:
 
 
 def test_a_mean_has_the_t_interval_of_the_textbook() -> None:
-    values = [0.2, 0.5, 0.9, 0.4]
-    expected = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    values = [0.2, 0.5, 0.8, 0.4, 0.6]
+    expected = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
 
     interval = mean_interval(values)
 
@@ -109,3 +116,53 @@ def test_one_value_says_nothing_about_spread(values: list[float]) -> None:
     interval = mean_interval(values)
 
     assert (interval.lower, interval.upper) == (-math.inf, math.inf)
+
+
+def test_a_skewed_mean_reaches_further_to_the_side_of_its_tail() -> None:
+    values = [1.0] * 90 + [0.0] * 10
+    textbook = stats.t.interval(0.95, 99, loc=np.mean(values), scale=stats.sem(values))
+
+    interval = mean_interval(values)
+
+    assert interval.lower < textbook[0] - 0.005
+    assert interval.upper == pytest.approx(textbook[1])
+
+
+def test_equal_scores_keep_the_bound_from_no_other_score_seen() -> None:
+    interval = mean_interval([1.0] * 10, scale=1.0)
+
+    assert interval.lower == pytest.approx(0.025 ** (1 / 10))
+    assert interval.upper == 1.0
+    assert mean_interval([0.5], scale=1.0).lower < 0.02
+
+
+def test_one_large_cluster_among_small_ones_is_little_evidence() -> None:
+    rng = np.random.default_rng(3)
+    clusters = [0] * 60 + list(range(1, 30))
+    values = rng.normal(size=30)[clusters]
+
+    assert effective_clusters(89, clusters) == pytest.approx(89**2 / (60**2 + 29))
+    assert standard_error(values, clusters) > 3 * standard_error(values)
+
+
+def test_clusters_of_one_size_have_the_standard_error_of_the_textbook() -> None:
+    values = np.random.default_rng(4).normal(size=40)
+    clusters = [index // 4 for index in range(40)]
+    sums = (values - values.mean()).reshape(10, 4).sum(axis=1)
+
+    error = standard_error(values, clusters)
+
+    assert effective_clusters(40, clusters) == 10
+    assert error == pytest.approx(math.sqrt(10 / 9 * (sums**2).sum()) / 40)
+
+
+def test_a_pass_rate_over_clusters_is_less_certain_than_over_as_many_cases() -> None:
+    clusters = [index // 10 for index in range(100)]
+    together = [cluster < 8 for cluster in clusters]
+
+    interval = pass_rate_interval(together, clusters)
+
+    assert interval.estimate == 0.8
+    assert interval.lower < wilson(8, 10).lower < wilson(80, 100).lower
+    assert pass_rate_interval([True] * 100, clusters).lower < wilson(10, 10).lower
+    assert pass_rate_interval(together) == wilson(80, 100)

@@ -1,6 +1,13 @@
+import math
+
 import pytest
 
-from headway_measures.power import cases_needed, minimum_detectable_effect
+from headway_measures.power import (
+    PastChange,
+    cases_needed,
+    expected_variance,
+    minimum_detectable_effect,
+)
 
 
 def test_millers_example_needs_969_cases() -> None:
@@ -35,3 +42,12 @@ def test_nothing_is_found_by_no_cases_and_no_effect_by_any() -> None:
         minimum_detectable_effect(0, 0.1)
     with pytest.raises(ValueError, match="must be above 0"):
         cases_needed(0.0, 0.1)
+
+
+def test_a_suites_own_history_outweighs_the_usual_share_of_flips() -> None:
+    history = [PastChange(200, 0.02), PastChange(400, 0.035)]
+
+    assert expected_variance([]) == 0.1
+    assert expected_variance(history) == pytest.approx((20 * 0.1 + 4 + 14) / 620)
+    assert expected_variance([PastChange(3, 0.0)]) > 0.08
+    assert expected_variance([PastChange(3, math.inf)]) == 0.1

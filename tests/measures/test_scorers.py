@@ -1,14 +1,16 @@
+import re
 from typing import Any
 
 import pytest
 
 from headway_measures.errors import ScorerError
-from headway_measures.scorers import make_scorer, score_output
-from headway_measures.scores import ScoreValue
+from headway_measures.scorers import SCORERS, make_scorer, score_answered
+from headway_measures.scores import Answered, ScoreValue
 
 
 def score(name: str, output: str, expected: Any = None, **options: Any) -> ScoreValue:
-    return score_output({name: make_scorer(name, options)}, output, expected)[name]
+    answered = Answered(output, expected)
+    return score_answered({name: make_scorer(name, options)}, answered)[name]
 
 
 @pytest.mark.parametrize(
@@ -134,14 +136,14 @@ def test_a_schema_elsewhere_is_not_fetched() -> None:
     value = score("json_schema", "{}", schema={"$ref": "http://127.0.0.1:1/schema.json"})
 
     assert not value.passed
-    assert "Unresolvable" in value.detail
+    assert "Unresolvable" in str(value.error)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
         ("exct", {}, "no scorer 'exct'; did you mean 'exact'"),
-        ("bleu-ish", {}, "known: exact, includes, regex, numeric, json_schema"),
+        ("pairwise", {}, "known: exact, includes, regex, numeric, json_schema"),
         ("exact", {"ignorecase": True}, "no option 'ignorecase'; did you mean 'ignore_case'"),
         ("exact", {"ignore_case": "yes"}, "expected 'bool', got 'str' - at 'ignore_case'"),
         ("regex", {}, "missing required field 'pattern'"),
@@ -150,6 +152,9 @@ def test_a_schema_elsewhere_is_not_fetched() -> None:
         ("numeric", {"tolerance": -1}, "tolerance is -1"),
         ("numeric", {"pattern": "["}, "is no regular expression"),
         ("json_schema", {"schema": {"type": "objekt"}}, "schema.type is not JSON Schema"),
+        ("f1", {"at_least": 2}, "at_least is 2.0, which must be from 0 to 1"),
+        ("latency", {"at_most": -1}, "at_most is -1.0, which must be 0 or more"),
+        ("rouge", {"variant": "rougeS"}, "Invalid enum value 'rougeS'"),
     ],
 )
 def test_a_scorer_that_cannot_be_made_says_why(
@@ -167,8 +172,72 @@ def test_a_scorer_that_raises_fails_the_output_and_spares_the_others(
 ) -> None:
     scorers = {name: make_scorer(name, {}), "has_7": make_scorer("regex", {"pattern": "7"})}
 
-    scores = score_output(scorers, "7", expected)
+    scores = score_answered(scorers, Answered("7", expected))
 
-    assert not scores[name].passed
-    assert "the scorer raised" in scores[name].detail
+    assert (scores[name].value, scores[name].passed) == (0.0, False)
+    assert "the scorer raised TypeError" in str(scores[name].error)
     assert scores["has_7"].passed
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected", "fault"),
+    [
+        ("exact", {}, {"any": ["value"]}, None),
+        ("includes", {}, "text", None),
+        ("includes", {}, [], r"is \[\], not a text"),
+        ("includes", {}, ["a", 1], "holds 1, which is not text"),
+        ("includes", {"values": "x"}, 7, None),
+        ("regex", {"pattern": "a"}, 7, None),
+        ("regex", {"pattern": "a", "group": 0}, 7, "is 7, not text"),
+        ("numeric", {}, "7 apples", None),
+        ("numeric", {}, 7, None),
+        ("numeric", {}, "abc", "is 'abc', which holds no number"),
+        ("numeric", {}, [1], r"is \[1\], which holds no number"),
+        ("numeric", {}, 10**400, "too large"),
+        ("numeric", {"pattern": "#### (.+)"}, "#### 1,018", None),
+        ("bleu", {}, ["one", "two"], None),
+        ("similarity", {}, 7, "is 7, not a text"),
+        ("choice", {}, 2, None),
+        ("choice", {}, "B", None),
+        ("choice", {}, -1, "neither an option's text nor its place"),
+        ("choice", {}, True, "neither an option's text nor its place"),
+        ("perplexity", {}, ["a"], "not text"),
+    ],
+)
+def test_a_scorer_says_what_a_case_cannot_expect(
+    name: str, options: dict[str, Any], expected: Any, fault: str | None
+) -> None:
+    found = make_scorer(name, options).fault_of(expected)
+
+    if fault is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert re.search(fault, found)
+
+
+def test_every_scorer_names_its_direction_and_scale() -> None:
+    options: dict[str, dict[str, Any]] = {"regex": {"pattern": "a"}, "json_schema": {"schema": {}}}
+    made = {name: make_scorer(name, options.get(name, {})) for name in SCORERS if name != "python"}
+
+    falling = {name for name, scorer in made.items() if scorer.direction == "down"}
+    unbounded = {name for name, scorer in made.items() if scorer.scale is None}
+
+    assert falling == {"edit_distance", "perplexity", "latency", "cost"}
+    assert unbounded == {"perplexity", "latency", "cost"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("regex", {"pattern": "(x+x+)+y"}), ("numeric", {"pattern": "(x+x+)+y"})],
+)
+def test_a_pattern_that_would_never_end_marks_its_case(name: str, options: dict[str, Any]) -> None:
+    value = score(name, "x" * 3000, "7", **options)
+
+    assert not value.passed
+    assert "took more than 1 s on 3000 characters" in str(value.error)
+
+
+def test_where_less_is_better_a_scorer_that_raises_gives_the_greatest_value() -> None:
+    assert score("edit_distance", "a", 7).value == 1.0
+    assert score("latency", "a").value == 1e9

@@ -30,7 +30,7 @@ _SETTINGS = (
     "SET GLOBAL TimeZone = 'UTC'",
     # The writer checkpoints between commits; DuckDB itself never does inside one.
     "SET GLOBAL checkpoint_threshold = '1TB'",
-    "SET GLOBAL memory_limit = '1GB'",
+    "SET GLOBAL memory_limit = '640MB'",
     "SET GLOBAL preserve_insertion_order = false",
     # A page's keys are looked for first and its rows fetched by them; DuckDB doing the same once
     # more, by row numbers, takes five times as long.

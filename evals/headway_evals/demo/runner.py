@@ -42,7 +42,7 @@ from headway_evals.demo.traffic import (
     find_day_starts,
     plan_fortnight,
 )
-from headway_evals.models.requests import Completion, Request
+from headway_evals.models.requests import Completion, Generate, Request
 from headway_evals.models.specs import ModelOptions, make_model
 
 PROJECT = "triage-demo"
@@ -141,8 +141,7 @@ def _answer(arrivals: Sequence[Arrival], progress: Progress) -> dict[int, Comple
                 case_id=str(number),
                 input=arrival.message.text,
                 prompt=prompt_for(arrival.message.text),
-                max_new_tokens=MAX_NEW_TOKENS,
-                stop=("\n",),
+                ask=Generate(MAX_NEW_TOKENS, ("\n",)),
             )
             for number, arrival in enumerate(share)
         ]
@@ -154,7 +153,8 @@ def _answer(arrivals: Sequence[Arrival], progress: Progress) -> dict[int, Comple
 
 def _judge_candidates(console: Console, stack: Stack, folder: Path) -> list[Outcome]:
     runs = folder / "runs"
-    common = ["--url", stack.collector_url, "--project", PROJECT, "--publish"]
+    # Nothing is left behind in the working folder.
+    common = ["--url", stack.collector_url, "--project", PROJECT, "--publish", "--no-cache"]
     _type(console, ["eval", "run", str(SUITE), "--model", BASE, "--out", str(runs), *common])
     (base_run,) = [path.parent for path in runs.glob("**/run.json")]
     api = ApiClient(stack.collector_url)

@@ -6,7 +6,8 @@ such a model is asked for. The weights are loaded with the first request.
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import transformers
 
 from headway_evals.errors import ModelError
 from headway_evals.generation import Answer, Generator, TokenPrompt
+from headway_evals.models.cache_keys import model_key
 from headway_evals.models.folders import digest_folders
 from headway_evals.models.requests import Completion, OnProgress, Request
 
@@ -76,6 +78,20 @@ class Checkpoint:
         """Return a digest of weights, adapter, configuration and tokenizer."""
         return digest_folders(self._folders)
 
+    @cached_property
+    def cache_key(self) -> str:
+        """Return the key that its answers are kept under: weights, tokenizer and numerics."""
+        on_gpu = self._device.type == "cuda"
+        return model_key(
+            self.digest,
+            {
+                "dtype": self._dtype,
+                "device": torch.cuda.get_device_name(self._device) if on_gpu else "cpu",
+                "torch": _minor(torch.__version__),
+                "transformers": _minor(transformers.__version__),
+            },
+        )
+
     @property
     def settings(self) -> dict[str, Any]:
         """Return what else its answers depend on."""
@@ -110,7 +126,8 @@ class Checkpoint:
             elif room < 1:
                 finish(index, Completion(None, error=_too_long(len(ids), context)))
             else:
-                prompts[index] = TokenPrompt(ids, min(request.max_new_tokens, room), request.stop)
+                ask = request.ask
+                prompts[index] = TokenPrompt(ids, min(ask.max_new_tokens, room), ask.stop)
 
         indices = list(prompts)
 
@@ -182,6 +199,11 @@ def _completion(prompt: TokenPrompt, answer: Answer) -> Completion:
     )
 
 
+def _minor(version: object) -> str:
+    """Return a version without its last number, which changes no answers."""
+    return ".".join(str(version).split(".")[:2])
+
+
 def _device(name: str | None) -> torch.device:
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -199,13 +221,16 @@ def _device(name: str | None) -> torch.device:
 def _load(folder: Path, dtype: torch.dtype) -> Any:
     transformers.utils.logging.disable_progress_bar()
     try:
-        model, report = transformers.AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            **_FROM_DISK,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
+        with _silence():
+            model, report = transformers.AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                **_FROM_DISK,
+                use_safetensors=True,
+                output_loading_info=True,
+                # They are told below, in a line and not in a table.
+                ignore_mismatched_sizes=True,
+            )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise ModelError(f"{folder} cannot be loaded: {error}") from error
     # transformers fills what is missing with random numbers and goes on.
@@ -215,7 +240,26 @@ def _load(folder: Path, dtype: torch.dtype) -> Any:
             f"the weights in {folder} are not those of a {type(model).__name__}: "
             f"{len(lacking)} tensors are missing, {lacking[0]} for one"
         )
+    # Each with its two shapes behind it.
+    misfits = sorted(name for name, *_ in report["mismatched_keys"])
+    if misfits:
+        raise ModelError(
+            f"the weights in {folder} do not fit its config.json: {len(misfits)} tensors have "
+            f"another shape, {misfits[0]} for one"
+        )
     return model
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let transformers keep its tables to itself; what they say is in our one line."""
+    logging = transformers.utils.logging
+    earlier = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(earlier)
 
 
 def _merge(model: Any, adapter: Path) -> Any:

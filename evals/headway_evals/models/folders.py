@@ -23,6 +23,7 @@ CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _WEIGHTS = "model.safetensors"
+_TOKENIZERS = ("tokenizer.json", "*.model", "vocab*", "*.tiktoken", "tokenization_*.py")
 _WEIGHTS_INDEX = "model.safetensors.index.json"
 # All that decides an answer: weights, configuration, tokenizer, chat template. Not the README.
 _CONTENT = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
@@ -69,6 +70,7 @@ def check_base(folder: Path) -> None:
             f"{folder} holds no {CONFIG}, so it is no checkpoint; it holds {_listing(folder)}"
         )
     _read_json(folder / CONFIG)
+    _check_tokenizer(folder)
     if (folder / _WEIGHTS_INDEX).is_file():
         weight_map = _read_json(folder / _WEIGHTS_INDEX).get("weight_map")
         if not isinstance(weight_map, dict):
@@ -104,6 +106,18 @@ def digest_folders(folders: Sequence[Path]) -> str:
             total.update(f"{path.name} {content}\n".encode())
         total.update(b"\n")
     return total.hexdigest()
+
+
+def _check_tokenizer(folder: Path) -> None:
+    found = [path for pattern in _TOKENIZERS for path in folder.glob(pattern)]
+    if not found:
+        raise ModelError(
+            f"{folder} holds no tokenizer: copy {_TOKENIZERS[0]} there, or what its makers have "
+            f"in its place; it holds {_listing(folder)}"
+        )
+    for path in found:
+        if path.stat().st_size == 0:
+            raise ModelError(f"{path} is empty: copy it again")
 
 
 def _check_weights(path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from headway.texts import message_of
 from headway_evals.errors import ModelError
+from headway_evals.models.cache_keys import model_key
 from headway_evals.models.requests import Completion, OnProgress, Request
 from headway_measures.scores import shown
 
@@ -32,6 +33,8 @@ class Function:
     Args:
         target: ``module:function``, or the function itself.
         folder: where modules are looked for besides the installed ones.
+        is_cached: whether the same prompt may be answered from an earlier call, for as long as
+            the file that the function stands in is the same.
         clock: seconds, for latencies.
 
     Raises:
@@ -43,11 +46,13 @@ class Function:
         target: str | Callable[..., Any],
         *,
         folder: Path,
+        is_cached: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._call = _import(target, folder) if isinstance(target, str) else target
         self._takes_all = _takes_all(self._call)
         self._name = f"python:{target if isinstance(target, str) else _describe(target)}"
+        self._is_cached = is_cached
         self._clock = clock
 
     @property
@@ -64,6 +69,14 @@ class Function:
             source = None
         content = Path(source).read_bytes() if source else b""
         return hashlib.sha256(f"{self._name}\n".encode() + content).hexdigest()
+
+    @property
+    def cache_key(self) -> str | None:
+        """Return the key that its answers are kept under, where that is wanted.
+
+        What the function reads besides its own file, nobody knows but the user.
+        """
+        return model_key(self.digest, {}) if self._is_cached else None
 
     @property
     def settings(self) -> dict[str, Any]:

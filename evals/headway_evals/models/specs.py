@@ -35,6 +35,7 @@ class ModelOptions:
         device: for ``hf:``; None takes the GPU where there is one.
         dtype: for ``hf:``; None takes what suits the device.
         batch_tokens: for ``hf:``; the most tokens of a batch.
+        cache_functions: for ``python:``; whether earlier answers may stand for new calls.
         folder: where relative paths and Python modules are looked for.
         url: the collector that ``log:`` reads.
         api_key: its key.
@@ -44,6 +45,7 @@ class ModelOptions:
     device: str | None = None
     dtype: str | None = None
     batch_tokens: int | None = None
+    cache_functions: bool = False
     folder: Path = field(default_factory=_working_folder)
     url: str = DEFAULT_URL
     api_key: str | None = None
@@ -105,7 +107,7 @@ def _checkpoint(path: str, options: ModelOptions) -> MakeModel:
 
 
 def _function(target: str, options: ModelOptions) -> MakeModel:
-    function = Function(target, folder=options.folder)
+    function = Function(target, folder=options.folder, is_cached=options.cache_functions)
     return lambda: function
 
 

@@ -1,0 +1,236 @@
+"""Where ``headway eval`` works: a command's arguments and settings, made into runs and verdicts."""
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from rich.console import Console
+from rich.text import Text
+
+from headway.apis import ApiClient
+from headway.errors import ApiError
+from headway.records import DEFAULT_PROJECT, DEFAULT_URL
+from headway.settings import Sources, load_sources, parse_bytes
+from headway_evals.caching import DEFAULT_CACHE_FOLDER, DEFAULT_LIMIT_BYTES, AnswerCache
+from headway_evals.comparisons import Comparison, compare
+from headway_evals.executions import environment, execute, new_run_id
+from headway_evals.manifests import Manifest, commit_of
+from headway_evals.models.cache_keys import cache_key_of
+from headway_evals.models.requests import Model
+from headway_evals.models.specs import ModelOptions, make_model
+from headway_evals.progress import progress
+from headway_evals.publishing import publish_comparison, publish_run
+from headway_evals.reports import write_comparison
+from headway_evals.runs import DEFAULT_FOLDER, Result, RunRecord, find_equal, is_finished
+from headway_evals.suites import Case, Gate, Suite
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What models are run on: a suite, the file it stands in, and how many of its cases."""
+
+    suite: Suite
+    path: str
+    limit: int | None = None
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Return the cases to run."""
+        return self.suite.cases[: self.limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every action works with.
+
+    Args:
+        arguments: the command's.
+        runs_dir: the folder of the runs.
+        cache_dir: the folder of the kept answers.
+        cache_bytes: the most that they may take.
+        options: what a model's spec does not say.
+        is_cached: whether answers are kept.
+        is_refreshed: whether earlier ones are passed over.
+        report: where results go.
+        status: where it is said how far things are.
+    """
+
+    arguments: argparse.Namespace
+    runs_dir: Path
+    cache_dir: Path
+    cache_bytes: int
+    options: ModelOptions
+    is_cached: bool
+    is_refreshed: bool
+    report: Console
+    status: Console
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Self:
+        """Return the desk for a command's arguments, those that it has."""
+        sources = load_sources()
+        given = vars(arguments)
+        options = ModelOptions(
+            device=given.get("device"),
+            dtype=given.get("dtype"),
+            batch_tokens=given.get("batch_tokens"),
+            cache_functions=given.get("cache_functions", False),
+            url=sources.get("url", arguments.url, DEFAULT_URL),
+            api_key=sources.get("api_key", None, "") or None,
+            project=sources.get("project", arguments.project, "") or None,
+        )
+        return cls(
+            arguments,
+            find_runs_dir(arguments, sources),
+            find_cache_dir(sources),
+            sources.get("evals.cache_bytes", None, DEFAULT_LIMIT_BYTES, parse_bytes),
+            options,
+            is_cached=given.get("cache", True),
+            is_refreshed=given.get("refresh", False),
+            report=make_console(),
+            status=make_console(stderr=True),
+        )
+
+    def candidate(self, spec: str, task: Task) -> Callable[[], RunRecord]:
+        """Find a model, and return what runs it."""
+        model = make_model(spec, self.options)
+        return lambda: self._execute(task, model, spec)
+
+    def baseline(self, spec: str, task: Task) -> Callable[[], RunRecord]:
+        """Find a model, and return what runs it, or finds the equal run that was made earlier."""
+        model = make_model(spec, self.options)
+        return lambda: self._find_equal(task, model) or self._execute(task, model, spec)
+
+    def judge(self, baseline: RunRecord, candidate: RunRecord, gate: Gate) -> int:
+        """Compare, report and publish."""
+        if self.arguments.margin is not None:
+            margin = dataclasses.replace(gate.margin, value=self.arguments.margin)
+            gate = dataclasses.replace(gate, margin=margin)
+        comparison = compare(baseline, candidate, gate)
+        write_comparison(self.report, comparison, baseline, candidate)
+        self.publish([baseline, candidate], comparison)
+        return comparison.exit_code
+
+    def publish(self, records: Sequence[RunRecord], comparison: Comparison | None = None) -> None:
+        """Send to the collector; that none answers is a fault only where sending was asked for."""
+        wanted: bool | None = self.arguments.publish
+        if wanted is False:
+            return
+        api = ApiClient(self.options.url, api_key=self.options.api_key)
+        project = self.options.project or DEFAULT_PROJECT
+        try:
+            for record in records:
+                publish_run(api, record, project)
+            if comparison is not None:
+                publish_comparison(api, comparison, project)
+        except ApiError as error:
+            if wanted:
+                raise
+            self._warn(f"not published: {error}")
+
+    def _execute(self, task: Task, model: Model, spec: str) -> RunRecord:
+        suite = task.suite
+        folder = self.runs_dir / new_run_id(suite.name, model.name, datetime.now(UTC))
+        title = f"{model.name} on {suite.name}"
+        with (
+            self._cache(model) as cache,
+            progress(title, len(task.cases), self.status) as tally,
+        ):
+
+            def on_result(result: Result, *, is_kept: bool) -> None:
+                tally.advance(result.output_tokens or result.input_tokens or 0, is_kept=is_kept)
+
+            record = execute(
+                suite,
+                model,
+                folder,
+                cases=task.cases,
+                cache=cache,
+                manifest=self._manifest(task, spec, model.settings),
+                on_result=on_result,
+                on_fault=self._warn,
+                settings={"spec": spec, "limit": task.limit},
+            )
+        if is_finished(record.folder):
+            self.status.print(Text(f"run {record.run.run_id} in {record.folder}"))
+        return record
+
+    def _find_equal(self, task: Task, model: Model) -> RunRecord | None:
+        key = cache_key_of(model) if self.is_cached and not self.is_refreshed else None
+        if key is None:
+            return None
+        case_ids = [case.case_id for case in task.cases]
+        record = find_equal(self.runs_dir, task.suite.version, key, case_ids)
+        if record is not None:
+            told = f"run {record.run.run_id} of {record.run.started_at[:19]} has all its answers"
+            self.status.print(Text(f"{model.name} on {task.suite.name}: {told}"))
+        return record
+
+    @contextmanager
+    def _cache(self, model: Model) -> Iterator[AnswerCache | None]:
+        key = cache_key_of(model) if self.is_cached else None
+        if key is None:
+            yield None
+            return
+        with AnswerCache(
+            self.cache_dir,
+            key,
+            limit_bytes=self.cache_bytes,
+            is_refreshed=self.is_refreshed,
+            on_fault=self._warn,
+        ) as cache:
+            yield cache
+
+    def _manifest(self, task: Task, spec: str, model: Mapping[str, Any]) -> Manifest:
+        folder = self.options.folder
+        # What the model found for itself, where it was left to, is to be found again.
+        return Manifest(
+            suite=task.path,
+            suite_version=task.suite.version,
+            spec=spec,
+            limit=task.limit,
+            device=model.get("device"),
+            dtype=model.get("dtype"),
+            batch_tokens=model.get("batch_tokens"),
+            cache_functions=self.options.cache_functions,
+            working_folder=str(folder),
+            commit=commit_of((folder / task.path).parent),
+            environment=environment(),
+        )
+
+    def _warn(self, text: str) -> None:
+        self.status.print(Text(text, style="yellow"))
+
+
+def find_runs_dir(arguments: argparse.Namespace, sources: Sources) -> Path:
+    """Return the folder of the runs."""
+    return Path(sources.get("evals.runs_dir", arguments.out, DEFAULT_FOLDER))
+
+
+def find_cache_dir(sources: Sources) -> Path:
+    """Return the folder of the kept answers."""
+    return Path(sources.get("evals.cache_dir", None, DEFAULT_CACHE_FOLDER))
+
+
+def make_console(stderr: bool = False) -> Console:
+    """Return a console that bears a reader who leaves."""
+    console = _PatientConsole(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        # Into a file or a pipe, tables and sentences are not broken at 80 columns.
+        console.width = 200
+    return console
+
+
+class _PatientConsole(Console):
+    """A console whose reader may leave: the exit code is the verdict's all the same."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on in silence, where rich would exit with the code of a regression."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())

@@ -1,0 +1,1 @@
+"""What runs a transformers model fast: likelihoods over prefix trees, and decoding in slots."""
