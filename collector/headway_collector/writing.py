@@ -54,8 +54,8 @@ class Limits:
     """
 
     queued: int = 4096
-    group_rows: int = 10_000
-    checkpoint_rows: int = 20_000
+    group_rows: int = 5_000
+    checkpoint_rows: int = 10_000
     checkpoint_bytes: int = 128 * 1024 * 1024
     idle_s: float = 30.0
     retry_s: float = 5.0

@@ -39,7 +39,7 @@ _TEXT_CHARS = 1024
 _SESSION_TRACES = 8
 _SAID_EVERY = 500_000
 # Past this many a checkpoint is due, as for the writer.
-_CHECKPOINT_ROWS = 20_000
+_CHECKPOINT_ROWS = 10_000
 
 Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 Booleans = np.ndarray[tuple[int], np.dtype[np.bool_]]

@@ -167,4 +167,4 @@ def test_a_body_that_does_not_say_its_size_is_read_no_further_than_the_limit() -
 def test_the_database_has_a_budget_too(store: Store) -> None:
     (settings,) = store.read("SELECT current_setting('memory_limit') AS memory")
 
-    assert settings == {"memory": "953.6 MiB"}
+    assert settings == {"memory": "610.3 MiB"}

