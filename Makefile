@@ -9,7 +9,7 @@ EMITTERS := .venv/emitters/.installed
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check soak bench bench-sdk bench-collector wrk browser emitters format clean
+.PHONY: help install demo test check soak bench bench-sdk bench-collector bench-evals bench-gpu wrk browser emitters format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,9 +17,10 @@ help:
 	@echo "make demo      two candidate models, a fortnight of traffic, and the dashboard"
 	@echo "make check     formatting, lint, types, import arrows"
 	@echo "make test      all tests, with a real browser where one can be had"
-	@echo "make soak      the kills, outages and full disks of make test at full size"
+	@echo "make soak      the kills, outages, full disks and simulations of make test at full size"
 	@echo "make bench     figures beside the peers (parts: make bench-sdk ARGS='--only loop,paced',"
-	@echo "               make bench-collector ARGS='--only ingest,queries')"
+	@echo "               make bench-collector ARGS='--only ingest,queries', make bench-evals)"
+	@echo "make bench-gpu evals beside lm-eval on a CUDA device (ARGS=--smoke: tiny, on the CPU)"
 
 install: $(STAMP)
 
@@ -65,13 +66,19 @@ $(EMITTERS): tests/emitters/requirements.txt | $(STAMP)
 soak: install
 	$(BIN)/python -m tests.benchmarks.soak
 
-bench: bench-sdk bench-collector
+bench: bench-sdk bench-collector bench-evals
 
 bench-sdk: install
 	$(BIN)/python -m tests.benchmarks.bench_sdk $(ARGS)
 
 bench-collector: install wrk
 	$(BIN)/python -m tests.benchmarks.bench_collector $(ARGS)
+
+bench-evals: install
+	$(BIN)/python -m tests.benchmarks.bench_evals $(ARGS)
+
+bench-gpu: install
+	$(BIN)/python -m tests.benchmarks.bench_gpu $(ARGS)
 
 # The load must not come from our own event loop.
 wrk:

@@ -67,11 +67,11 @@ def _overall(comparison: Comparison) -> None:
     with st.container(border=True):
         st.subheader("Overall", anchor=False)
         with st.container(horizontal=True, gap="large"):
-            cards.fact("Baseline", formats.share(overall["baseline"]))
-            cards.fact("Candidate", formats.share(overall["candidate"]))
-            cards.fact("Difference", formats.points(overall["difference"]))
+            cards.fact("Baseline", verdicts.score(overall, "baseline"))
+            cards.fact("Candidate", verdicts.score(overall, "candidate"))
+            cards.fact("Difference", verdicts.gain(overall))
             cards.fact(f"{_confidence(comparison)} interval", verdicts.interval(overall))
-            cards.fact("Margin", formats.points(comparison["margin"], signed=False))
+            cards.fact("Margin", verdicts.margin(comparison))
             cards.fact("Cases", formats.count(overall["n"]))
             cards.fact("Flips to fail", formats.count(overall["flips_to_fail"]))
             cards.fact("Flips to pass", formats.count(overall["flips_to_pass"]))
@@ -79,7 +79,9 @@ def _overall(comparison: Comparison) -> None:
             st.caption(formats.plain(overall["note"]))
         rows = eval_charts.to_rows([overall])
         st.altair_chart(
-            eval_charts.forest(rows, comparison["margin"] or 0.0),
+            eval_charts.forest(
+                rows, comparison["margin"] or 0.0, is_share=verdicts.is_share(overall)
+            ),
             alt=f"The difference with its interval: {verdicts.estimate(overall)}",
         )
         st.caption(
@@ -102,7 +104,11 @@ def _slices(comparison: Comparison) -> None:
         )
         rows = eval_charts.to_rows(slices)
         st.altair_chart(
-            eval_charts.forest(rows, comparison["margin"] or 0.0),
+            eval_charts.forest(
+                rows,
+                comparison["margin"] or 0.0,
+                is_share=verdicts.is_share(comparison["overall"]),
+            ),
             alt=f"The slices with their intervals; {len(regressed)} regressed",
         )
         st.table(
@@ -118,9 +124,9 @@ def _slice_row(one: Mapping[str, Any]) -> dict[str, str]:
         "Slice": formats.plain(one["slice"]),
         "Verdict": verdicts.badge(one["verdict"]),
         "Cases": formats.count(one["n"]),
-        "Baseline": formats.share(one["baseline"]),
-        "Candidate": formats.share(one["candidate"]),
-        "Difference": formats.points(one["difference"]),
+        "Baseline": verdicts.score(one, "baseline"),
+        "Candidate": verdicts.score(one, "candidate"),
+        "Difference": verdicts.gain(one),
         "Interval": verdicts.interval(one),
         "q-value": formats.MISSING if one["q_value"] is None else f"{one['q_value']:.2g}",
     }

@@ -35,14 +35,17 @@ _SHAPES = {
 def to_rows(
     estimates: Sequence[Mapping[str, Any]], *, label: str = "slice"
 ) -> list[dict[str, Any]]:
-    """Return estimates as rows of a forest: in percentage points, with words for the tooltip."""
+    """Return estimates as rows of a forest, with words for the tooltip.
+
+    Shares are drawn in percentage points, scores of another scale as they are.
+    """
     return [
         {
             "label": f"{each.get(label, 'overall')}  (n = {count(each['n'])})",
             "verdict": each["verdict"],
-            "difference": _points(each["difference"]),
-            "lower": _points(each["lower"]),
-            "upper": _points(each["upper"]),
+            "difference": _drawn(each, "difference"),
+            "lower": _drawn(each, "lower"),
+            "upper": _drawn(each, "upper"),
             "text": verdicts.estimate(each),
             "q": "" if each.get("q_value") is None else f"{each['q_value']:.3g}",
         }
@@ -50,19 +53,22 @@ def to_rows(
     ]
 
 
-def forest(rows: Sequence[Mapping[str, Any]], margin: float) -> alt.LayerChart:
+def forest(
+    rows: Sequence[Mapping[str, Any]], margin: float, *, is_share: bool = True
+) -> alt.LayerChart:
     """Return a line a row from the lower to the upper bound, with a mark at the difference.
 
     Args:
         rows: as ``to_rows`` makes them, in the order of drawing.
-        margin: how much worse is tolerated, as a fraction.
+        margin: how much worse is tolerated, as a fraction or in the unit of the scores.
+        is_share: whether the scores are shares.
     """
     values = [dict(row) for row in rows]
-    edge = -margin * 100
+    edge = -margin * 100 if is_share else -margin
     low, high = _limits(values, edge)
     scale = alt.Scale(domain=[low, high], nice=False)
     axis = alt.Axis(labelExpr=_SIGNED, grid=False, tickCount=7)
-    title = "Candidate minus baseline, in percentage points"
+    title = f"Gain of the candidate{', in percentage points' if is_share else ''}"
     names = list(_COLOURS)
     colour = alt.Color(
         "verdict:N",
@@ -109,8 +115,11 @@ def _limits(rows: Sequence[Mapping[str, Any]], edge: float) -> list[float]:
     return [low - room, high + room]
 
 
-def _points(fraction: float | None) -> float | None:
-    return None if fraction is None else round(fraction * 100, 3)
+def _drawn(estimate: Mapping[str, Any], name: str) -> float | None:
+    value = estimate[name]
+    if value is None:
+        return None
+    return round(value * 100, 3) if verdicts.is_share(estimate) else float(value)
 
 
 def _tooltip() -> list[alt.Tooltip]:

@@ -9,7 +9,7 @@ import math
 
 from headway.commands import Command
 
-_SPECS = "hf:PATH, hf:PATH+ADAPTER, python:module:function, or log:key=value,…"
+_SPECS = "hf:PATH, hf:PATH+ADAPTER, python:module:function, log:key=value,… or openai:MODEL@URL"
 
 
 def _configure_eval(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,10 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--device", help="cpu, cuda or cuda:N (default: the GPU where there is one)")
     run.add_argument("--dtype", help="float32, bfloat16 or float16 (default: suits the device)")
     run.add_argument("--batch-tokens", type=_count, metavar="N", help="the most tokens of a batch")
+    _add_engine_checks(run)
+    _add_server(run)
     _add_cache(run)
+    _add_reports(run)
     _add_runs_dir(run)
     _add_collector(run)
 
@@ -34,6 +37,8 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
         "rerun", help="go on with a run that was broken off, or make one again and compare"
     )
     rerun.add_argument("run", metavar="RUN", help="a run's id or folder")
+    _add_engine_checks(rerun)
+    _add_server(rerun)
     _add_runs_dir(rerun)
     _add_collector(rerun)
 
@@ -41,6 +46,7 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
     compare.add_argument("baseline", metavar="BASELINE_RUN", help="a run's id or folder")
     compare.add_argument("candidate", metavar="CANDIDATE_RUN", help="a run's id or folder")
     _add_margin(compare)
+    _add_reports(compare)
     _add_runs_dir(compare)
     _add_collector(compare)
 
@@ -56,6 +62,7 @@ def _configure_suite(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = actions.add_parser("check", help="tell a suite's faults with their lines")
     check.add_argument("suite", metavar="FILE", help="the suite's YAML file")
+    _add_runs_dir(check)
 
 
 def _configure_demo(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +120,62 @@ def _add_margin(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--margin",
         type=_fraction,
-        help="the drop that still passes, as a fraction (default: the suite's)",
+        help="the drop that still passes, as a fraction (default: the suite's); where there are "
+        "several gates, that of the first",
+    )
+
+
+def _add_reports(parser: argparse.ArgumentParser) -> None:
+    reports = parser.add_argument_group("reports, besides the one on the terminal")
+    reports.add_argument("--markdown", metavar="FILE", help="write the report as Markdown")
+    reports.add_argument("--junit", metavar="FILE", help="write it as JUnit XML, for build servers")
+    reports.add_argument("--html", metavar="FILE", help="write it as one HTML file of its own")
+    reports.add_argument(
+        "--annotations",
+        action="store_true",
+        help="write GitHub's annotations, and the Markdown to the page of the job",
+    )
+
+
+def _add_engine_checks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--self-check",
+        type=_whole,
+        default=4,
+        metavar="N",
+        help="on how many cases of an hf: model the engine is checked against the plain path "
+        "before its answers count; 0 checks none (default %(default)s)",
+    )
+    parser.add_argument(
+        "--noise-floor",
+        action="store_true",
+        help="ask an hf: model for everything twice, in other batches, and tell what changes",
+    )
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("openai: models")
+    group.add_argument(
+        "--concurrency",
+        type=_count,
+        default=16,
+        metavar="N",
+        help="how many requests are under way at once (default %(default)s)",
+    )
+    group.add_argument(
+        "--retries",
+        type=_whole,
+        default=5,
+        metavar="N",
+        help="how often a request is tried again after a fault that passes (default %(default)s)",
+    )
+    group.add_argument("--rate", metavar="RATE", help="the most requests, such as 600/min or 10/s")
+    group.add_argument(
+        "--timeout",
+        type=_count,
+        default=300,
+        metavar="SECONDS",
+        help="the longest wait for an answer (default %(default)s)",
     )
 
 
@@ -154,6 +216,12 @@ def _count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a count: give 1 or more, such as 100")
     return value
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count: give 0 or more, such as 5")
+    return int(text)
 
 
 def _fraction(text: str) -> float:

@@ -1,112 +1,71 @@
-"""A candidate's run against a baseline's: one verdict overall, one a slice, and what flipped.
+"""A candidate's run against a baseline's: a verdict by each gate, one a slice, and what flipped.
 
-Cases are paired by their id. Those that changed between two versions of the suite, and those
-that one of the models has no logged answer for, are left out, and the overall note says so.
-
-A slice counts as regressed, or improved, only where its q-value after Benjamini-Hochberg over
-the slices is below alpha: among twenty slices one looks bad by chance alone.
+All gates must pass. So that several of them do not find a regression by chance more often than
+one would, a gate among several counts as regressed, or improved, only where its p-value after
+Holm over the gates is below alpha; that all pass by chance is no likelier than that one does, and
+passing needs no correction. Slices, which are the first gate's, count by their q-value after
+Benjamini-Hochberg: among twenty slices one looks bad by chance alone. A case that must pass
+fails the gate alone, where it passes for the baseline and not for the candidate.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from headway_evals.errors import ComparisonError
-from headway_evals.runs import Result, RunRecord
+from headway_evals.outcomes import EXIT_CODES, Comparison, GateOutcome, Overall, SliceOutcome
+from headway_evals.pairings import Pair, Pairing, pair_runs
+from headway_evals.runs import MUST_PASS, RunRecord
 from headway_evals.suites import ALL_SCORERS, Gate
-from headway_measures.multiplicity import benjamini_hochberg
-from headway_measures.paired import Change, measure_change
-from headway_measures.verdicts import Judgement, Verdict, judge
+from headway_measures.multiplicity import benjamini_hochberg, holm
+from headway_measures.paired import Change
+from headway_measures.verdicts import Judgement, Verdict, decide, judge
 
-EXIT_PASSED = 0
-EXIT_REGRESSED = 1
-EXIT_INCONCLUSIVE = 3
-
-Direction = Literal["to_fail", "to_pass"]
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict with its numbers; ``needs_n`` is how many cases in all would tell."""
-
-    verdict: Verdict
-    n: int
-    baseline: float
-    candidate: float
-    difference: float
-    lower: float
-    upper: float
-    flips_to_fail: int
-    flips_to_pass: int
-    needs_n: int | None
-    note: str
-
-
-class SliceOutcome(Outcome, frozen=True, kw_only=True):
-    """The verdict on the cases of one tag; without p and q where they are too few."""
-
-    slice: str
-    p_value: float | None
-    q_value: float | None
-
-
-class Flip(msgspec.Struct, frozen=True, kw_only=True):
-    """A case that passes under one model and fails under the other."""
-
-    case_id: str
-    direction: Direction
-    tags: tuple[str, ...]
-    input: Any
-    expected: Any
-    baseline_output: str | None
-    candidate_output: str | None
-
-
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """A gate's answer. ``verdict`` is the overall one, or regressed where a slice regressed."""
-
-    comparison_id: str
-    suite: str
-    suite_version: str
-    baseline_run_id: str
-    candidate_run_id: str
-    baseline_model: str
-    candidate_model: str
-    created_at: str
-    verdict: Verdict
-    exit_code: int
-    margin: float
-    alpha: float
-    overall: Outcome
-    slices: tuple[SliceOutcome, ...]
-    flips: tuple[Flip, ...]
+# What all gates come to is what the worst of them says.
+_WORST_FIRST: tuple[Verdict, ...] = ("regressed", "inconclusive", "passed", "improved")
+_MOST_NAMED = 5
 
 
 def compare(
     baseline: RunRecord,
     candidate: RunRecord,
-    gate: Gate,
+    gates: Gate | Sequence[Gate],
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Comparison:
-    """Judge a candidate's run against a baseline's.
+    """Judge a candidate's run against a baseline's by one gate or several, the first leading.
 
     Raises:
-        ComparisonError: the runs have no case in common, or none with the gate's scorer.
+        ComparisonError: the runs have no case in common, or none with a gate's scorer.
     """
-    pairing = _pair(baseline, candidate, gate.scorer)
-    change = _measure(pairing.pairs)
-    judgement = judge(change, gate.margin, gate.alpha)
-    notes = "; ".join(filter(None, [judgement.note, *pairing.notes]))
-    slices = _judge_slices(pairing.pairs, gate) if gate.slices == "tags" else ()
-    overall = Outcome(**_numbers(pairing.pairs, change, judgement, judgement.verdict, notes))
-    has_bad_slice = any(each.verdict == "regressed" for each in slices)
-    verdict: Verdict = "regressed" if has_bad_slice else overall.verdict
+    gates = (gates,) if isinstance(gates, Gate) else tuple(gates)
+    if not gates:
+        raise ComparisonError("there is no gate to judge by")
+    judged = _judge_gates(baseline, candidate, gates)
+    first = judged[0]
+    pairs = first.pairing.pairs
+    slices = _judge_slices(first.pairing, first.gate) if first.gate.slices == "tags" else ()
+    must_pass = _broken(baseline, candidate)
+    notes = [first.note, *first.pairing.notes, _named_cases(must_pass)]
+    overall = Overall(
+        **first.numbers("; ".join(filter(None, notes))),
+        gates=tuple(each.outcome() for each in judged) if len(judged) > 1 else (),
+        must_pass=must_pass,
+    )
+    verdicts = {each.verdict for each in judged}
+    if must_pass or any(each.verdict == "regressed" for each in slices):
+        verdicts.add("regressed")
+    verdict = next(each for each in _WORST_FIRST if each in verdicts)
+    # A gate that only passes beside one that improved takes nothing from it.
+    if verdict == "passed" and overall.verdict == "improved":
+        verdict = "improved"
     return Comparison(
-        comparison_id=_comparison_id(baseline, candidate, gate),
+        comparison_id=_comparison_id(baseline, candidate, gates),
         suite=candidate.run.suite,
         suite_version=candidate.run.suite_version,
         baseline_run_id=baseline.run.run_id,
@@ -115,170 +74,157 @@ def compare(
         candidate_model=candidate.run.model,
         created_at=now().astimezone(UTC).isoformat().replace("+00:00", "Z"),
         verdict=verdict,
-        exit_code=_EXIT_CODES[verdict],
-        margin=gate.margin.value,
-        alpha=gate.alpha,
+        exit_code=EXIT_CODES[verdict],
+        margin=first.gate.margin.value,
+        alpha=first.gate.alpha,
         overall=overall,
         slices=slices,
-        flips=tuple(pair.flip() for pair in pairing.pairs if pair.is_flip),
+        flips=tuple(pair.flip() for pair in pairs if pair.is_flip),
     )
 
 
-_EXIT_CODES: dict[Verdict, int] = {
-    "improved": EXIT_PASSED,
-    "passed": EXIT_PASSED,
-    "regressed": EXIT_REGRESSED,
-    "inconclusive": EXIT_INCONCLUSIVE,
-}
-
-
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """What a gate sees of a result."""
+class _Judged:
+    """One gate's verdict with what it rests on."""
 
-    value: float
-    passed: bool
+    gate: Gate
+    name: str
+    pairing: Pairing
+    change: Change
+    judgement: Judgement
+    adjusted: float
+    verdict: Verdict
+    note: str
 
+    def numbers(self, note: str) -> dict[str, Any]:
+        pairs = self.pairing.pairs
+        return _numbers(self.pairing, pairs, self.change, self.judgement, self.verdict, note)
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """One case under both models."""
-
-    old: Result
-    new: Result
-    before: _Side
-    after: _Side
-
-    @property
-    def is_flip(self) -> bool:
-        return self.before.passed != self.after.passed
-
-    def flip(self) -> Flip:
-        return Flip(
-            case_id=self.new.case_id,
-            direction="to_fail" if self.before.passed else "to_pass",
-            tags=self.new.tags,
-            input=self.new.input,
-            expected=self.new.expected,
-            baseline_output=self.old.output,
-            candidate_output=self.new.output,
+    def outcome(self) -> GateOutcome:
+        return GateOutcome(
+            **self.numbers("; ".join(filter(None, [self.note, *self.pairing.notes]))),
+            gate=self.name,
+            scorer=self.gate.scorer,
+            margin=self.gate.margin.value,
+            p_value=self.change.p_value,
+            q_value=self.adjusted,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Pairing:
-    """The pairs, and what is to be said about cases left out."""
-
-    pairs: list[_Pair]
-    notes: list[str]
-
-
-def _pair(baseline: RunRecord, candidate: RunRecord, scorer: str) -> _Pairing:
-    old_by_id = {result.case_id: result for result in baseline.results}
-    news = sorted(candidate.results, key=lambda result: result.case_id)
-    common = [(old_by_id[new.case_id], new) for new in news if new.case_id in old_by_id]
-    same = [(old, new) for old, new in common if _question(old) == _question(new)]
-    answered = [(old, new) for old, new in same if not (old.is_missing or new.is_missing)]
-    pairs = [
-        _Pair(old, new, before, after)
-        for old, new in answered
-        if (before := _side(old, scorer)) and (after := _side(new, scorer))
+def _judge_gates(baseline: RunRecord, candidate: RunRecord, gates: Sequence[Gate]) -> list[_Judged]:
+    pairings = [pair_runs(baseline, candidate, gate.scorer) for gate in gates]
+    changes = [pairing.measure(pairing.pairs) for pairing in pairings]
+    adjusted = holm([change.p_value for change in changes])
+    return [
+        _judge_gate(gate, index, pairing, change, p_value, len(gates))
+        for index, (gate, pairing, change, p_value) in enumerate(
+            zip(gates, pairings, changes, adjusted, strict=True), start=1
+        )
     ]
-    if not pairs:
-        raise ComparisonError(
-            f"{baseline.run.run_id} and {candidate.run.run_id} cannot be compared by "
-            f"{scorer!r}: of {len(baseline.results)} and {len(candidate.results)} cases, "
-            f"{len(common)} have the same id, {len(same)} of those the same input and expected "
-            f"value, {len(answered)} of those an answer from both, and none that score"
-        )
-    return _Pairing(pairs, _notes(baseline, candidate, len(same), len(answered), len(pairs)))
 
 
-def _notes(
-    baseline: RunRecord, candidate: RunRecord, same: int, answered: int, scored: int
-) -> list[str]:
-    notes = []
-    old, new = baseline.run, candidate.run
-    if old.suite_version != new.suite_version:
-        notes.append(
-            f"the suite changed from {old.suite_version} to {new.suite_version}: compared on the "
-            f"{same} cases that are the same in both"
-        )
-    elif same < max(len(baseline.results), len(candidate.results)):
-        notes.append(
-            f"{same} cases are in both runs, of {len(baseline.results)} and "
-            f"{len(candidate.results)}"
-        )
-    if answered < same:
-        notes.append(f"{same - answered} cases without a logged answer are left out")
-    if scored < answered:
-        notes.append(f"{answered - scored} cases without the gate's scorer are left out")
-    return notes
+def _judge_gate(
+    gate: Gate, index: int, pairing: Pairing, change: Change, adjusted: float, count: int
+) -> _Judged:
+    judgement = judge(change, gate.margin, gate.alpha)
+    verdict, note = judgement.verdict, judgement.note
+    if count > 1 and verdict in ("regressed", "improved"):
+        is_proven = adjusted < gate.alpha
+        if gate.margin.is_hard and verdict == "regressed":
+            # The p-value is that of any drop; of one beyond the margin, the interval speaks.
+            narrow = change.interval(gate.alpha / count)
+            is_proven = decide(narrow, gate.margin) == "regressed"
+        if not is_proven:
+            verdict, note = _weakened(verdict, "gates")
+    # A gate that has no name goes by its scorer; where that is another's too, by its place.
+    name = gate.name or (gate.scorer if gate.scorer != ALL_SCORERS else f"{index}")
+    return _Judged(gate, name, pairing, change, judgement, adjusted, verdict, note)
 
 
-def _question(result: Result) -> bytes:
-    return msgspec.json.encode((result.input, result.expected), order="sorted")
-
-
-def _side(result: Result, scorer: str) -> _Side | None:
-    """Return a result as the gate's scorer has it, None where the case is not scored by it."""
-    if scorer == ALL_SCORERS:
-        return _Side(float(result.passed), result.passed)
-    if result.output is None:
-        return _Side(0.0, False)
-    score = result.scores.get(scorer)
-    return None if score is None else _Side(score.value, score.passed is not False)
-
-
-def _measure(pairs: Sequence[_Pair]) -> Change:
-    has_clusters = any(pair.new.cluster is not None for pair in pairs)
-    return measure_change(
-        [pair.before.value for pair in pairs],
-        [pair.after.value for pair in pairs],
-        # A case without a cluster stands for itself.
-        [pair.new.cluster or (pair.new.case_id,) for pair in pairs] if has_clusters else None,
-    )
-
-
-def _judge_slices(pairs: Sequence[_Pair], gate: Gate) -> tuple[SliceOutcome, ...]:
+def _judge_slices(pairing: Pairing, gate: Gate) -> tuple[SliceOutcome, ...]:
     """Judge the cases of each tag; a tag that every case bears is no slice."""
-    by_tag: dict[str, list[_Pair]] = {}
-    for pair in pairs:
+    by_tag: dict[str, list[Pair]] = {}
+    for pair in pairing.pairs:
         for tag in dict.fromkeys(pair.new.tags):
             by_tag.setdefault(tag, []).append(pair)
-    slices = {tag: inside for tag, inside in sorted(by_tag.items()) if len(inside) < len(pairs)}
-    changes = {tag: _measure(inside) for tag, inside in slices.items()}
+    slices = {
+        tag: inside
+        for tag, inside in sorted(by_tag.items())
+        if len(inside) < len(pairing.pairs) and (pairing.scale is not None or _is_scored(inside))
+    }
+    changes = {tag: pairing.measure(inside) for tag, inside in slices.items()}
     judged = [tag for tag, change in changes.items() if change.n >= gate.min_n]
     q_values = dict(
         zip(judged, benjamini_hochberg([changes[tag].p_value for tag in judged]), strict=True)
     )
     return tuple(
-        _judge_slice(tag, inside, changes[tag], q_values.get(tag), gate)
+        _judge_slice(tag, pairing, inside, changes[tag], q_values.get(tag), gate)
         for tag, inside in slices.items()
     )
 
 
+def _is_scored(pairs: Sequence[Pair]) -> bool:
+    return any(side.value is not None for pair in pairs for side in (pair.before, pair.after))
+
+
 def _judge_slice(
-    tag: str, pairs: Sequence[_Pair], change: Change, q_value: float | None, gate: Gate
+    tag: str,
+    pairing: Pairing,
+    pairs: Sequence[Pair],
+    change: Change,
+    q_value: float | None,
+    gate: Gate,
 ) -> SliceOutcome:
     judgement = judge(change, gate.margin, gate.alpha)
     verdict, note = judgement.verdict, judgement.note
     if q_value is None:
         verdict, note = "inconclusive", f"too few: {change.n} of at least {gate.min_n} cases"
     elif verdict in ("regressed", "improved") and q_value >= gate.alpha:
-        note = f"{verdict} if it stood alone, not proven among so many slices"
-        verdict = "inconclusive" if verdict == "regressed" else "passed"
+        verdict, note = _weakened(verdict, "slices")
     return SliceOutcome(
-        **_numbers(pairs, change, judgement, verdict, note),
+        **_numbers(pairing, pairs, change, judgement, verdict, note),
         slice=tag,
         p_value=None if q_value is None else change.p_value,
         q_value=q_value,
     )
 
 
+def _weakened(verdict: Verdict, among: str) -> tuple[Verdict, str]:
+    """Return what is left of a verdict that so many others take the proof from."""
+    note = f"{verdict} if it stood alone, not proven among so many {among}"
+    return ("inconclusive" if verdict == "regressed" else "passed"), note
+
+
+def _broken(baseline: RunRecord, candidate: RunRecord) -> tuple[str, ...]:
+    """Return the cases that must pass which the baseline passes and the candidate does not."""
+    named = candidate.run.settings.get(MUST_PASS, [])
+    if not named:
+        return ()
+    pairs = pair_runs(baseline, candidate, ALL_SCORERS).pairs
+    return tuple(
+        pair.new.case_id
+        for pair in pairs
+        if pair.new.case_id in named and pair.is_flip and pair.before.passed
+    )
+
+
+def _named_cases(case_ids: Sequence[str]) -> str:
+    if not case_ids:
+        return ""
+    more = len(case_ids) - _MOST_NAMED
+    named = ", ".join(case_ids[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"must pass and fails now: {named}"
+
+
 def _numbers(
-    pairs: Sequence[_Pair], change: Change, judgement: Judgement, verdict: Verdict, note: str
+    pairing: Pairing,
+    pairs: Sequence[Pair],
+    change: Change,
+    judgement: Judgement,
+    verdict: Verdict,
+    note: str,
 ) -> dict[str, Any]:
+    effect = judgement.minimum_detectable_effect
     return {
         "verdict": verdict,
         "n": change.n,
@@ -291,10 +237,14 @@ def _numbers(
         "flips_to_pass": sum(pair.is_flip and pair.after.passed for pair in pairs),
         "needs_n": judgement.needs_n,
         "note": note,
+        "missing_n": judgement.missing_n,
+        "minimum_detectable_effect": effect if math.isfinite(effect) else None,
+        "direction": pairing.direction,
+        "scale": pairing.scale,
     }
 
 
-def _comparison_id(baseline: RunRecord, candidate: RunRecord, gate: Gate) -> str:
+def _comparison_id(baseline: RunRecord, candidate: RunRecord, gates: Sequence[Gate]) -> str:
     """Return the same id for the same question, so that publishing again doubles nothing."""
-    question = [baseline.run.run_id, candidate.run.run_id, msgspec.to_builtins(gate)]
+    question = [baseline.run.run_id, candidate.run.run_id, msgspec.to_builtins(tuple(gates))]
     return f"cmp-{hashlib.sha256(msgspec.json.encode(question)).hexdigest()[:16]}"

@@ -17,16 +17,19 @@ from headway.apis import ApiClient
 from headway.errors import ApiError
 from headway.records import DEFAULT_PROJECT, DEFAULT_URL
 from headway.settings import Sources, load_sources, parse_bytes
+from headway_evals.averages import Report
 from headway_evals.caching import DEFAULT_CACHE_FOLDER, DEFAULT_LIMIT_BYTES, AnswerCache
-from headway_evals.comparisons import Comparison, compare
+from headway_evals.comparisons import compare
 from headway_evals.executions import environment, execute, new_run_id
 from headway_evals.manifests import Manifest, commit_of
 from headway_evals.models.cache_keys import cache_key_of
 from headway_evals.models.requests import Model
 from headway_evals.models.specs import ModelOptions, make_model
+from headway_evals.outcomes import EXIT_PASSED, Comparison
 from headway_evals.progress import progress
 from headway_evals.publishing import publish_comparison, publish_run
-from headway_evals.reports import write_comparison
+from headway_evals.report_files import ReportFiles
+from headway_evals.reports import write_report
 from headway_evals.runs import DEFAULT_FOLDER, Result, RunRecord, find_equal, is_finished
 from headway_evals.suites import Case, Gate, Suite
 
@@ -57,6 +60,7 @@ class Desk:
         options: what a model's spec does not say.
         is_cached: whether answers are kept.
         is_refreshed: whether earlier ones are passed over.
+        files: where reports go besides.
         report: where results go.
         status: where it is said how far things are.
     """
@@ -68,6 +72,7 @@ class Desk:
     options: ModelOptions
     is_cached: bool
     is_refreshed: bool
+    files: ReportFiles
     report: Console
     status: Console
 
@@ -80,7 +85,13 @@ class Desk:
             device=given.get("device"),
             dtype=given.get("dtype"),
             batch_tokens=given.get("batch_tokens"),
+            self_check=given.get("self_check", 4),
+            noise_floor=given.get("noise_floor", False),
             cache_functions=given.get("cache_functions", False),
+            concurrency=given.get("concurrency", 16),
+            retries=given.get("retries", 5),
+            rate=given.get("rate"),
+            timeout_s=given.get("timeout", 300),
             url=sources.get("url", arguments.url, DEFAULT_URL),
             api_key=sources.get("api_key", None, "") or None,
             project=sources.get("project", arguments.project, "") or None,
@@ -93,6 +104,7 @@ class Desk:
             options,
             is_cached=given.get("cache", True),
             is_refreshed=given.get("refresh", False),
+            files=ReportFiles.of(arguments),
             report=make_console(),
             status=make_console(stderr=True),
         )
@@ -107,15 +119,31 @@ class Desk:
         model = make_model(spec, self.options)
         return lambda: self._find_equal(task, model) or self._execute(task, model, spec)
 
-    def judge(self, baseline: RunRecord, candidate: RunRecord, gate: Gate) -> int:
-        """Compare, report and publish."""
+    def judge(
+        self,
+        baseline: RunRecord,
+        candidate: RunRecord,
+        gates: Sequence[Gate],
+        suite_path: str | None = None,
+    ) -> int:
+        """Compare, report and publish; a margin among the arguments is the first gate's."""
+        first, *others = gates
         if self.arguments.margin is not None:
-            margin = dataclasses.replace(gate.margin, value=self.arguments.margin)
-            gate = dataclasses.replace(gate, margin=margin)
-        comparison = compare(baseline, candidate, gate)
-        write_comparison(self.report, comparison, baseline, candidate)
-        self.publish([baseline, candidate], comparison)
+            margin = dataclasses.replace(first.margin, value=self.arguments.margin)
+            first = dataclasses.replace(first, margin=margin)
+        comparison = compare(baseline, candidate, [first, *others])
+        self._tell(Report((baseline, candidate), comparison, first.alpha), suite_path)
         return comparison.exit_code
+
+    def tell(self, record: RunRecord, gate: Gate, suite_path: str | None = None) -> int:
+        """Report a run that is compared with no other, and publish it."""
+        self._tell(Report((record,), alpha=gate.alpha), suite_path)
+        return EXIT_PASSED
+
+    def _tell(self, report: Report, suite_path: str | None) -> None:
+        write_report(self.report, report)
+        self.files.write(report, self.report.file, suite_path=suite_path)
+        self.publish(report.records, report.comparison)
 
     def publish(self, records: Sequence[RunRecord], comparison: Comparison | None = None) -> None:
         """Send to the collector; that none answers is a fault only where sending was asked for."""

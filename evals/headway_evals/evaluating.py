@@ -15,37 +15,32 @@ from rich.text import Text
 
 from headway.settings import load_sources
 from headway_evals.caching import clear
-from headway_evals.comparisons import EXIT_PASSED, EXIT_REGRESSED
 from headway_evals.desks import Desk, Task, find_cache_dir, find_runs_dir, make_console
 from headway_evals.errors import RunError
+from headway_evals.history import past_changes
 from headway_evals.manifests import read_manifest
-from headway_evals.reports import one_line, percent, write_run
+from headway_evals.outcomes import EXIT_PASSED, EXIT_REGRESSED
 from headway_evals.runs import RunRecord, find_run, is_finished, list_runs, load_run
 from headway_evals.suite_files import load_suite
-from headway_evals.suites import Gate
-from headway_measures.power import minimum_detectable_effect
-
-# What a suite can tell is said for models that differ on this share of its cases.
-_USUAL_FLIPS = 0.1
+from headway_evals.suites import ALL_SCORERS, Gate, Suite
+from headway_evals.wordings import one_line, percent
+from headway_measures.power import USUAL_VARIANCE, expected_variance, minimum_detectable_effect
 
 
 def run_suite(arguments: argparse.Namespace) -> int:
     """Run a model on a suite; against a baseline, judge it."""
     desk = Desk.of(arguments)
+    desk.files.check()
     task = Task(load_suite(Path(arguments.suite)), arguments.suite, arguments.limit)
-    gate = task.suite.gate
     # Models are found before any is run: a typing error should not cost an hour.
     candidate = desk.candidate(arguments.model, task)
     if arguments.baseline is None:
-        record = candidate()
-        write_run(desk.report, record, gate.alpha)
-        desk.publish([record])
-        return EXIT_PASSED
+        return desk.tell(candidate(), task.suite.gate, task.path)
     if ":" in arguments.baseline:
         baseline = desk.baseline(arguments.baseline, task)()
     else:
         baseline = load_run(arguments.baseline, desk.runs_dir)
-    return desk.judge(baseline, candidate(), gate)
+    return desk.judge(baseline, candidate(), task.suite.gates, task.path)
 
 
 def rerun(arguments: argparse.Namespace) -> int:
@@ -71,8 +66,7 @@ def rerun(arguments: argparse.Namespace) -> int:
     # Answers that are only looked up would be the same for certain.
     desk = dataclasses.replace(desk, options=options, is_refreshed=earlier is not None)
     record = desk.candidate(manifest.spec, Task(suite, manifest.suite, manifest.limit))()
-    write_run(desk.report, record, suite.gate.alpha)
-    desk.publish([record])
+    desk.tell(record, suite.gate)
     if earlier is None:
         return EXIT_PASSED
     said, is_same = _reproduction(earlier, record)
@@ -92,11 +86,12 @@ def clear_cache(arguments: argparse.Namespace) -> int:
 
 
 def compare_runs(arguments: argparse.Namespace) -> int:
-    """Judge one run against another, by the gate of the candidate's suite."""
+    """Judge one run against another, by the gates of the candidate's suite."""
     desk = Desk.of(arguments)
+    desk.files.check()
     baseline = load_run(arguments.baseline, desk.runs_dir)
     candidate = load_run(arguments.candidate, desk.runs_dir)
-    return desk.judge(baseline, candidate, gate_of(candidate))
+    return desk.judge(baseline, candidate, gates_of(candidate))
 
 
 def show_runs(arguments: argparse.Namespace) -> int:
@@ -125,14 +120,12 @@ def check_suite(arguments: argparse.Namespace) -> int:
     suite = load_suite(Path(arguments.suite))
     tags = Counter(tag for case in suite.cases for tag in case.tags)
     scorers = dict.fromkeys(name for case in suite.cases for name in case.scorers)
-    found = minimum_detectable_effect(len(suite.cases), _USUAL_FLIPS, alpha=suite.gate.alpha)
+    runs_dir = find_runs_dir(arguments, load_sources())
     lines = [
         f"{arguments.suite} is good: suite {one_line(suite.name)}, version {suite.version}",
         f"{len(suite.cases)} cases, {len(tags)} tags, scored by "
         f"{', '.join(map(one_line, scorers))}",
-        f"Between models that differ on {percent(_USUAL_FLIPS, 0)} of the cases it finds a change "
-        f"of {found * 100:.1f} points four times in five; the gate's margin is "
-        f"{suite.gate.margin.value * 100:.1f} points.",
+        *_power(suite, runs_dir),
     ]
     small = sorted(tag for tag, count in tags.items() if count < suite.gate.min_n)
     if small:
@@ -149,16 +142,42 @@ def check_suite(arguments: argparse.Namespace) -> int:
     return EXIT_PASSED
 
 
-def gate_of(record: RunRecord) -> Gate:
-    """Return the gate that a run was made under.
+def gates_of(record: RunRecord) -> tuple[Gate, ...]:
+    """Return the gates that a run was made under, the leading one first.
 
     Raises:
         RunError: the run does not hold one.
     """
+    settings = record.run.settings
     try:
-        return msgspec.convert(record.run.settings.get("gate"), Gate)
+        gates = msgspec.convert(settings.get("gates", []), tuple[Gate, ...])
+        return gates or (msgspec.convert(settings.get("gate"), Gate),)
     except msgspec.ValidationError as error:
         raise RunError(f"{record.folder} holds no usable gate: {error}") from error
+
+
+def _power(suite: Suite, runs_dir: Path) -> list[str]:
+    """Return what the suite can tell, by its own history where it has one.
+
+    Scores that are no shares have no usual spread, so that nothing is said of them.
+    """
+    gate = suite.gate
+    scales = {
+        case.scorers[gate.scorer].scale for case in suite.cases if gate.scorer in case.scorers
+    }
+    if gate.scorer != ALL_SCORERS and scales != {1.0}:
+        return []
+    history = past_changes(runs_dir, suite.name, gate.scorer)
+    variance = expected_variance(history)
+    found = minimum_detectable_effect(len(suite.cases), variance, alpha=gate.alpha)
+    basis = f"Between models that differ on {percent(USUAL_VARIANCE, 0)} of the cases"
+    if history:
+        count = f"{len(history)} earlier pair{'' if len(history) == 1 else 's'} of runs"
+        basis = f"Between models that differ as those of {count} did,"
+    return [
+        f"{basis} it finds a change of {found * 100:.1f} points four times in five; the gate's "
+        f"margin is {gate.margin.value * 100:.1f} points."
+    ]
 
 
 def _reproduction(earlier: RunRecord, again: RunRecord) -> tuple[str, bool]:

@@ -21,11 +21,31 @@ from headway_evals.caching import AnswerCache, ask
 from headway_evals.errors import ModelError, RunError
 from headway_evals.manifests import Manifest
 from headway_evals.models.cache_keys import cache_key_of
-from headway_evals.models.requests import Completion, Generate, Model, Request
-from headway_evals.runs import CACHE_KEY, MISSING, Result, Run, RunRecord, RunWriter, ScoreSummary
+from headway_evals.models.requests import (
+    Ask,
+    Choices,
+    Completion,
+    Generate,
+    Likelihood,
+    Model,
+    Request,
+    Rolling,
+)
+from headway_evals.prompts import Prompt
+from headway_evals.runs import (
+    CACHE_KEY,
+    MISSING,
+    MUST_PASS,
+    Result,
+    Run,
+    RunRecord,
+    RunWriter,
+    ScoreSummary,
+)
 from headway_evals.suites import Case, Suite
+from headway_measures.likelihood_scorers import Choice
 from headway_measures.scorers import score_answered
-from headway_measures.scores import Answered
+from headway_measures.scores import Answered, Scorer
 
 
 class OnResult(Protocol):
@@ -112,12 +132,8 @@ def execute(
 
 def make_request(suite: Suite, case: Case) -> Request:
     """Return what a case asks of a model."""
-    return Request(
-        case_id=case.case_id,
-        input=case.input,
-        prompt=suite.prompt(case),
-        ask=Generate(suite.generation.max_new_tokens, suite.generation.stop),
-    )
+    prompt = suite.prompt(case)
+    return Request(case.case_id, case.input, prompt, _ask(suite, case, prompt))
 
 
 def score_case(case: Case, completion: Completion) -> Result:
@@ -131,7 +147,7 @@ def score_case(case: Case, completion: Completion) -> Result:
     return Result(
         case_id=case.case_id,
         input=case.input,
-        output=completion.text,
+        output=_output(case, completion),
         expected=case.expected,
         tags=case.tags,
         passed=bool(scores) and all(score.passed is not False for score in scores.values()),
@@ -143,18 +159,6 @@ def score_case(case: Case, completion: Completion) -> Result:
         span_id=completion.span_id,
         trace_id=completion.trace_id,
         cluster=case.cluster,
-    )
-
-
-def _answered(case: Case, completion: Completion) -> Answered:
-    return Answered(
-        output=completion.text or "",
-        expected=case.expected,
-        input=case.input,
-        likelihoods=completion.likelihoods,
-        latency_ms=completion.latency_ms,
-        input_tokens=completion.input_tokens,
-        output_tokens=completion.output_tokens,
     )
 
 
@@ -171,6 +175,7 @@ def summarise(
     """Return the run of these results."""
     counted = [result for result in results if not result.is_missing]
     passed_count = sum(result.passed for result in counted)
+    must_pass = [case.case_id for case in suite.cases if case.must_pass]
     return Run(
         run_id=run_id,
         suite=suite.name,
@@ -182,12 +187,15 @@ def summarise(
         case_count=len(counted),
         passed_count=passed_count,
         pass_rate=passed_count / len(counted),
-        scores=_summaries(counted),
+        scores=_summaries(suite, counted),
         settings={
             "generation": _as_json(suite.generation),
+            "ask": suite.ask,
             "gate": _as_json(suite.gate),
+            "gates": _as_json(suite.gates),
             "model": _as_json(model.settings),
             "suite_case_count": len(suite.cases),
+            **({MUST_PASS: must_pass} if must_pass else {}),
             "missing_count": len(results) - len(counted),
             **_as_json(settings),
         },
@@ -217,6 +225,51 @@ def new_run_id(suite: str, model: str, now: datetime, token: str | None = None) 
     return f"{now:%Y%m%dT%H%M%SZ}-{words}-{token or secrets.token_hex(2)}"
 
 
+def _ask(suite: Suite, case: Case, prompt: Prompt) -> Ask:
+    if suite.ask == "choice":
+        options = tuple(suite.framing.answered(prompt, each) for each in case.choices)
+        return Choices(options, any(map(_needs_unconditional, case.scorers.values())))
+    if suite.ask == "likelihood":
+        return Likelihood(suite.framing.answered(prompt, str(case.expected)))
+    if suite.ask == "perplexity":
+        return Rolling()
+    given = suite.generation
+    return Generate(
+        given.max_new_tokens,
+        given.stop,
+        given.temperature,
+        given.top_p,
+        given.seed,
+        case.sample,
+    )
+
+
+def _needs_unconditional(scorer: Scorer) -> bool:
+    return isinstance(scorer, Choice) and scorer.needs_unconditional
+
+
+def _answered(case: Case, completion: Completion) -> Answered:
+    return Answered(
+        output=_output(case, completion) or "",
+        expected=case.expected,
+        input=case.input,
+        options=case.choices,
+        likelihoods=completion.likelihoods,
+        latency_ms=completion.latency_ms,
+        cost_usd=completion.cost_usd,
+        input_tokens=completion.input_tokens,
+        output_tokens=completion.output_tokens,
+    )
+
+
+def _output(case: Case, completion: Completion) -> str | None:
+    """Return the answer; of a choice as the suite has it, without what led it in the prompt."""
+    text = completion.text
+    if text is None or not case.choices:
+        return text
+    return next((each for each in case.choices if each.strip() == text.strip()), text)
+
+
 def _as_json(value: Any) -> Any:
     """Return a value as it will be read back, so that a run is equal to itself from disk."""
     return msgspec.json.decode(msgspec.json.encode(value))
@@ -229,12 +282,16 @@ def _require_answers(model: Model, results: Sequence[Result]) -> None:
     raise ModelError(f"{model.name} answered none of {len(results)} cases; the first: {reason}")
 
 
-def _summaries(results: Sequence[Result]) -> dict[str, ScoreSummary]:
+def _summaries(suite: Suite, results: Sequence[Result]) -> dict[str, ScoreSummary]:
     values: dict[str, list[float]] = {}
     for result in results:
         for name, score in result.scores.items():
             values.setdefault(name, []).append(score.value)
-    return {name: ScoreSummary(fmean(each), len(each)) for name, each in values.items()}
+    scorers = {name: each for case in suite.cases for name, each in case.scorers.items()}
+    return {
+        name: ScoreSummary(fmean(each), len(each), scorers[name].direction, scorers[name].scale)
+        for name, each in values.items()
+    }
 
 
 def _rfc3339(time: datetime) -> str:

@@ -59,15 +59,16 @@ def chat(value: Sequence[Mapping[str, str]]) -> tuple[Message, ...]:
     return tuple(Message(each["role"], each["content"]) for each in value)
 
 
+def as_text(value: Any) -> str:
+    """Return a value as it stands in a text: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _fill(template: str, value: Any) -> str:
     fields = {"input": value, **(value if isinstance(value, Mapping) else {})}
 
     def replace(match: re.Match[str]) -> str:
         literal, name = match.groups()
-        return _as_text(fields[name]) if name else f"{{{literal}}}"
+        return as_text(fields[name]) if name else f"{{{literal}}}"
 
     return _FIELD.sub(replace, template)
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

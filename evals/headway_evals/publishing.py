@@ -3,7 +3,7 @@
 import msgspec
 
 from headway.apis import ApiClient
-from headway_evals.comparisons import Comparison
+from headway_evals.outcomes import Comparison
 from headway_evals.runs import RunRecord
 
 

@@ -17,15 +17,17 @@ from typing import Literal
 import msgspec
 from rich.console import Console
 
-from headway_evals.comparisons import Comparison, compare
+from headway_evals.averages import Report, pass_rate
+from headway_evals.comparisons import compare
 from headway_evals.errors import ComparisonError, EvalError
 from headway_evals.executions import execute
+from headway_evals.outcomes import Comparison
 from headway_evals.pytest_folders import Finished, SharedFolder
 from headway_evals.pytest_marks import Contestant, Plan
-from headway_evals.reports import bounds, one_line, percent, points, write_comparison
+from headway_evals.reports import write_report
 from headway_evals.runs import Result, RunRecord
-from headway_evals.suites import ALL_SCORERS, Case
-from headway_measures.intervals import wilson
+from headway_evals.suites import ALL_SCORERS, Case, Gate
+from headway_evals.wordings import bounds, change, one_line, percent
 from headway_measures.scorers import worst_value
 from headway_measures.scores import ScoreValue
 
@@ -163,10 +165,15 @@ class SuiteSession:
             candidate = _with_failed(answers.candidate, cases, self._plan.gate.scorer)
             if answers.baseline is None:
                 return _rate(candidate, self._plan.gate.alpha)
-            comparison = compare(answers.baseline, candidate, self._plan.gate)
+            comparison = compare(answers.baseline, candidate, self._gates)
         except EvalError as error:
             return self._no_verdict(str(error))
         return self._verdict(comparison, answers.baseline, candidate)
+
+    @property
+    def _gates(self) -> Sequence[Gate]:
+        """The plan's gate is the suite's first, with the marker's margin."""
+        return [self._plan.gate, *self._plan.suite.gates[1:]]
 
     @property
     def _cases(self) -> Sequence[Case]:
@@ -181,7 +188,7 @@ class SuiteSession:
         if self.answers.baseline is None or not self.is_whole:
             return None
         try:
-            return compare(self.answers.baseline, self.answers.candidate, self._plan.gate)
+            return compare(self.answers.baseline, self.answers.candidate, self._gates)
         except ComparisonError:
             return None
 
@@ -211,7 +218,7 @@ class SuiteSession:
     ) -> GateAnswer:
         report = io.StringIO()
         console = Console(file=report, width=_REPORT_WIDTH, color_system=None)
-        write_comparison(console, comparison, baseline, candidate)
+        write_report(console, Report((baseline, candidate), comparison, comparison.alpha))
         line = _summary_line(comparison)
         if not self._chosen:
             line += " (the test itself was not run: the gate was selected alone)"
@@ -230,7 +237,13 @@ def _flip_standing(result: Result, comparison: Comparison) -> Standing:
         return Standing(False, f"{fault}; the suite regressed")
     if mine:
         return Standing(False, f"{fault}; {', '.join(mine)} regressed")
-    if worse:
+    gates = [each.gate for each in comparison.overall.gates if each.verdict == "regressed"]
+    if gates:
+        return Standing(False, f"{fault}; by gate {', '.join(gates)} the suite regressed")
+    if result.case_id in comparison.overall.must_pass:
+        return Standing(False, f"{fault}; it must pass")
+    if comparison.verdict == "regressed":
+        worse = comparison.regressions
         return Standing(True, f"flipped, but only {', '.join(worse)} regressed")
     if comparison.verdict == "inconclusive":
         return Standing(True, "flipped, but the verdict is inconclusive")
@@ -267,7 +280,7 @@ def _failed(result: Result, case: Case, scorer: str) -> Result:
 
 def _rate(record: RunRecord, alpha: float) -> GateAnswer:
     run = record.run
-    interval = wilson(run.passed_count, run.case_count, alpha)
+    interval = pass_rate(record.results, alpha)
     line = (
         f"{percent(run.pass_rate)} of {run.case_count} cases pass, {percent(1 - alpha, 0)} "
         f"interval {percent(interval.lower)} to {percent(interval.upper)}; "
@@ -278,11 +291,11 @@ def _rate(record: RunRecord, alpha: float) -> GateAnswer:
 
 def _summary_line(comparison: Comparison) -> str:
     overall = comparison.overall
-    worse = [each.slice for each in comparison.slices if each.verdict == "regressed"]
+    worse = comparison.regressions
     where = f" in {', '.join(worse)}" if worse else ""
     needs = f", about {overall.needs_n:,} cases would tell" if overall.needs_n else ""
     return (
-        f"{comparison.verdict}{where}: {points(overall.difference)} ({bounds(overall)}) on "
+        f"{comparison.verdict}{where}: {change(overall)} ({bounds(overall)}) on "
         f"{overall.n} cases, {overall.flips_to_fail} flipped to fail and {overall.flips_to_pass} "
         f"to pass{needs}"
     )

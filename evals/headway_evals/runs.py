@@ -24,7 +24,7 @@ import msgspec
 from headway._version import __version__
 from headway_evals.errors import RunError
 from headway_evals.manifests import Manifest, write_manifest
-from headway_measures.scores import ScoreValue
+from headway_measures.scores import Direction, ScoreValue
 
 T = TypeVar("T")
 
@@ -33,6 +33,8 @@ RUN_FILE = "run.json"
 RESULTS_FILE = "results.jsonl"
 CACHE_KEY = "cache_key"
 """The setting that names all that the model's answers depend on, where that is known."""
+MUST_PASS = "must_pass"
+"""The setting that lists the cases that must pass, where there are such."""
 
 MISSING = "missing: "
 """What the ``error`` of a result begins with when nobody was asked; it counts nowhere."""
@@ -63,10 +65,19 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ScoreSummary(msgspec.Struct, frozen=True):
-    """The mean of one scorer's values over the cases that it judged."""
+    """The mean of one scorer's values over the cases that it judged.
+
+    Args:
+        mean: the mean.
+        count: how many cases.
+        direction: which way the values get better.
+        scale: their greatest distance; None where there is no bound.
+    """
 
     mean: float
     count: int
+    direction: Direction = "up"
+    scale: float | None = 1.0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

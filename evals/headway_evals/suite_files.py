@@ -1,9 +1,9 @@
-r"""Reading a suite from YAML. All faults of a file are told at once, each with its line.
+r"""Reading a suite from YAML or JSONL. All faults of a file are told at once, each with its line.
 
     triage.yaml:41: case 'refund-3' has no input
     triage.yaml:57: case 'refund-9': exact has no option 'ignorecase'; did you mean 'ignore_case'?
 
-A suite, with all that it may hold:
+A suite; ``docs/suites.md`` tells all that it may hold:
 
     suite: triage
     description: customer messages to triage records
@@ -16,35 +16,41 @@ A suite, with all that it may hold:
       - {id: r-1, input: "…", expected: "…", tags: [kind:refund], cluster: mail-7, scorers: []}
 
 A hard margin, which alone calls a regression, is written ``margin: {value: 0.05, hard: true}``.
+In JSONL each line is a case; the first may be the suite without its cases: ``{"suite": "triage"}``.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast, get_args
 
 from headway_evals.documents import Faults, MarkedDict, MarkedList, parse_jsonl, parse_yaml
-from headway_evals.errors import SuiteError
-from headway_evals.prompts import Prompt, chat, is_chat, render_prompt
+from headway_evals.examples import FewShot, Framing, Style, has_system
+from headway_evals.prompts import Prompt, chat, is_chat
 from headway_evals.sections import Section
-from headway_evals.suite_sections import read_gate, read_generation, read_scorers
-from headway_evals.suites import Case, Suite
-from headway_measures.scores import Scorer, shown
+from headway_evals.suite_cases import CaseReader
+from headway_evals.suite_rows import RowReader, read_fields, read_text
+from headway_evals.suite_sections import (
+    ScorerReader,
+    read_few_shot,
+    read_gates,
+    read_generation,
+    read_style,
+)
+from headway_evals.suites import DEFAULT_FRAMING, Asking, Generation, Suite
 
 _SUITE_KEYS = (
-    "suite",
-    "description",
-    "prompt",
-    "messages",
-    "generation",
-    "scorers",
-    "gate",
-    "cases",
+    *("suite", "description", "ask", "prompt", "messages", "system", "chat", "few_shot"),
+    *("delimiter", "generation", "repeats", "scorers", "gate", "gates", "fields", "cases"),
 )
-_LONGEST_ID = 200
-_CASE_KEYS = ("id", "input", "expected", "tags", "cluster", "scorers")
+_MOST_REPEATS = 1_000
+_FEW_SHOT_KEYS = ("cases", "count", "seed", "as", "separator")
+# What the version leaves out: words, how results are judged, and where content was found, which is
+# in it under our own keys.
+_NOT_CONTENT = ("description", "gate", "gates", "cases", "fields", "few_shot")
 
 
 def load_suite(path: Path) -> Suite:
@@ -54,24 +60,48 @@ def load_suite(path: Path) -> Suite:
         SuiteError: it is not there or has faults; the message lists them with their lines.
     """
     faults = Faults()
-    document = parse_yaml(_read(path), str(path), faults)
+    text, lines = read_text(path), None
+    if path.suffix == ".jsonl":
+        document, lines = _head_and_lines(parse_jsonl(text, str(path), faults), path)
+    else:
+        document = parse_yaml(text, str(path), faults)
     if not isinstance(document, MarkedDict):
         if not faults.found:
             faults.add(str(path), 1, "a suite is a mapping with the keys suite and cases")
         raise faults.error()
-    suite = _SuiteReader(Section(document, str(path), "the suite", faults)).read()
+    section = Section(document, str(path), "the suite", faults)
+    suite = _SuiteReader(section, ScorerReader(path.parent), lines).read()
     if faults.found:
         raise faults.error()
     return suite
 
 
+def _head_and_lines(lines: MarkedList, path: Path) -> tuple[MarkedDict, MarkedList]:
+    """Part a JSONL suite: its first line may be the suite without its cases."""
+    rest = MarkedList()
+    rest.extend(lines)
+    rest.lines.extend(lines.lines)
+    if rest and isinstance(rest[0], MarkedDict) and "suite" in rest[0]:
+        rest.lines.pop(0)
+        return rest.pop(0), rest
+    head = MarkedDict(1)
+    head["suite"] = path.stem
+    return head, rest
+
+
 @dataclass(slots=True)
 class _SuiteReader:
-    """Builds a suite out of a document, noting faults as it goes."""
+    """Builds a suite out of a document, noting faults as it goes.
+
+    Args:
+        document: the suite.
+        scorers: reads its scorers.
+        lines: the cases of a suite that is JSONL; None for any other.
+    """
 
     document: Section
-    content: list[MarkedDict] = field(default_factory=list)
-    lines: dict[str, str] = field(default_factory=dict)
+    scorers: ScorerReader
+    lines: MarkedList | None
 
     def read(self) -> Suite:
         document = self.document
@@ -79,21 +109,66 @@ class _SuiteReader:
         name = document.get("suite", str, "")
         if not name:
             document.fault("suite", "has no name: give it as suite: NAME")
-        template = self._template()
-        scorers = read_scorers(document)
-        cases = [self._case(section, template, scorers) for section in self._case_sections()]
+        generation = read_generation(document.section("generation", "generation"))
+        framing = self._framing()
+        has_shots = "few_shot" in document.values
+        shots = document.section("few_shot", "few_shot")
+        style = read_style(shots, "turns" if _leads_to_chats(framing) else "text")
+        reader = CaseReader(
+            ask=self._ask(),
+            framing=framing,
+            gives_text=has_shots and style == "text",
+            scorers=self.scorers.read(document),
+            scorer_reader=self.scorers,
+            repeats=self._repeats(generation),
+        )
+        rows = RowReader(read_fields(document.section("fields", "fields")))
+        cases = [case for row in self._rows(rows) for case in reader.read(row)]
         if not cases:
             document.fault("cases", "has no cases")
-        names = {name for case in cases for name in case.scorers}
+        if has_shots:
+            few_shot = self._few_shot(shots, rows, reader, style)
+            is_chat = framing.is_chat or style == "turns"
+            framing = dataclasses.replace(framing, few_shot=few_shot, is_chat=is_chat)
         return Suite(
             name=name,
-            version=self._version(),
+            version=self._version(reader, framing.few_shot),
             cases=tuple(cases),
             description=document.get("description", str, ""),
-            template=template,
-            generation=read_generation(document.section("generation", "generation")),
-            gate=read_gate(document.section("gate", "gate"), names),
+            framing=framing,
+            generation=generation,
+            gates=read_gates(
+                document, {name: each for case in cases for name, each in case.scorers.items()}
+            ),
+            ask=reader.ask,
         )
+
+    def _rows(self, rows: RowReader) -> Iterator[Section]:
+        if self.lines is None:
+            return rows.read(self.document)
+        if "cases" in self.document.values:
+            self.document.fault("cases", "has cases, which are the lines that follow")
+        return rows.read_lines(self.document, self.lines)
+
+    def _ask(self) -> Asking:
+        ask = self.document.get("ask", str, "generate")
+        for known in get_args(Asking):
+            if ask == known:
+                return cast(Asking, known)
+        self.document.fault("ask", f"has ask {ask!r}; known: {', '.join(get_args(Asking))}")
+        return "generate"
+
+    def _framing(self) -> Framing:
+        document = self.document
+        system = document.get("system", str, "")
+        is_chat = document.get("chat", bool, bool(system))
+        if system and not is_chat:
+            document.fault("chat", "has chat: false, and system is a message of a chat")
+        template = self._template()
+        if system and has_system(template):
+            document.fault("system", "has a system message beside that of messages: keep one")
+        delimiter = document.get("delimiter", str, DEFAULT_FRAMING.delimiter)
+        return Framing(template, system, None, is_chat, delimiter)
 
     def _template(self) -> Prompt:
         document = self.document
@@ -107,109 +182,49 @@ class _SuiteReader:
             return ()
         return chat(messages)
 
-    def _case_sections(self) -> Iterator[Section]:
-        """Yield each case: inline ones, and those of the files that are named."""
-        document = self.document
-        cases = document.values.get("cases")
-        if isinstance(cases, str):
-            name, cases = cases, MarkedList()
-            cases.append(name)
-            cases.lines.append(document.values.line_of("cases"))
-        if isinstance(cases, MarkedList):
-            yield from self._sections(cases, document.path, may_name_files=True)
-        elif cases is not None:
-            document.fault("cases", f"has cases {shown(cases)}, which is no list and no file")
-
-    def _sections(self, cases: MarkedList, path: str, *, may_name_files: bool) -> Iterator[Section]:
-        faults = self.document.faults
-        for place, (line, value) in enumerate(zip(cases.lines, cases, strict=True), start=1):
-            if isinstance(value, MarkedDict):
-                title = f"case {str(value['id'])!r}" if value.get("id") else f"case {place}"
-                yield Section(value, path, title, faults)
-            elif isinstance(value, str) and may_name_files:
-                file = Path(path).parent / value
-                try:
-                    inside = _parse_cases(file, faults)
-                except SuiteError as error:
-                    faults.add(path, line, str(error))
-                else:
-                    yield from self._sections(inside, str(file), may_name_files=False)
-            else:
-                faults.add(path, line, f"case {place} is {shown(value)}, not a mapping")
-
-    def _case(self, section: Section, template: Prompt, shared: dict[str, Scorer]) -> Case:
-        section.check_keys(_CASE_KEYS)
-        values = section.values
-        case = Case(
-            case_id=self._case_id(section),
-            input=values.get("input"),
-            expected=values.get("expected"),
-            tags=section.texts("tags"),
-            cluster=None if values.get("cluster") is None else str(values["cluster"]),
-            scorers={**shared, **read_scorers(section)},
-        )
-        if case.input is None:
-            section.fault("input", "has no input")
-        elif not (isinstance(case.input, str | MarkedDict) or is_chat(case.input)):
-            section.fault(
-                "input", f"has input {shown(case.input)}: give text, a mapping or messages"
+    def _repeats(self, generation: Generation) -> int:
+        repeats = self.document.get("repeats", int, 1)
+        if not 1 <= repeats <= _MOST_REPEATS:
+            self.document.fault(
+                "repeats", f"has repeats {repeats}, which must be from 1 to {_MOST_REPEATS:,}"
             )
+            return 1
+        if repeats > 1 and generation.temperature == 0:
+            self.document.fault(
+                "repeats", f"has repeats {repeats} of one answer: give generation a temperature"
+            )
+        return repeats
+
+    def _few_shot(
+        self, shots: Section, rows: RowReader, reader: CaseReader, style: Style
+    ) -> FewShot:
+        shots.check_keys(_FEW_SHOT_KEYS)
+        if reader.ask == "perplexity":
+            shots.fault("cases", "stands before texts whose own perplexity is asked for")
+        is_own = "cases" not in shots.values
+        if is_own:
+            # By id, so that the order of a suite's cases does not matter.
+            examples = [reader.examples[case_id] for case_id in sorted(reader.examples)]
         else:
-            _check_prompt(section, template, case.input)
-        if not case.scorers:
-            section.fault("scorers", "has no scorer: give one to it or to the suite")
-        for name, scorer in case.scorers.items():
-            if scorer.needs_expected and case.expected is None:
-                section.fault("expected", f"has no expected value, and {name} compares with it")
-        self.content.append(values)
-        return case
+            found = dataclasses.replace(rows, noun="example").read(shots)
+            examples = [reader.read_example(row) for row in found]
+        return read_few_shot(shots, examples, style, is_own=is_own)
 
-    def _case_id(self, section: Section) -> str:
-        case_id = section.values.get("id")
-        if isinstance(case_id, bool) or not isinstance(case_id, str | int) or case_id == "":
-            section.fault("id", "has no id" if case_id is None else f"has id {shown(case_id)}")
-            return ""
-        case_id, place = str(case_id), f"{section.path}:{section.values.line_of('id')}"
-        if len(case_id) > _LONGEST_ID:
-            section.fault("id", f"has an id of more than {_LONGEST_ID} characters")
-        if case_id in self.lines:
-            section.fault("id", f"stands twice, first at {self.lines[case_id]}")
-        self.lines.setdefault(case_id, place)
-        return case_id
-
-    def _version(self) -> str:
+    def _version(self, reader: CaseReader, few_shot: FewShot | None) -> str:
         """Return a digest of the content: not of layout, order, description or gate."""
-        left_out = ("description", "gate", "cases")
         values = self.document.values
-        content = {key: value for key, value in values.items() if key not in left_out}
-        content["cases"] = sorted(self.content, key=lambda case: str(case.get("id")))
+        content = {key: value for key, value in values.items() if key not in _NOT_CONTENT}
+        content["cases"] = sorted(reader.content, key=lambda case: str(case.get("id")))
+        if few_shot is not None:
+            examples = [(each.input, each.answer) for each in few_shot.examples]
+            how = (few_shot.count, few_shot.style, few_shot.separator)
+            content["few_shot"] = [*how, examples]
+        if self.scorers.sources:
+            content["functions"] = self.scorers.sources
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def _check_prompt(section: Section, template: Prompt, value: Any) -> None:
-    try:
-        render_prompt(template, value)
-    except KeyError as error:
-        section.fault("input", f"has an input without the prompt's field {error.args[0]!r}")
-
-
-def _parse_cases(path: Path, faults: Faults) -> MarkedList:
-    text = _read(path)
-    if path.suffix == ".jsonl":
-        return parse_jsonl(text, str(path), faults)
-    cases = parse_yaml(text, str(path), faults)
-    if isinstance(cases, MarkedList):
-        return cases
-    raise SuiteError(f"{path} holds no list of cases")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise SuiteError(f"there is no file {path}") from error
-    except UnicodeDecodeError as error:
-        raise SuiteError(f"{path} is not UTF-8 text: {error}") from error
-    except OSError as error:
-        raise SuiteError(f"{path} cannot be read: {error.strerror}") from error
+def _leads_to_chats(framing: Framing) -> bool:
+    """Return whether a case of text is asked as a chat."""
+    return framing.is_chat or not isinstance(framing.template, str)

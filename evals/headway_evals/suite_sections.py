@@ -1,9 +1,16 @@
-"""The parts of a suite file that stand on their own: scorers, generation, gate."""
+"""The parts of a suite file that stand on their own: scorers, generation, gates, few-shot."""
 
-from collections.abc import Collection, Mapping
+import dataclasses
+import hashlib
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_args
 
 from headway_evals.documents import MarkedDict, MarkedList
+from headway_evals.examples import DEFAULT_SEPARATOR, Example, FewShot, Style, drawn
 from headway_evals.sections import Section
 from headway_evals.suites import (
     ALL_SCORERS,
@@ -14,42 +21,147 @@ from headway_evals.suites import (
     Slices,
 )
 from headway_measures.errors import ScorerError
+from headway_measures.function_scorers import FunctionScorer
 from headway_measures.scorers import make_scorer
 from headway_measures.scores import Scorer, shown
 from headway_measures.verdicts import Margin
 
+_USUAL_EXAMPLES = 5
 
-def read_scorers(section: Section) -> dict[str, Scorer]:
-    """Return the scorers of a suite or a case by name.
 
-    An entry is a scorer's kind, or ``kind: {options}``; the option ``name`` tells two of one
-    kind apart.
+@dataclass(frozen=True, slots=True)
+class ScorerReader:
+    """Reads the scorers of a suite and of its cases.
+
+    Args:
+        folder: where ``python`` looks for modules besides the installed ones.
+
+    Attributes:
+        sources: a digest of the module of each function that scores.
     """
-    scorers: dict[str, Scorer] = {}
-    entries = section.get("scorers", MarkedList, MarkedList())
-    for line, entry in zip(entries.lines, entries, strict=True):
-        try:
-            _add_scorer(scorers, entry)
-        except ScorerError as error:
-            section.faults.add(section.path, line, f"{section.title}: {error}")
-    return scorers
+
+    folder: Path
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def read(self, section: Section) -> dict[str, Scorer]:
+        """Return scorers by name.
+
+        An entry is a scorer's kind, or ``kind: {options}``; the option ``name`` tells two of one
+        kind apart.
+        """
+        scorers: dict[str, Scorer] = {}
+        entries = section.get("scorers", MarkedList, MarkedList())
+        for line, entry in zip(entries.lines, entries, strict=True):
+            try:
+                self._add(scorers, entry)
+            except ScorerError as error:
+                section.faults.add(section.path, line, f"{section.title}: {error}")
+        return scorers
+
+    def _add(self, scorers: dict[str, Scorer], entry: Any) -> None:
+        one = {entry: None} if isinstance(entry, str) else entry
+        if not isinstance(one, Mapping) or len(one) != 1:
+            told = "is neither a name nor one name with its options"
+            raise ScorerError(f"scorer {shown(entry)} {told}")
+        ((kind, given),) = one.items()
+        if not isinstance(given, Mapping | None):
+            raise ScorerError(f"{kind} has {shown(given)} where its options belong")
+        options = dict(given or {})
+        name = str(options.pop("name", kind))
+        if name == ALL_SCORERS:
+            raise ScorerError(f"a scorer cannot be called {ALL_SCORERS!r}, which means all of them")
+        if name in scorers:
+            raise ScorerError(f"two scorers are called {name!r}; give one another name: …")
+        scorer = scorers[name] = make_scorer(kind, options, folder=self.folder)
+        if isinstance(scorer, FunctionScorer):
+            self.sources[scorer.options.call] = _source_digest(scorer)
 
 
 def read_generation(section: Section) -> Generation:
     """Return how answers are to be generated."""
-    section.check_keys(("max_new_tokens", "stop"))
+    section.check_keys(("max_new_tokens", "stop", "temperature", "top_p", "seed"))
     most = section.get("max_new_tokens", int, DEFAULT_GENERATION.max_new_tokens)
     if most < 1:
         section.fault("max_new_tokens", f"has max_new_tokens {most}, which must be at least 1")
     stop = section.texts("stop")
     if "" in stop:
         section.fault("stop", "has an empty stop text, which would end every answer at once")
-    return Generation(most, stop)
+    temperature = section.number("temperature", DEFAULT_GENERATION.temperature)
+    if not 0 <= temperature < math.inf:
+        section.fault("temperature", f"has temperature {temperature}, which must be 0 or more")
+    top_p = section.number("top_p", DEFAULT_GENERATION.top_p)
+    if not 0 < top_p <= 1:
+        section.fault("top_p", f"has top_p {top_p}, which must be above 0 and at most 1")
+    seed = section.get("seed", int, DEFAULT_GENERATION.seed)
+    return Generation(most, stop, temperature, top_p, seed)
 
 
-def read_gate(section: Section, scorers: Collection[str]) -> Gate:
-    """Return the gate; its scorer must be one of ``scorers`` or ``all``."""
-    section.check_keys(("scorer", "margin", "alpha", "min_n", "slices"))
+def read_gates(document: Section, scorers: Mapping[str, Scorer]) -> tuple[Gate, ...]:
+    """Return the gates, of which there is at least one.
+
+    Args:
+        document: the suite, with ``gate`` or ``gates``.
+        scorers: those of all cases by name; a gate's is one of them, or ``all``.
+    """
+    entries = document.get("gates", MarkedList, MarkedList())
+    if "gates" not in document.values:
+        return (_read_gate(document.section("gate", "gate"), scorers),)
+    if "gate" in document.values:
+        document.fault("gates", "has both gate and gates: keep one")
+    gates: list[Gate] = []
+    for place, (line, values) in enumerate(zip(entries.lines, entries, strict=True), start=1):
+        if not isinstance(values, MarkedDict):
+            document.faults.add(document.path, line, f"gate {place} is {shown(values)}, no mapping")
+            continue
+        title = f"gate {str(values.get('name') or values.get('scorer') or place)!r}"
+        gate = _read_gate(Section(values, document.path, title, document.faults), scorers)
+        gate = dataclasses.replace(gate, name=gate.name or gate.scorer)
+        if gate.name in [each.name for each in gates]:
+            document.faults.add(document.path, line, f"{title} stands twice; give one a name: …")
+        gates.append(gate)
+    if not gates:
+        document.fault("gates", "has no gates")
+        return (DEFAULT_GATE,)
+    return tuple(gates)
+
+
+def read_few_shot(
+    section: Section, examples: Sequence[Example], style: Style, *, is_own: bool
+) -> FewShot:
+    """Return the examples that stand before each case.
+
+    Args:
+        section: the options.
+        examples: all there are to choose from.
+        style: whether they are text or turns.
+        is_own: whether they are the suite's own cases, of which one is always left out.
+    """
+    most = max(len(examples) - is_own, 0)
+    count = section.get("count", int, max(1, min(_USUAL_EXAMPLES, most)))
+    if count < 1:
+        section.fault("count", f"has count {count}, which must be at least 1")
+    elif count > most:
+        section.fault("count", f"has count {count}, and there are {most} to choose from")
+    seed = None if section.values.get("seed") is None else section.get("seed", int, 0)
+    return FewShot(
+        tuple(examples if seed is None else drawn(examples, seed)),
+        count,
+        style,
+        section.get("separator", str, DEFAULT_SEPARATOR),
+    )
+
+
+def read_style(section: Section, default: Style) -> Style:
+    """Return whether examples are text or turns."""
+    style = section.get("as", str, default)
+    if style not in get_args(Style):
+        section.fault("as", f"has as {style!r}; known: {', '.join(get_args(Style))}")
+    return "turns" if style == "turns" else "text"
+
+
+def _read_gate(section: Section, scorers: Mapping[str, Scorer]) -> Gate:
+    """Return a gate; its scorer must be one of ``scorers`` or ``all``."""
+    section.check_keys(("name", "scorer", "margin", "alpha", "min_n", "slices"))
     scorer = section.get("scorer", str, DEFAULT_GATE.scorer)
     if scorer not in (ALL_SCORERS, *scorers):
         known = ", ".join([ALL_SCORERS, *sorted(scorers)])
@@ -65,30 +177,15 @@ def read_gate(section: Section, scorers: Collection[str]) -> Gate:
         section.fault("slices", f"has slices {slices!r}; known: {', '.join(get_args(Slices))}")
     return Gate(
         scorer=scorer,
-        margin=_read_margin(section),
+        margin=_read_margin(section, scorers[scorer].scale if scorer in scorers else 1.0),
         alpha=alpha,
         min_n=min_n,
         slices="none" if slices == "none" else "tags",
+        name=section.get("name", str, ""),
     )
 
 
-def _add_scorer(scorers: dict[str, Scorer], entry: Any) -> None:
-    one = {entry: None} if isinstance(entry, str) else entry
-    if not isinstance(one, Mapping) or len(one) != 1:
-        raise ScorerError(f"scorer {shown(entry)} is neither a name nor one name with its options")
-    ((kind, given),) = one.items()
-    if not isinstance(given, Mapping | None):
-        raise ScorerError(f"{kind} has {shown(given)} where its options belong")
-    options = dict(given or {})
-    name = str(options.pop("name", kind))
-    if name == ALL_SCORERS:
-        raise ScorerError(f"a scorer cannot be called {ALL_SCORERS!r}, which means all of them")
-    if name in scorers:
-        raise ScorerError(f"two scorers are called {name!r}; give one another name: …")
-    scorers[name] = make_scorer(kind, options)
-
-
-def _read_margin(section: Section) -> Margin:
+def _read_margin(section: Section, scale: float | None) -> Margin:
     if isinstance(section.values.get("margin"), MarkedDict):
         inner = section.section("margin", "margin")
         inner.check_keys(("value", "hard"))
@@ -96,8 +193,17 @@ def _read_margin(section: Section) -> Margin:
         margin = Margin(value, inner.get("hard", bool, False))
     else:
         margin = Margin(section.number("margin", DEFAULT_GATE.margin.value))
-    if not 0 <= margin.value < 1:
-        section.fault(
-            "margin", f"has margin {margin.value}, which must be a fraction: 0.05 is 5 points"
-        )
+    most = math.inf if scale is None else scale
+    if not 0 <= margin.value < most:
+        unit = "a fraction: 0.05 is 5 points" if scale == 1.0 else f"from 0 to below {most:g}"
+        section.fault("margin", f"has margin {margin.value}, which must be {unit}")
     return margin
+
+
+def _source_digest(scorer: FunctionScorer) -> str:
+    """Return a digest of the module that a function stands in; "" where it is not written there."""
+    try:
+        path = inspect.getsourcefile(inspect.unwrap(scorer.function))
+        return hashlib.sha256(Path(path or "").read_bytes()).hexdigest()
+    except (TypeError, OSError):  # built in, compiled, or made on the fly
+        return ""

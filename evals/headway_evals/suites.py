@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from headway_evals.prompts import Prompt, render_prompt
+from headway_evals.examples import Framing
+from headway_evals.prompts import Prompt
 from headway_measures.scores import Scorer
 from headway_measures.verdicts import Margin
 
@@ -19,16 +20,24 @@ DEFAULT_MARGIN = Margin(0.05)
 
 Slices = Literal["tags", "none"]
 
+Asking = Literal["generate", "choice", "likelihood", "perplexity"]
+"""What a model does in each case: answer, weigh the case's choices, weigh the expected text after
+the prompt, or weigh the prompt itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How long an answer may be, and what ends it. Decoding is greedy."""
+    """How long an answer may be, what ends it, and what is drawn; see ``requests.Generate``."""
 
     max_new_tokens: int = 256
     stop: tuple[str, ...] = ()
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
 
 
 DEFAULT_GENERATION = Generation()
+DEFAULT_FRAMING = Framing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,7 @@ class Gate:
         alpha: intervals miss with this probability; slices count below this q-value.
         min_n: slices of fewer cases get no verdict.
         slices: whether each tag is a slice of its own.
+        name: what tells a suite's gates apart; "" where it has one.
     """
 
     scorer: str = ALL_SCORERS
@@ -48,6 +58,7 @@ class Gate:
     alpha: float = 0.05
     min_n: int = 10
     slices: Slices = "tags"
+    name: str = ""
 
 
 DEFAULT_GATE = Gate()
@@ -58,7 +69,9 @@ class Case:
     """One input, what is expected of it, and its scorers by name.
 
     ``cluster`` names what it shares with other cases (a document, a conversation): such cases
-    count as one piece of evidence as far as they move together.
+    count as one piece of evidence as far as they move together. ``choices`` are the options of a
+    multiple choice. A case that ``must_pass`` fails the gate alone, once it failed for the
+    candidate only. ``sample`` counts the answers to one question that is asked several times.
     """
 
     case_id: str
@@ -67,6 +80,9 @@ class Case:
     tags: tuple[str, ...] = ()
     cluster: str | None = None
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
+    must_pass: bool = False
+    sample: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +93,16 @@ class Suite:
     version: str
     cases: tuple[Case, ...]
     description: str = ""
-    template: Prompt = "{input}"
+    framing: Framing = DEFAULT_FRAMING
     generation: Generation = DEFAULT_GENERATION
-    gate: Gate = DEFAULT_GATE
+    gates: tuple[Gate, ...] = (DEFAULT_GATE,)
+    ask: Asking = "generate"
+
+    @property
+    def gate(self) -> Gate:
+        """Return the first gate."""
+        return self.gates[0]
 
     def prompt(self, case: Case) -> Prompt:
         """Return what a model is asked in a case."""
-        return render_prompt(self.template, case.input)
+        return self.framing.prompt(case.input)

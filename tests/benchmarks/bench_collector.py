@@ -18,10 +18,10 @@ from tests.benchmarks import collector_wrk
 from tests.benchmarks.collector_loads import ingest, otlp, singles
 from tests.benchmarks.collector_reads import queries, search
 from tests.benchmarks.collector_rivals import phoenix
-from tests.benchmarks.collector_sections import QUICK, Bench, Section, Sizes, say
+from tests.benchmarks.collector_sections import QUICK, Bench, Sizes
 from tests.benchmarks.collector_servers import PHOENIX_PEER
 from tests.benchmarks.collector_store import find_store
-from tests.benchmarks.results import RESULTS, record
+from tests.benchmarks.results import RESULTS, Section, record, say
 
 SECTIONS: Mapping[str, Callable[[Bench], Section]] = {
     each.__name__: each for each in (ingest, singles, otlp, queries, search, phoenix)

@@ -14,19 +14,15 @@ from tests.benchmarks.collector_requests import Template
 from tests.benchmarks.collector_sections import (
     CONNECTIONS,
     Bench,
-    Section,
-    at_least,
-    at_most,
     describe_rates,
     make_batches,
     make_exports,
-    say,
 )
 from tests.benchmarks.collector_servers import HEADWAY, Server
 from tests.benchmarks.collector_spans import make_ingest
 from tests.benchmarks.collector_wrk import Load, run_wrk
 from tests.benchmarks.peers import ROOT, clean_environment
-from tests.benchmarks.results import table
+from tests.benchmarks.results import Section, at_least, at_most, say, table
 from tests.benchmarks.sdk_rounds import wait_until_idle
 
 _SINGLES = 2_000

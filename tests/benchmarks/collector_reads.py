@@ -14,10 +14,10 @@ from tests.benchmarks.collector_dashboard import (
     list_questions,
     time_ms,
 )
-from tests.benchmarks.collector_sections import Bench, Section, at_most, percentile, say
+from tests.benchmarks.collector_sections import Bench, percentile
 from tests.benchmarks.collector_servers import HEADWAY, Server
 from tests.benchmarks.collector_store import DAY_NS, RARE_WORD, Built, build_store
-from tests.benchmarks.results import table
+from tests.benchmarks.results import Section, at_most, say, table
 from tests.benchmarks.sdk_rounds import wait_until_idle
 
 # The largest project, a middling one, a small one, and all of them.

@@ -5,18 +5,11 @@ from dataclasses import dataclass
 
 from tests.benchmarks.collector_crashes import Losses, count_losses
 from tests.benchmarks.collector_databases import count_phoenix, count_spans
-from tests.benchmarks.collector_sections import (
-    Bench,
-    Section,
-    at_least,
-    at_most,
-    make_exports,
-    say,
-)
+from tests.benchmarks.collector_sections import Bench, make_exports
 from tests.benchmarks.collector_servers import HEADWAY, PHOENIX, PHOENIX_PEER, Program, Server
 from tests.benchmarks.collector_spans import BATCH_SPANS
 from tests.benchmarks.collector_wrk import run_wrk
-from tests.benchmarks.results import table
+from tests.benchmarks.results import Section, at_least, at_most, say, table
 from tests.benchmarks.sdk_rounds import wait_until_idle
 
 # A server that is behind only refuses more of them with more connections.

@@ -1,7 +1,6 @@
-"""What every section of ``make bench-collector`` shares: sizes, the denominator, lines on bars."""
+"""What every section of ``make bench-collector`` shares: sizes and the denominator."""
 
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,19 +15,12 @@ from tests.benchmarks.collector_requests import Template
 from tests.benchmarks.collector_servers import HEADWAY, Server
 from tests.benchmarks.collector_spans import make_ingest, make_otlp
 from tests.benchmarks.collector_wrk import run_wrk
+from tests.benchmarks.results import say
 from tests.benchmarks.sdk_rounds import wait_until_idle
 
 BATCHES = 16
 CONNECTIONS = 16
 _TABLES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """What one part has to say in RESULTS.md."""
-
-    title: str
-    lines: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +110,6 @@ def make_exports() -> list[Template]:
     return [make_otlp(number) for number in range(BATCHES)]
 
 
-def at_most(what: str, figure: float, limit: float) -> str:
-    """Return whether a figure keeps below its bar, as a line."""
-    return _say_bar(what, figure, "at most", limit, is_met=figure <= limit)
-
-
-def at_least(what: str, figure: float, limit: float) -> str:
-    """Return whether a figure reaches its bar, as a line."""
-    return _say_bar(what, figure, "at least", limit, is_met=figure >= limit)
-
-
 def describe_rates(rates: Sequence[float]) -> str:
     """Return the median of the denominator and what it is the median of."""
     each = ", ".join(f"{rate:,.0f}" for rate in rates)
@@ -138,18 +120,3 @@ def percentile(values: Sequence[float], share: float) -> float:
     """Return the smallest of the values that so large a share of them does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def say(line: str) -> None:
-    """Say how far it is."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def _say_bar(what: str, figure: float, side: str, limit: float, *, is_met: bool) -> str:
-    verdict = "met" if is_met else "MISSED"
-    return f"- {what}: {_say_number(figure)}, bar {side} {_say_number(limit)}: {verdict}"
-
-
-def _say_number(number: float) -> str:
-    return f"{number:,.0f}" if abs(number) >= 100 or number == int(number) else f"{number:.3g}"

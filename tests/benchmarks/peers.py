@@ -7,6 +7,7 @@ time and installed bare, as its users install it.
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import venv
@@ -43,6 +44,8 @@ class Peer:
         first: the shortest program's rest, to the return of its first logged call.
         requirements: what is installed; none means this checkout.
         is_sending: whether its calls arrive anywhere.
+        is_sharing: whether it sees what is installed beside this benchmark, so that both rest on
+            the same versions of it.
     """
 
     sdk: str
@@ -50,6 +53,7 @@ class Peer:
     first: str
     requirements: tuple[str, ...] = ()
     is_sending: bool = True
+    is_sharing: bool = False
 
     @property
     def python(self) -> Path:
@@ -61,6 +65,8 @@ class Peer:
         """Make the environment where it is missing; bring Headway up to this checkout."""
         if not self.python.exists():
             venv.create(_FOLDER / self.sdk, with_pip=True)
+            if self.is_sharing:
+                self._site_packages.joinpath("shared.pth").write_text(sysconfig.get_path("purelib"))
             if self.requirements:
                 self._pip("install", *self.requirements)
         if not self.requirements:
@@ -81,7 +87,7 @@ class Peer:
 
     def site_packages_mb(self) -> float:
         """Return the size of the installed files, without bytecode."""
-        (folder,) = (_FOLDER / self.sdk / "lib").glob("python*/site-packages")
+        folder = self._site_packages
         files = (
             path
             for path in folder.rglob("*")
@@ -110,6 +116,11 @@ class Peer:
     def count_modules(self) -> int:
         """Return how many modules an import of the SDK brings."""
         return int(self._run(_COUNTING.format(imports=self.imports)))
+
+    @property
+    def _site_packages(self) -> Path:
+        (folder,) = (_FOLDER / self.sdk / "lib").glob("python*/site-packages")
+        return folder
 
     def _run(self, code: str) -> str:
         # Not from this folder, where there is much to find beside what is installed.

@@ -10,11 +10,20 @@ import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 _PACKAGES = ("duckdb", "fastapi", "msgspec", "torch", "transformers", "streamlit")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one part has to say in RESULTS.md."""
+
+    title: str
+    lines: Sequence[str]
 
 
 def record(
@@ -58,6 +67,22 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [line(headers), line(["-" * width for width in widths]), *(line(row) for row in rows)]
 
 
+def at_most(what: str, figure: float, limit: float) -> str:
+    """Return whether a figure keeps below its bar, as a line."""
+    return _say_bar(what, figure, "at most", limit, is_met=figure <= limit)
+
+
+def at_least(what: str, figure: float, limit: float) -> str:
+    """Return whether a figure reaches its bar, as a line."""
+    return _say_bar(what, figure, "at least", limit, is_met=figure >= limit)
+
+
+def say(line: str) -> None:
+    """Say how far it is."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def _machine() -> str:
     return (
         f"{os.cpu_count()} cores {_processor()}, {platform.system()} {platform.release()}, "
@@ -72,3 +97,12 @@ def _processor() -> str:
         return platform.processor()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def _say_bar(what: str, figure: float, side: str, limit: float, *, is_met: bool) -> str:
+    verdict = "met" if is_met else "MISSED"
+    return f"- {what}: {_say_number(figure)}, bar {side} {_say_number(limit)}: {verdict}"
+
+
+def _say_number(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 100 or number == int(number) else f"{number:.3g}"

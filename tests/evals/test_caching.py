@@ -10,7 +10,7 @@ import pytest
 
 from headway_evals.caching import AnswerCache, ask, clear
 from headway_evals.executions import execute
-from headway_evals.models.cache_keys import cache_key_of, model_key, request_key
+from headway_evals.models.cache_keys import ENGINE, cache_key_of, model_key, request_key
 from headway_evals.models.requests import (
     Ask,
     Choices,
@@ -115,7 +115,7 @@ def test_a_checkpoints_key_knows_weights_and_numerics(
 
 def test_numerics_and_engine_are_part_of_a_models_key(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = model_key("d", {"dtype": "float32"})
-    monkeypatch.setattr("headway_evals.models.cache_keys.ENGINE", 2)
+    monkeypatch.setattr("headway_evals.models.cache_keys.ENGINE", ENGINE + 1)
 
     assert plain not in (model_key("d", {"dtype": "float32"}), model_key("d", {}))
 

@@ -1,69 +1,20 @@
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from io import StringIO
-from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 from rich.console import Console
 
-from headway_evals.comparisons import Comparison, compare
+from headway_evals.averages import Report
+from headway_evals.comparisons import compare
 from headway_evals.errors import ComparisonError
-from headway_evals.reports import one_line, verdict_sentence, write_comparison, write_run
-from headway_evals.runs import Result, Run, RunRecord, ScoreSummary
+from headway_evals.reports import write_report
+from headway_evals.runs import Result
 from headway_evals.suites import Gate
+from headway_evals.wordings import one_line, verdict_sentence
 from headway_measures.scores import ScoreValue
 from headway_measures.verdicts import Margin
-
-NOW = datetime(2026, 11, 22, tzinfo=UTC)
-PASS, FAIL = ScoreValue(1.0, True), ScoreValue(0.0, False, "wrong")
-
-
-def result(case_id: str, passed: bool, tags: Sequence[str] = (), **fields: Any) -> Result:
-    plain: dict[str, Any] = {
-        "input": f"in {case_id}",
-        "output": "right" if passed else "wrong",
-        "expected": "right",
-        "scores": {"exact": PASS if passed else FAIL},
-        "error": None,
-        "latency_ms": None,
-        "input_tokens": None,
-        "output_tokens": None,
-        "span_id": None,
-        "trace_id": None,
-    }
-    return Result(case_id=case_id, passed=passed, tags=tuple(tags), **{**plain, **fields})
-
-
-def record(name: str, results: Sequence[Result], version: str = "v1") -> RunRecord:
-    counted = [each for each in results if not each.is_missing]
-    passed = sum(each.passed for each in counted)
-    scores = {name: ScoreSummary(0.0, 0) for each in results for name in each.scores}
-    run = Run(
-        run_id=f"run-{name}",
-        suite="s",
-        suite_version=version,
-        model=name,
-        model_digest="d",
-        started_at="2026-11-22T10:00:00Z",
-        ended_at="2026-11-22T10:01:00Z",
-        case_count=len(counted),
-        passed_count=passed,
-        pass_rate=passed / len(counted),
-        scores=scores,
-        settings={},
-        environment={},
-    )
-    return RunRecord(run, tuple(results), Path("nowhere"))
-
-
-def judged(old: Sequence[Result], new: Sequence[Result], gate: Gate = Gate()) -> Comparison:  # noqa: B008
-    return compare(record("base", old), record("new", new), gate, now=lambda: NOW)
-
-
-def results(passes: Sequence[bool], tags: Sequence[str] = ()) -> list[Result]:
-    return [result(f"c{i:03}", passed, tags) for i, passed in enumerate(passes)]
+from tests.evals.made_runs import judged, record, result, results
 
 
 def sliced(slices: dict[str, list[bool]]) -> list[Result]:
@@ -104,8 +55,9 @@ def test_a_comparison_has_the_shape_of_the_contract() -> None:
         *("alpha", "overall", "slices", "flips"),
     ]
     numbers = {"verdict", "n", "baseline", "candidate", "difference", "lower", "upper"}
-    numbers |= {"flips_to_fail", "flips_to_pass", "needs_n", "note"}
-    assert set(content["overall"]) == numbers
+    numbers |= {"flips_to_fail", "flips_to_pass", "needs_n", "note", "missing_n"}
+    numbers |= {"minimum_detectable_effect", "direction", "scale"}
+    assert set(content["overall"]) == numbers | {"gates", "must_pass"}
     assert set(content["slices"][0]) == numbers | {"slice", "p_value", "q_value"}
     assert content["flips"][0] == {
         "case_id": "c001",
@@ -270,7 +222,7 @@ def test_the_same_question_has_the_same_id() -> None:
 def report(old: Sequence[Result], new: Sequence[Result]) -> str:
     text = StringIO()
     console = Console(file=text, width=160)
-    write_comparison(console, judged(old, new), record("base", old), record("new", new))
+    write_report(console, Report((record("base", old), record("new", new)), judged(old, new)))
     return text.getvalue()
 
 
@@ -293,7 +245,7 @@ def test_an_inconclusive_report_says_how_many_cases_would_tell() -> None:
     text = report(results([True] * 5), results([True] * 5))
 
     assert text.startswith("INCONCLUSIVE: new scores 100.0 % on 5 cases")
-    assert "; about 150 cases would tell." in text
+    assert "; about 150 cases would tell, 145 more." in text
 
 
 def test_cases_without_an_answer_are_told_with_the_first_reason() -> None:
@@ -304,7 +256,7 @@ def test_cases_without_an_answer_are_told_with_the_first_reason() -> None:
     ]
     text = StringIO()
 
-    write_run(Console(file=text, width=160), record("m", broken))
+    write_report(Console(file=text, width=160), Report((record("m", broken),)))
 
     assert "m passes 1 of 2 cases of s: 50.0 %" in text.getvalue()
     assert "m: 1 cases have no logged answer and are not counted" in text.getvalue()

@@ -7,7 +7,7 @@ import pytest
 from headway_evals.executions import execute
 from headway_evals.models.functions import Function
 from headway_evals.suite_files import load_suite
-from tests.evals.suite_projects import CASES, COUNT, PLACE, SUITE, TEST, Project, lines_with
+from tests.evals.suite_projects import BOTH, CASES, COUNT, PLACE, SUITE, TEST, Project, lines_with
 
 EVEN, ODD = CASES[::2], CASES[1::2]
 
@@ -307,3 +307,29 @@ def test_cases_without_a_logged_answer_are_skipped(
     result.assert_outcomes(skipped=5, passed=36)
     assert lines_with(result, "no logged call has this input")
     assert "on 35 cases" in lines_with(result, "[gate]: passed")[0]
+
+
+def test_a_further_gate_that_regresses_fails_the_test_and_its_evidence(
+    pytester: pytest.Pytester,
+) -> None:
+    gates = "gates: [{name: wide, margin: 0.9}, {name: tight, scorer: exact, margin: 0.01}]"
+    suite = SUITE.replace("gate: {margin: 0.2}", gates)
+    project = Project(pytester, candidate_fails=CASES[:9], mark=BOTH + ", margin=0.9", suite=suite)
+
+    run = project.run("-rf")
+
+    run.assert_outcomes(passed=31, failed=10)
+    assert len(lines_with(run, "by gate tight the suite regressed")) >= 9
+    assert lines_with(run, "regressed in gate tight")
+
+
+def test_a_case_that_must_pass_fails_the_gate_alone(pytester: pytest.Pytester) -> None:
+    project = Project(pytester, candidate_fails=CASES[:2], mark=BOTH + ", margin=0.9")
+    path = project.folder / "letters.jsonl"
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([first.replace('"id"', '"must_pass": true, "id"'), *others]))
+
+    run = project.run("-rf")
+
+    run.assert_outcomes(passed=38, failed=2, xfailed=1)
+    assert lines_with(run, "it must pass")

@@ -64,8 +64,11 @@ def test_a_run_has_the_shape_of_the_contract(tmp_path: Path) -> None:
     assert written["started_at"] == "2026-11-22T10:15:00Z"
     assert (written["case_count"], written["passed_count"]) == (3, 1)
     assert written["pass_rate"] == pytest.approx(1 / 3)
-    assert written["scores"]["short"] == {"mean": pytest.approx(2 / 3), "count": 3}
+    assert written["scores"]["short"] == {
+        **{"mean": pytest.approx(2 / 3), "count": 3, "direction": "up", "scale": 1.0}
+    }
     assert written["settings"]["gate"]["margin"] == {"value": 0.05, "is_hard": False}
+    assert written["settings"]["gates"] == [written["settings"]["gate"]]
     assert written["settings"]["spec"] == "canned:"
     assert json.loads(lines[1]) == {
         "case_id": "c1",

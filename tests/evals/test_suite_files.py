@@ -110,6 +110,8 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         "s.yaml:10: case 'a' has no scorer: give one to it or to the suite",
         "s.yaml:11: case 'a' stands twice, first at s.yaml:10",
         "s.yaml:12: case 'a' has an input without the prompt's field 'message'",
+        "s.yaml:13: case 'a' has an expected value for includes that is 1, not a text or a list "
+        "of texts",
         "s.yaml:15: case 3 has no id",
         "s.yaml:15: case 3 has input 5: give text, a mapping or messages",
         "s.yaml:15: case 3 has no expected value, and exact compares with it",

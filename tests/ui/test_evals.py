@@ -101,3 +101,43 @@ def test_an_answer_cannot_smuggle_html_into_the_page() -> None:
 
     assert "<script>" not in differences.to_html(marked.right, "0, 0, 0")
     assert "&lt;" in differences.to_html(marked.left, "0, 0, 0")
+
+
+def test_what_regressed_besides_the_first_gate_is_named(comparison: dict[str, Any]) -> None:
+    comparison["slices"] = []
+    gate = {**comparison["overall"], "gate": "manners", "verdict": "regressed"}
+    comparison["overall"] |= {"gates": [gate, gate], "must_pass": ["c7"]}
+
+    assert verdicts.sentence(comparison).startswith(
+        "triage-v3 got worse on gate manners and case c7, although it passed overall: "
+    )
+
+
+def test_a_further_gate_that_cannot_tell_is_named(comparison: dict[str, Any]) -> None:
+    comparison["slices"] = []
+    gate = {**comparison["overall"], "gate": "manners", "verdict": "inconclusive"}
+    comparison["overall"]["gates"] = [gate, gate]
+    comparison["verdict"] = "inconclusive"
+
+    assert verdicts.sentence(comparison).startswith("It cannot be told by gate manners whether ")
+
+
+def test_scores_that_are_no_shares_are_told_as_they_are(comparison: dict[str, Any]) -> None:
+    comparison["slices"], comparison["margin"] = [], 50.0
+    comparison["overall"] |= {"baseline": 310.5, "candidate": 290.0, "difference": 20.5}
+    comparison["overall"] |= {"lower": -10.0, "upper": 51.0, "scale": None, "direction": "down"}
+
+    assert verdicts.sentence(comparison) == (
+        "triage-v3 is not worse than triage-base by more than 50: "
+        "310.5 → 290, +20.5 gained (−10 to +51) on 480 cases."
+    )
+
+
+def test_scores_that_are_no_shares_are_drawn_as_they_are(comparison: dict[str, Any]) -> None:
+    comparison["overall"] |= {"difference": 20.5, "lower": -10.0, "upper": 51.0, "scale": None}
+
+    rows = eval_charts.to_rows([comparison["overall"]])
+    forest = eval_charts.forest(rows, 50.0, is_share=False).to_dict()
+
+    assert rows[0]["difference"] == 20.5
+    assert [layer["data"]["values"][0]["at"] for layer in forest["layer"][1:3]] == [0, -50]

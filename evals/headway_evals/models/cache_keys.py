@@ -12,7 +12,7 @@ import msgspec
 
 from headway_evals.models.requests import Generate, Request
 
-ENGINE = 1
+ENGINE = 2
 """Counts the engine's numerics: raise it with a change after which the same weights may answer
 the same request otherwise, and no earlier answer is taken for a present one."""
 

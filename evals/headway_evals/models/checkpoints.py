@@ -5,36 +5,41 @@ such a model is asked for. The weights are loaded with the first request.
 """
 
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import peft
 import torch
 import transformers
 
+from headway_evals.engine.budgets import Budget, OutOfMemory
+from headway_evals.engine.decoding import Decoder
+from headway_evals.engine.likelihoods import Likelihoods
+from headway_evals.engine.noise import Noise, noise_of_answers, noise_of_likelihoods
+from headway_evals.engine.passages import Item, Measured
+from headway_evals.engine.self_checks import Checked, SelfCheck
+from headway_evals.engine.token_rows import Answer, TokenPrompt
 from headway_evals.errors import ModelError
-from headway_evals.generation import Answer, Generator, TokenPrompt
+from headway_evals.models.bases import find_base
 from headway_evals.models.cache_keys import model_key
+from headway_evals.models.encoding import Refusal, RequestEncoder
 from headway_evals.models.folders import digest_folders
-from headway_evals.models.requests import Completion, OnProgress, Request
+from headway_evals.models.loading import DTYPES, find_device, load_context, load_tokenizer
+from headway_evals.models.requests import Choices, Completion, Generate, OnProgress, Request
 
-DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
-# No download, and no code that comes with a checkpoint.
-_FROM_DISK = {"local_files_only": True, "trust_remote_code": False}
 _CPU_BATCH_TOKENS = 8_192
 _GPU_BATCH_TOKENS = 65_536
+# Larger batches of likelihoods fall out of a CPU's caches.
+_CPU_LIKELIHOOD_TOKENS = 4_096
 
 
 class Checkpoint:
     """A causal language model in a folder, and the adapter that is merged into it.
+
+    Those of one folder share the weights in memory, and what they answer in turn is what each
+    would answer alone.
 
     Args:
         base: the checkpoint's folder.
@@ -42,6 +47,8 @@ class Checkpoint:
         device: ``cpu``, ``cuda`` or ``cuda:N``; the GPU where there is one.
         dtype: a key of ``DTYPES``; float32 on a CPU, bfloat16 on a GPU.
         batch_tokens: the most tokens of a batch.
+        self_check: on how many of the requests the engine is checked; 0 checks none.
+        noise_floor: whether all is asked a second time, packed otherwise, and compared.
         clock: seconds, for latencies.
 
     Raises:
@@ -56,17 +63,27 @@ class Checkpoint:
         device: str | None = None,
         dtype: str | None = None,
         batch_tokens: int | None = None,
+        self_check: int = 0,
+        noise_floor: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._base = base
+        self._folder = base
         self._adapter = adapter
-        self._device = _device(device)
+        self._device = find_device(device)
         is_cpu = self._device.type == "cpu"
         self._dtype = dtype or ("float32" if is_cpu else "bfloat16")
         if self._dtype not in DTYPES:
             raise ModelError(f"there is no dtype {dtype!r}; known: {', '.join(DTYPES)}")
         self._batch_tokens = batch_tokens or (_CPU_BATCH_TOKENS if is_cpu else _GPU_BATCH_TOKENS)
+        likelihood_tokens = _CPU_LIKELIHOOD_TOKENS if is_cpu else self._batch_tokens
+        self._budget = Budget(self._batch_tokens)
+        self._likelihood_budget = Budget(min(self._batch_tokens, likelihood_tokens))
+        self._self_check = self_check
+        self._checked: Checked | None = None
+        self._is_asking_twice = noise_floor
+        self._noise: Noise | None = None
         self._clock = clock
+        self._base = find_base(base, self._device, self._dtype)
 
     @property
     def name(self) -> str:
@@ -94,11 +111,13 @@ class Checkpoint:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return what else its answers depend on."""
+        """Return what else its answers depend on, and what was found of how far they hold."""
         return {
             "device": str(self._device),
             "dtype": self._dtype,
             "batch_tokens": self._batch_tokens,
+            "self_check": None if self._checked is None else asdict(self._checked),
+            "noise_floor": None if self._noise is None else asdict(self._noise),
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
         }
@@ -108,168 +127,135 @@ class Checkpoint:
 
         Raises:
             ModelError: the weights cannot be loaded, the tokenizer has no chat template for
-                prompts that are chats, or a single prompt does not fit in memory.
+                prompts that are chats, the engine fails its self-check, or a single prompt does
+                not fit in memory.
         """
         completions: dict[int, Completion] = {}
         prompts: dict[int, TokenPrompt] = {}
+        items: dict[int, Item] = {}
 
         def finish(index: int, completion: Completion) -> None:
             completions[index] = completion
             on_progress(index, completion)
 
-        context = self._context
-        for index, request in enumerate(requests):
-            ids = self._encode(request)
-            room = context - len(ids)
-            if not ids:
-                finish(index, Completion(None, error="the prompt has no tokens"))
-            elif room < 1:
-                finish(index, Completion(None, error=_too_long(len(ids), context)))
-            else:
-                ask = request.ask
-                prompts[index] = TokenPrompt(ids, min(ask.max_new_tokens, room), ask.stop)
-
-        indices = list(prompts)
-
-        def on_answer(place: int, answer: Answer) -> None:
-            index = indices[place]
-            finish(index, _completion(prompts[index], answer))
-
+        encoder = RequestEncoder(self._folder, self._tokenizer, self._context)
+        for index, encoded in enumerate(encoder.encode(requests)):
+            match encoded:
+                case Refusal(reason):
+                    finish(index, Completion(None, error=reason))
+                case TokenPrompt():
+                    prompts[index] = encoded
+                case Item():
+                    items[index] = encoded
         try:
-            self._generator.generate(list(prompts.values()), on_answer)
-        except torch.OutOfMemoryError as error:
+            self._answer(requests, prompts, finish)
+            self._measure(requests, items, finish)
+        except OutOfMemory as error:
             raise ModelError(
                 f"{self.name} runs out of memory on {self._device} with a single prompt: "
                 "take a smaller --dtype or another --device"
             ) from error
         return [completions[index] for index in range(len(requests))]
 
+    def _answer(
+        self, requests: Sequence[Request], prompts: dict[int, TokenPrompt], finish: OnProgress
+    ) -> None:
+        if not prompts:
+            return
+        indices = list(prompts)
+        decoder = Decoder(self._model, self._tokenizer, budget=self._budget, clock=self._clock)
+        if self._self_check:
+            named = [(requests[index].case_id, prompt) for index, prompt in prompts.items()]
+            self._checked = self._check.check_answers(decoder, named)
+
+        answers: dict[int, Answer] = {}
+
+        def on_answer(place: int, answer: Answer) -> None:
+            index, answers[place] = indices[place], answer
+            finish(index, _answered(requests[index], prompts[index], answer))
+
+        asked = list(prompts.values())
+        decoder.generate(asked, on_answer)
+        if self._is_asking_twice:
+            self._noise = noise_of_answers(
+                self._model, self._tokenizer, self._budget, asked, answers
+            )
+
+    def _measure(
+        self, requests: Sequence[Request], items: dict[int, Item], finish: OnProgress
+    ) -> None:
+        if not items:
+            return
+        indices = list(items)
+        engine = Likelihoods(
+            self._model, self._tokenizer, self._likelihood_budget, context=self._context
+        )
+        if self._self_check:
+            named = [(requests[index].case_id, item) for index, item in items.items()]
+            self._checked = self._check.check_likelihoods(engine, named)
+
+        found: dict[int, Measured] = {}
+
+        def on_measured(place: int, measured: Measured) -> None:
+            index, found[place] = indices[place], measured
+            finish(index, _measured(requests[index], measured))
+
+        asked = list(items.values())
+        engine.measure(asked, on_measured)
+        if self._is_asking_twice:
+            self._noise = noise_of_likelihoods(
+                self._model,
+                self._tokenizer,
+                self._likelihood_budget,
+                asked,
+                found,
+                context=self._context,
+            )
+
     @property
     def _folders(self) -> list[Path]:
-        return [self._base] if self._adapter is None else [self._base, self._adapter]
+        return [self._folder] if self._adapter is None else [self._folder, self._adapter]
+
+    @property
+    def _model(self) -> Any:
+        return self._base.wearing(self._adapter)
+
+    @property
+    def _check(self) -> SelfCheck:
+        return SelfCheck(self._model, self._tokenizer, self._context, self._self_check)
 
     @cached_property
     def _tokenizer(self) -> Any:
-        try:
-            return transformers.AutoTokenizer.from_pretrained(self._base, **_FROM_DISK)
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"the tokenizer in {self._base} cannot be loaded: {error}") from error
-
-    @cached_property
-    def _generator(self) -> Generator:
-        model = _load(self._base, DTYPES[self._dtype])
-        if self._adapter is not None:
-            model = _merge(model, self._adapter)
-        model = model.to(self._device).eval()
-        return Generator(model, self._tokenizer, batch_tokens=self._batch_tokens, clock=self._clock)
+        return load_tokenizer(self._folder)
 
     @cached_property
     def _context(self) -> int:
-        try:
-            config = transformers.AutoConfig.from_pretrained(self._base, **_FROM_DISK)
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"{self._base} cannot be loaded: {error}") from error
-        return int(getattr(config.get_text_config(), "max_position_embeddings", None) or 2**31)
-
-    def _encode(self, request: Request) -> list[int]:
-        prompt, tokenizer = request.prompt, self._tokenizer
-        if isinstance(prompt, str):
-            return list(tokenizer(prompt)["input_ids"])
-        if tokenizer.chat_template is None:
-            raise ModelError(
-                f"the tokenizer in {self._base} has no chat template, and case "
-                f"{request.case_id!r} is a chat: give the suite a prompt that is text"
-            )
-        messages = [{"role": each.role, "content": each.content} for each in prompt]
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return load_context(self._folder)
 
 
-def _too_long(count: int, context: int) -> str:
-    return f"the prompt has {count} tokens, the model's context is {context}"
-
-
-def _completion(prompt: TokenPrompt, answer: Answer) -> Completion:
+def _answered(request: Request, prompt: TokenPrompt, answer: Answer) -> Completion:
+    wanted = request.ask.max_new_tokens if isinstance(request.ask, Generate) else 0
     return Completion(
         text=None if answer.is_nan else answer.text,
         error="the model gave NaN instead of a next token" if answer.is_nan else None,
         input_tokens=len(prompt.ids),
         output_tokens=answer.token_count,
         latency_ms=round(answer.latency_ms, 3),
+        is_cut=answer.is_full and prompt.max_new_tokens < wanted,
     )
+
+
+def _measured(request: Request, measured: Measured) -> Completion:
+    if measured.error is not None:
+        return Completion(None, error=measured.error)
+    text = ""
+    if isinstance(request.ask, Choices):
+        options = request.ask.options
+        logprobs = [value.logprob for value in measured.likelihoods[: len(options)]]
+        text = options[logprobs.index(max(logprobs))]
+    return Completion(text, input_tokens=measured.input_tokens, likelihoods=measured.likelihoods)
 
 
 def _minor(version: object) -> str:
     """Return a version without its last number, which changes no answers."""
     return ".".join(str(version).split(".")[:2])
-
-
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ModelError(f"there is no device {name!r}; give cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not (device.index or 0) < torch.cuda.device_count():
-        raise ModelError(
-            f"there is no device {name!r} here: torch sees {torch.cuda.device_count()} GPUs"
-        )
-    return device
-
-
-def _load(folder: Path, dtype: torch.dtype) -> Any:
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        with _silence():
-            model, report = transformers.AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=dtype,
-                **_FROM_DISK,
-                use_safetensors=True,
-                output_loading_info=True,
-                # They are told below, in a line and not in a table.
-                ignore_mismatched_sizes=True,
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        raise ModelError(f"{folder} cannot be loaded: {error}") from error
-    # transformers fills what is missing with random numbers and goes on.
-    lacking = sorted(report["missing_keys"])
-    if lacking:
-        raise ModelError(
-            f"the weights in {folder} are not those of a {type(model).__name__}: "
-            f"{len(lacking)} tensors are missing, {lacking[0]} for one"
-        )
-    # Each with its two shapes behind it.
-    misfits = sorted(name for name, *_ in report["mismatched_keys"])
-    if misfits:
-        raise ModelError(
-            f"the weights in {folder} do not fit its config.json: {len(misfits)} tensors have "
-            f"another shape, {misfits[0]} for one"
-        )
-    return model
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Let transformers keep its tables to itself; what they say is in our one line."""
-    logging = transformers.utils.logging
-    earlier = logging.get_verbosity()
-    logging.set_verbosity(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(earlier)
-
-
-def _merge(model: Any, adapter: Path) -> Any:
-    try:
-        with warnings.catch_warnings():
-            # peft asks for an attribute by the name it had before transformers renamed it.
-            warnings.simplefilter("ignore", FutureWarning)
-            # An adapter that lacks tensors would be merged as if it had learnt nothing there.
-            warnings.filterwarnings("error", message="Found missing adapter keys")
-            tuned = peft.PeftModel.from_pretrained(model, adapter, local_files_only=True)
-            return tuned.merge_and_unload()
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, UserWarning) as error:
-        raise ModelError(f"the adapter {adapter} does not fit its base: {error}") from error

@@ -85,6 +85,7 @@ class Completion:
             (one an option, then, where asked for, one an option without the prompt). ``text`` is
             then the likeliest option, or "".
         is_cut: the answer ended where the model's context did, before the request's own limit.
+        cost_usd: what the answer cost, where the model says.
     """
 
     text: str | None
@@ -97,6 +98,7 @@ class Completion:
     trace_id: str | None = None
     likelihoods: tuple[LikelihoodValue, ...] = ()
     is_cut: bool = False
+    cost_usd: float | None = None
 
 
 OnProgress = Callable[[int, Completion], None]

@@ -3,8 +3,10 @@
 hf:PATH, hf:PATH+ADAPTER      a checkpoint from disk, or one that comes with Headway by name
 python:module:function        any callable that turns a prompt into text
 log:key=value,key=value       answers that are already logged
+openai:MODEL@URL              a model behind an OpenAI-compatible API
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +17,12 @@ from headway_evals.errors import ModelError
 from headway_evals.models.folders import check_adapter, check_base, find_folder
 from headway_evals.models.functions import Function
 from headway_evals.models.logs import Log
+from headway_evals.models.paces import Pace, parse_rate
 from headway_evals.models.requests import Model
+from headway_evals.models.server_calls import Calls
+from headway_evals.models.servers import Server, parse_address
 
-_EXAMPLES = "hf:PATH, hf:PATH+ADAPTER, python:module:function, log:key=value"
+_EXAMPLES = "hf:PATH, hf:PATH+ADAPTER, python:module:function, log:key=value, openai:MODEL@URL"
 
 
 def _working_folder() -> Path:
@@ -35,21 +40,34 @@ class ModelOptions:
         device: for ``hf:``; None takes the GPU where there is one.
         dtype: for ``hf:``; None takes what suits the device.
         batch_tokens: for ``hf:``; the most tokens of a batch.
+        self_check: for ``hf:``; on how many requests the engine is checked before its answers
+            count; 0 checks none.
+        noise_floor: for ``hf:``; whether all is asked a second time, to see what batches change.
         cache_functions: for ``python:``; whether earlier answers may stand for new calls.
         folder: where relative paths and Python modules are looked for.
         url: the collector that ``log:`` reads.
         api_key: its key.
         project: the project that ``log:`` reads; None reads all.
+        concurrency: for ``openai:``; how many requests are under way at once.
+        retries: for ``openai:``; how often a request that failed is tried again.
+        rate: for ``openai:``; the most requests of a time, for example ``600/min``.
+        timeout_s: for ``openai:``; the longest wait for an answer.
     """
 
     device: str | None = None
     dtype: str | None = None
     batch_tokens: int | None = None
+    self_check: int = 4
+    noise_floor: bool = False
     cache_functions: bool = False
     folder: Path = field(default_factory=_working_folder)
     url: str = DEFAULT_URL
     api_key: str | None = None
     project: str | None = None
+    concurrency: int = 16
+    retries: int = 5
+    rate: str | None = None
+    timeout_s: float = 300.0
 
 
 MakeModel = Callable[[], Model]
@@ -101,6 +119,8 @@ def _checkpoint(path: str, options: ModelOptions) -> MakeModel:
             device=options.device,
             dtype=options.dtype,
             batch_tokens=options.batch_tokens,
+            self_check=options.self_check,
+            noise_floor=options.noise_floor,
         )
 
     return make
@@ -121,8 +141,26 @@ def _log(filters: str, options: ModelOptions) -> MakeModel:
     return lambda: log
 
 
+def _server(rest: str, options: ModelOptions) -> MakeModel:
+    address = parse_address(rest, os.environ)
+    try:
+        interval_s = parse_rate(options.rate) if options.rate else 0.0
+    except ValueError as error:
+        raise ModelError(f"openai:{rest} cannot be asked at that rate: {error}") from error
+    calls = Calls(
+        address.base_url,
+        api_key=address.api_key,
+        concurrency=options.concurrency,
+        retries=options.retries,
+        timeout_s=options.timeout_s,
+        pace=Pace(interval_s),
+    )
+    return lambda: Server(address, calls, concurrency=options.concurrency)
+
+
 SCHEMES: dict[str, Callable[[str, ModelOptions], MakeModel]] = {
     "hf": _checkpoint,
     "python": _function,
     "log": _log,
+    "openai": _server,
 }

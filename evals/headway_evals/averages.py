@@ -1,0 +1,137 @@
+"""What a report says of all cases together: averages with their intervals, and what is missing.
+
+Intervals are honest about cases that belong together: those of one cluster count as one piece of
+evidence as far as they move together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headway_evals.outcomes import Comparison
+from headway_evals.runs import Result, RunRecord
+from headway_evals.wordings import one_line, spread, verdict_sentence
+from headway_measures.intervals import Interval, mean_interval, pass_rate_interval
+
+ALL_PASS = "all pass"
+DEFAULT_ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What every form of a report is made from: a comparison of two runs, or a run alone."""
+
+    records: tuple[RunRecord, ...]
+    comparison: Comparison | None = None
+    alpha: float = DEFAULT_ALPHA
+
+    @property
+    def candidate(self) -> RunRecord:
+        """Return the run that is reported on."""
+        return self.records[-1]
+
+    @property
+    def sentence(self) -> str:
+        """Return all in a sentence."""
+        if self.comparison is not None:
+            return verdict_sentence(self.comparison)
+        run, rate = self.candidate.run, pass_rate(self.candidate.results, self.alpha)
+        lower, upper = f"{rate.lower * 100:.1f} %", f"{rate.upper * 100:.1f} %"
+        return (
+            f"{run.model} passes {run.passed_count} of {run.case_count} cases of {run.suite}: "
+            f"{rate.estimate * 100:.1f} %, {(1 - self.alpha) * 100:.0f} % interval "
+            f"{lower} to {upper}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """One scorer's average under each model; None where it judged nothing there."""
+
+    name: str
+    scale: float | None
+    intervals: tuple[Interval | None, ...]
+
+    def told(self) -> list[str]:
+        """Return a cell a model."""
+        return [
+            "none" if interval is None else spread(interval, self.scale)
+            for interval in self.intervals
+        ]
+
+
+def averages_of(report: Report) -> list[Average]:
+    """Return the averages, that of cases which pass by all their scorers first."""
+    alpha = report.alpha
+    rates = tuple(pass_rate(record.results, alpha) for record in report.records)
+    names = dict.fromkeys(name for record in report.records for name in record.run.scores)
+    return [
+        Average(ALL_PASS, 1.0, rates),
+        *(_average(name, report.records, alpha) for name in names),
+    ]
+
+
+def pass_rate(results: Sequence[Result], alpha: float) -> Interval:
+    """Return the share of cases that pass by all their scorers; missing ones do not count."""
+    counted = [each for each in results if not each.is_missing]
+    clusters = _clusters(counted)
+    return pass_rate_interval([each.passed for each in counted], clusters, alpha)
+
+
+def unanswered(record: RunRecord) -> list[str]:
+    """Return a line each for cases without an answer, and for those that could not be scored."""
+    results = record.results
+    missing = [each for each in results if each.is_missing]
+    failed = [each for each in results if each.error is not None and not each.is_missing]
+    model, lines = one_line(record.run.model), []
+    if missing:
+        lines.append(f"{model}: {len(missing)} cases have no logged answer and are not counted")
+    if failed:
+        lines.append(
+            f"{model}: {len(failed)} cases failed without an answer; "
+            f"{one_line(failed[0].case_id)}: {one_line(failed[0].error)}"
+        )
+    for name in record.run.scores:
+        faults = [
+            (each.case_id, score.error)
+            for each in results
+            if (score := each.scores.get(name)) is not None and score.error is not None
+        ]
+        if faults:
+            case_id, error = faults[0]
+            lines.append(
+                f"{model}: {len(faults)} cases could not be scored by {one_line(name)}; "
+                f"{one_line(case_id)}: {one_line(error)}"
+            )
+    return lines
+
+
+def _average(name: str, records: Sequence[RunRecord], alpha: float) -> Average:
+    summaries = [record.run.scores[name] for record in records if name in record.run.scores]
+    scale = summaries[-1].scale
+    intervals = tuple(_mean(record.results, name, scale, alpha) for record in records)
+    return Average(name, scale, intervals)
+
+
+def _mean(
+    results: Sequence[Result], name: str, scale: float | None, alpha: float
+) -> Interval | None:
+    # Without a bound nothing can stand for a score that could not be given.
+    scored = [
+        result
+        for result in results
+        if name in result.scores and not (scale is None and result.scores[name].error)
+    ]
+    values = [result.scores[name].value for result in scored]
+    if not values:
+        return None
+    clusters = _clusters(scored)
+    if scale == 1.0 and all(value in (0.0, 1.0) for value in values):
+        return pass_rate_interval([bool(value) for value in values], clusters, alpha)
+    return mean_interval(values, clusters, alpha, scale=scale)
+
+
+def _clusters(results: Sequence[Result]) -> list[str | tuple[str]] | None:
+    if all(result.cluster is None for result in results):
+        return None
+    # A case without a cluster stands for itself.
+    return [result.cluster or (result.case_id,) for result in results]

@@ -1,0 +1,136 @@
+"""Checkpoints from disk to memory: device, weights, tokenizer, and a line where they do not fit."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+import transformers
+
+from headway_evals.errors import ModelError
+
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+# No download, and no code that comes with a checkpoint.
+_FROM_DISK = {"local_files_only": True, "trust_remote_code": False}
+
+
+def find_device(name: str | None) -> torch.device:
+    """Return a device by its name; without one the GPU, where there is one.
+
+    Raises:
+        ModelError: there is no such device.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ModelError(f"there is no device {name!r}; give cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not (device.index or 0) < torch.cuda.device_count():
+        raise ModelError(
+            f"there is no device {name!r} here: torch sees {torch.cuda.device_count()} GPUs"
+        )
+    return device
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Return a checkpoint's tokenizer.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    try:
+        return transformers.AutoTokenizer.from_pretrained(folder, **_FROM_DISK)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"the tokenizer in {folder} cannot be loaded: {error}") from error
+
+
+def load_context(folder: Path) -> int:
+    """Return how many tokens a checkpoint's model sees at once.
+
+    Raises:
+        ModelError: its configuration cannot be loaded.
+    """
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, **_FROM_DISK)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder} cannot be loaded: {error}") from error
+    text_config = config.get_text_config(decoder=True)
+    return int(getattr(text_config, "max_position_embeddings", None) or 2**31)
+
+
+def load_weights(folder: Path, dtype: str) -> Any:
+    """Return a checkpoint's model, in eval mode on the CPU.
+
+    Args:
+        folder: the checkpoint's.
+        dtype: a key of ``DTYPES``.
+
+    Raises:
+        ModelError: it cannot be loaded, or its weights are not those of its configuration.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        with _silence():
+            model, report = transformers.AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=DTYPES[dtype],
+                **_FROM_DISK,
+                use_safetensors=True,
+                output_loading_info=True,
+                # They are told below, in a line and not in a table.
+                ignore_mismatched_sizes=True,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        raise ModelError(f"{folder} cannot be loaded: {error}") from error
+    # transformers fills what is missing with random numbers and goes on.
+    lacking = sorted(report["missing_keys"])
+    if lacking:
+        raise ModelError(
+            f"the weights in {folder} are not those of a {type(model).__name__}: "
+            f"{len(lacking)} tensors are missing, {lacking[0]} for one"
+        )
+    # Each with its two shapes behind it.
+    misfits = sorted(name for name, *_ in report["mismatched_keys"])
+    if misfits:
+        raise ModelError(
+            f"the weights in {folder} do not fit its config.json: {len(misfits)} tensors have "
+            f"another shape, {misfits[0]} for one"
+        )
+    return model.eval()
+
+
+def inject_adapter(model: Any, adapter: Path) -> Any:
+    """Return a model with an adapter's layers in it, not merged yet.
+
+    Raises:
+        ModelError: the adapter is not one for this model.
+    """
+    try:
+        with warnings.catch_warnings():
+            # peft asks for an attribute by the name it had before transformers renamed it.
+            warnings.simplefilter("ignore", FutureWarning)
+            # An adapter that lacks tensors would be merged as if it had learnt nothing there.
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            return peft.PeftModel.from_pretrained(model, adapter, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, UserWarning) as error:
+        raise ModelError(f"the adapter {adapter} does not fit its base: {error}") from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let transformers keep its tables to itself; what they say is in our one line."""
+    logging = transformers.utils.logging
+    earlier = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(earlier)

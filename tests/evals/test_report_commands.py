@@ -1,0 +1,176 @@
+"""The reports that ``headway eval`` writes where it is asked to, and what history tells it."""
+
+import argparse
+import json
+from pathlib import Path
+from textwrap import dedent
+from xml.etree import ElementTree
+
+import pytest
+
+from headway.commands import Command
+from headway.errors import HeadwayError
+from headway_evals.commands import EVAL, SUITE
+from headway_evals.history import past_changes
+from headway_evals.runs import load_run
+
+SUITE_FILE = """
+    suite: letters
+    scorers: [exact]
+    gate: {margin: 0.1}
+    cases: cases.jsonl
+"""
+MODULE = """
+    def good(prompt): return prompt.upper()
+    def better(prompts: list[str]): return [each.upper() for each in prompts]
+    def worse(prompt): return prompt.upper() if prompt[-1] in "01234567" else "?"
+"""
+
+GOOD, BETTER, WORSE = (f"python:report_models:{name}" for name in ("good", "better", "worse"))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    (tmp_path / "suite.yaml").write_text(dedent(SUITE_FILE))
+    (tmp_path / "report_models.py").write_text(dedent(MODULE))
+    cases = ({"id": f"c{i}", "input": f"q{i}", "expected": f"Q{i}"} for i in range(100))
+    (tmp_path / "cases.jsonl").write_text("\n".join(map(json.dumps, cases)))
+    return tmp_path
+
+
+def invoke(command: Command, *words: str) -> int:
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    return command.run(parser.parse_args(words))
+
+
+def run(*words: str) -> int:
+    return invoke(EVAL, "run", "suite.yaml", "--no-publish", *words)
+
+
+FILES = ("--markdown", "out/r.md", "--junit", "out/r.xml", "--html", "out/r.html")
+
+
+def test_a_verdict_is_written_in_every_form(place: Path) -> None:
+    code = run("--model", WORSE, "--baseline", GOOD, *FILES)
+
+    assert code == 1
+    assert "🔴 letters: regressed" in (place / "out/r.md").read_text()
+    assert len(list(ElementTree.parse(place / "out/r.xml").iter("testcase"))) == 101
+    assert "20 passed before, fail now" in (place / "out/r.html").read_text()
+
+
+def test_two_runs_that_are_compared_later_give_the_same_reports(place: Path) -> None:
+    run("--model", GOOD, "--out", "good")
+    run("--model", WORSE, "--out", "worse")
+    (good,), (worse,) = (place / "good").iterdir(), (place / "worse").iterdir()
+
+    code = invoke(EVAL, "compare", str(good), str(worse), "--no-publish", *FILES)
+
+    assert code == 1
+    assert "🔴 letters: regressed" in (place / "out/r.md").read_text()
+
+
+def test_a_run_alone_is_written_too(place: Path) -> None:
+    assert run("--model", WORSE, *FILES) == 0
+
+    assert "passes 80 of 100 cases" in (place / "out/r.html").read_text()
+
+
+def test_annotations_are_printed_and_the_summary_of_the_job_is_added_to(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = place / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+
+    quiet = run("--model", WORSE, "--baseline", GOOD)
+    assert (quiet, summary.read_text()) == (1, "before\n")
+    assert "::error" not in capsys.readouterr().out
+    run("--model", WORSE, "--baseline", GOOD, "--annotations")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("::error file=suite.yaml,")]
+    assert summary.read_text().startswith("before\n## 🔴 letters: regressed\n")
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_run(place: Path) -> None:
+    (place / "taken").write_text("")
+
+    with pytest.raises(HeadwayError, match=r"no report can be written to taken/r\.xml"):
+        run("--model", GOOD, "--junit", "taken/r.xml")
+    with pytest.raises(HeadwayError, match=r"\. is a folder: give the name of a file"):
+        run("--model", GOOD, "--html", ".")
+
+    assert not (place / ".headway").exists()
+
+
+def test_several_gates_judge_a_run_and_are_kept_with_it(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gates = "gates: [{name: letters, margin: 0.5}, {name: tight, scorer: exact, margin: 0.01}]"
+    text = dedent(SUITE_FILE).replace("gate: {margin: 0.1}", gates)
+    (place / "suite.yaml").write_text(text)
+
+    first = run("--model", WORSE, "--baseline", GOOD)
+    told = capsys.readouterr().out
+    runs = sorted(
+        (place / ".headway/runs").iterdir(),
+        key=lambda folder: load_run(str(folder), place).run.model == WORSE,
+    )
+    again = invoke(EVAL, "compare", *map(str, runs), "--no-publish")
+
+    assert (first, again) == (1, 1)
+    assert "REGRESSED in gate tight, although passed overall:" in told
+    assert "gate letters, by all: passed" in capsys.readouterr().out
+
+
+def test_a_case_that_must_pass_is_known_from_the_suite(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = [json.loads(line) for line in (place / "cases.jsonl").read_text().splitlines()]
+    cases[8]["must_pass"] = True
+    (place / "cases.jsonl").write_text("\n".join(map(json.dumps, cases)))
+
+    code = run("--model", WORSE, "--baseline", GOOD, "--margin", "0.9")
+
+    assert code == 1
+    assert "REGRESSED in case c8, although passed overall:" in capsys.readouterr().out
+
+
+def test_what_a_suite_can_tell_goes_by_its_earlier_runs(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    invoke(SUITE, "check", "suite.yaml")
+    before = capsys.readouterr().out
+    for model in (GOOD, WORSE, BETTER):
+        run("--model", model)
+    capsys.readouterr()
+
+    invoke(SUITE, "check", "suite.yaml")
+
+    assert "models that differ on 10 % of the cases it finds a change of 8.9 points" in before
+    after = capsys.readouterr().out
+    assert "models that differ as those of 2 earlier pairs of runs did, it finds a change" in after
+
+
+def test_history_is_of_other_models_on_the_same_suite(place: Path) -> None:
+    runs_dir = place / ".headway/runs"
+    for model in (GOOD, WORSE):
+        run("--model", model)
+
+    (change,) = past_changes(runs_dir, "letters", "all")
+
+    assert change.n == 100
+    assert change.variance == pytest.approx(0.2)
+    assert past_changes(runs_dir, "other", "all") == []
+    assert past_changes(runs_dir, "letters", "bleu") == []
+
+
+def test_a_model_that_is_run_twice_is_no_history(place: Path) -> None:
+    for _ in range(2):
+        run("--model", GOOD)
+
+    assert past_changes(place / ".headway/runs", "letters", "all") == []
