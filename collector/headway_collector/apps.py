@@ -1,13 +1,10 @@
 """The application: a store, a writer, and the routes over both."""
 
-import os
 import secrets
-import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
@@ -38,10 +35,10 @@ from headway_collector.routes.access import Collector
 from headway_collector.routes.direct import DirectApp
 from headway_collector.signatures import Signature
 from headway_collector.store.connections import Store
+from headway_collector.tuning import step_back
 from headway_collector.writing import Limits, Writer
 
 _DECODERS = 4
-_NICENESS = 5
 
 
 def create_app(
@@ -75,7 +72,7 @@ def create_app(
     @asynccontextmanager
     async def run_writer(app: FastAPI) -> AsyncIterator[None]:
         costs = prices or Prices()
-        decoders = ThreadPoolExecutor(_DECODERS, "headway-decoder", _step_back)
+        decoders = ThreadPoolExecutor(_DECODERS, "headway-decoder", step_back)
         mappers = Mappers(costs, mapper_count)
         writer = Writer(store, limits, reread=Remapper(costs).reread, clock_ns=clock_ns)
         app.state.collector = Collector(
@@ -132,10 +129,3 @@ def create_app(
     ):
         app.include_router(each.router)
     return app
-
-
-def _step_back() -> None:
-    """Let the event loop and the writer go first, wherever threads have a niceness of their own."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -4,7 +4,6 @@ An interpreter does one thing at a time. While it maps spans its writer waits, a
 second is all that it maps; so the large requests go to other interpreters, which send rows back.
 """
 
-import gc
 import logging
 import multiprocessing
 import os
@@ -19,14 +18,13 @@ from headway_collector.costs.pricing import Prices
 from headway_collector.errors import MapperLostError
 from headway_collector.exports import Export, export_spans
 from headway_collector.otlp.telemetry import OtelSpan, Telemetry
+from headway_collector.tuning import spare_collections, step_back
 
 ReadSpans = Callable[[bytes], Telemetry[OtelSpan]]
 """A function of a module, since processes know it by its name."""
 
 # Below this, the way there and back costs more than it spares.
 _LARGE_BYTES = 64 * 1024
-_NICENESS = 5
-_GC_OBJECTS = 50_000
 
 _log = logging.getLogger(__name__)
 
@@ -146,12 +144,8 @@ def _begin(prices: Prices) -> None:
     # Whoever stops the collector from a terminal stops it alone; it ends these when all is written.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="headway-parent", daemon=True).start()
-    with suppress(AttributeError, OSError):  # the event loop and the writer go first
-        os.nice(_NICENESS)
-    # A request leaves no cycles, and what was imported stays.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GC_OBJECTS, 10, 100)
+    step_back()
+    spare_collections()
 
 
 def _end_with_parent() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import gc
 import logging
 import signal
 import socket
@@ -23,12 +22,12 @@ from headway_collector.mappers import count_processes
 from headway_collector.origins import is_loopback
 from headway_collector.protocols import PatientProtocol
 from headway_collector.store.connections import Store
+from headway_collector.tuning import spare_collections
 
 # Requests that wait for their commit are given this long before they are cut off; supervisors
 # kill after ten seconds, and the last checkpoint is still to come.
 _GRACE_S = 4
 _SWITCH_S = 0.0005
-_GC_OBJECTS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +119,7 @@ def _tune() -> None:
     # DuckDB gives the interpreter up a dozen times in a commit; a busy thread hands it back only
     # when it must, by default after 5 ms each time.
     sys.setswitchinterval(_SWITCH_S)
-    # A request leaves no cycles, and what was imported stays: looking at all of that again and
-    # again takes a tenth of a busy collector's time, with every thread at a stand.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GC_OBJECTS, 10, 100)
+    spare_collections()
 
 
 def _check_known(host: str) -> None:
