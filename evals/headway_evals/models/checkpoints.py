@@ -32,7 +32,7 @@ from headway_evals.models.requests import Choices, Completion, Generate, OnProgr
 _CPU_BATCH_TOKENS = 8_192
 _GPU_BATCH_TOKENS = 65_536
 # Larger batches of likelihoods fall out of a CPU's caches.
-_CPU_LIKELIHOOD_TOKENS = 4_096
+_CPU_LIKELIHOOD_TOKENS = 1_536
 
 
 class Checkpoint:
