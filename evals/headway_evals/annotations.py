@@ -38,13 +38,16 @@ def _commands(report: Report, path: str | None) -> Iterator[str]:
     title = f"headway: {suite} {comparison.verdict}"
     sentence = one_line(report.sentence, 2000)
     yield _command(_LEVELS[comparison.verdict], path, title, sentence)
-    yield from _flips(comparison, path)
+    # Where there are many, the first says enough: places are few.
+    for warning in comparison.overall.warnings[:1]:
+        yield _command("warning", path, f"headway: {suite}", one_line(warning, 500))
+    yield from _flips(comparison, path, _MOST - len(comparison.overall.warnings[:1]))
 
 
-def _flips(comparison: Comparison, path: str | None) -> Iterator[str]:
+def _flips(comparison: Comparison, path: str | None, most: int) -> Iterator[str]:
     flips = [flip for flip in comparison.flips if flip.direction == "to_fail"]
     # The last place is for how many there are besides.
-    shown = flips if len(flips) <= _MOST else flips[: _MOST - 1]
+    shown = flips if len(flips) <= most else flips[: most - 1]
     for flip in shown:
         told = (
             f"expected: {one_line(flip.expected)}",

@@ -18,11 +18,15 @@ DEFAULT_ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What every form of a report is made from: a comparison of two runs, or a run alone."""
+    """What every form of a report is made from: a comparison of two runs, or a run alone.
+
+    ``outlook`` says what the suite can find by its earlier runs, "" where there are none.
+    """
 
     records: tuple[RunRecord, ...]
     comparison: Comparison | None = None
     alpha: float = DEFAULT_ALPHA
+    outlook: str = ""
 
     @property
     def candidate(self) -> RunRecord:

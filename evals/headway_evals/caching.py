@@ -1,7 +1,8 @@
 """Answers kept on disk by what they depend on, so that none is paid for twice.
 
 A file a model, a line an answer, each written at once as it comes: what a killed process was
-answered is there for the next one.
+answered is there for the next one. Once a second and at the end it is synced to the disk, so that
+a power cut costs a second's answers at most.
 
     .headway/cache/9f86d081884c7d65.jsonl
         5f1c2b0a 2c26b46b68ffc68f… {"text":"a refund","output_tokens":2,…}
@@ -11,7 +12,9 @@ two ends of line, so that one that was cut short spoils no other. Of two with on
 holds.
 """
 
+import errno
 import os
+import time
 import zlib
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -26,6 +29,7 @@ from headway_evals.models.requests import Completion, Model, Request
 DEFAULT_CACHE_FOLDER = ".headway/cache"
 DEFAULT_LIMIT_BYTES = 1 << 30
 _SUFFIX = ".jsonl"
+_SYNC_EVERY_S = 1.0
 
 OnAnswer = Callable[[int, Completion, bool], None]
 """Called with a request's index, its completion, and whether that was kept from earlier."""
@@ -40,6 +44,8 @@ class AnswerCache:
         limit_bytes: of the whole folder; the models longest out of use make room.
         is_refreshed: whether earlier answers are passed over.
         on_fault: called with a sentence when the cache is switched off.
+        sync: has the disk keep what a descriptor wrote, whatever happens to the machine.
+        clock: seconds, from any start.
     """
 
     def __init__(
@@ -50,13 +56,19 @@ class AnswerCache:
         limit_bytes: int = DEFAULT_LIMIT_BYTES,
         is_refreshed: bool = False,
         on_fault: Callable[[str], None] = lambda reason: None,
+        sync: Callable[[int], None] = os.fsync,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model = model
         self.path = folder / f"{model[:16]}{_SUFFIX}"
         self._limit_bytes = limit_bytes
         self._is_refreshed = is_refreshed
         self._on_fault = on_fault
+        self._sync = sync
+        self._clock = clock
         self._descriptor: int | None = None
+        self._synced_at = 0.0
+        self._is_dirty = False
         self._room = 0
         self._is_off = False
 
@@ -103,21 +115,38 @@ class AnswerCache:
                 self._room += _make_room(self.path, self._limit_bytes, -self._room)
             # Lines of several processes do not mix in append mode, each being one write.
             if os.write(descriptor, line) < len(line):
-                raise OSError(0, "the disk is full")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._is_dirty = True
+            if self._clock() - self._synced_at >= _SYNC_EVERY_S:
+                self._sync_now(descriptor)
         except OSError as error:
             self._switch_off(error)
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Sync what was written, and let go of the file."""
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        try:
+            if self._is_dirty and not self._is_off:
+                self._sync_now(descriptor)
+        except OSError as error:
+            self._switch_off(error)
+        finally:
+            os.close(descriptor)
+
+    def _sync_now(self, descriptor: int) -> None:
+        self._sync(descriptor)
+        self._is_dirty = False
+        # Its own time does not count: a slow disk is not synced without a pause.
+        self._synced_at = self._clock()
 
     def _open(self) -> int:
         if self._descriptor is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._descriptor = os.open(self.path, flags, 0o644)
+            self._synced_at = self._clock()
             self._room = self._limit_bytes - _size(self.path.parent)
         return self._descriptor
 

@@ -25,6 +25,7 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--limit", type=_count, metavar="N", help="only the first N cases")
     run.add_argument("--device", help="cpu, cuda or cuda:N (default: the GPU where there is one)")
     run.add_argument("--dtype", help="float32, bfloat16 or float16 (default: suits the device)")
+    _add_weights(run)
     run.add_argument("--batch-tokens", type=_count, metavar="N", help="the most tokens of a batch")
     _add_engine_checks(run)
     _add_server(run)
@@ -34,7 +35,10 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
     _add_collector(run)
 
     rerun = actions.add_parser(
-        "rerun", help="go on with a run that was broken off, or make one again and compare"
+        "rerun",
+        help="go on with a run that was broken off, or make one again and compare",
+        description="Make a run again: with its suite, its model and its options, but for those "
+        "that are given here.",
     )
     rerun.add_argument("run", metavar="RUN", help="a run's id or folder")
     _add_engine_checks(rerun)
@@ -119,9 +123,10 @@ def _run_demo(arguments: argparse.Namespace) -> int:
 def _add_margin(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--margin",
-        type=_fraction,
-        help="the drop that still passes, as a fraction (default: the suite's); where there are "
-        "several gates, that of the first",
+        type=_margin,
+        help="the drop that still passes: a fraction, or where scores are no shares a number in "
+        "their unit or a part of the baseline's mean such as 10%% (default: the suite's); where "
+        "there are several gates, that of the first",
     )
 
 
@@ -137,45 +142,62 @@ def _add_reports(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--quantise",
+        choices=["int8", "int4", "nf4"],
+        help="weights of hf: models in 8 or 4 bits, by torchao, optimum-quanto or bitsandbytes, "
+        "whichever is installed",
+    )
+    parser.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="read pickled weights (.bin) of hf: models that have no safetensors",
+    )
+
+
+# Without a default of their own, so that a rerun can tell what was given.
 def _add_engine_checks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--self-check",
         type=_whole,
-        default=4,
+        default=argparse.SUPPRESS,
         metavar="N",
         help="on how many cases of an hf: model the engine is checked against the plain path "
-        "before its answers count; 0 checks none (default %(default)s)",
+        "before its answers count; 0 checks none (default 4)",
     )
     parser.add_argument(
         "--noise-floor",
         action="store_true",
+        default=argparse.SUPPRESS,
         help="ask an hf: model for everything twice, in other batches, and tell what changes",
     )
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("openai: models")
+    group = parser.add_argument_group(
+        "openai: and python: models", argument_default=argparse.SUPPRESS
+    )
     group.add_argument(
         "--concurrency",
         type=_count,
-        default=16,
         metavar="N",
-        help="how many requests are under way at once (default %(default)s)",
+        help="how many requests are under way at once, and how many prompts a python: function "
+        "of a list gets at once (default 16)",
     )
     group.add_argument(
         "--retries",
         type=_whole,
-        default=5,
         metavar="N",
-        help="how often a request is tried again after a fault that passes (default %(default)s)",
+        help="how often a request is tried again after a fault that passes (default 5)",
     )
     group.add_argument("--rate", metavar="RATE", help="the most requests, such as 600/min or 10/s")
     group.add_argument(
         "--timeout",
         type=_count,
-        default=300,
+        dest="timeout_s",
         metavar="SECONDS",
-        help="the longest wait for an answer (default %(default)s)",
+        help="the longest wait for an answer (default 300)",
     )
 
 
@@ -224,16 +246,18 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _fraction(text: str) -> float:
+def _margin(text: str) -> str:
+    """Return what may be a margin; of which scores, the suite has to say."""
     try:
-        value = float(text)
+        value = float(text.removesuffix("%"))
     except ValueError:
         value = math.nan
-    if not 0 <= value < 1:
+    if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a fraction between 0 and 1, such as 0.05, which is 5 points"
+            f"{text!r} is not a margin: give a fraction, such as 0.05, which is 5 points, or where "
+            "scores are no shares a number in their unit, or a part such as 10%"
         )
-    return value
+    return text
 
 
 EVAL = Command(

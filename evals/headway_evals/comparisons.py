@@ -3,9 +3,9 @@
 All gates must pass. So that several of them do not find a regression by chance more often than
 one would, a gate among several counts as regressed, or improved, only where its p-value after
 Holm over the gates is below alpha; that all pass by chance is no likelier than that one does, and
-passing needs no correction. Slices, which are the first gate's, count by their q-value after
-Benjamini-Hochberg: among twenty slices one looks bad by chance alone. A case that must pass
-fails the gate alone, where it passes for the baseline and not for the candidate.
+passing needs no correction. A gate's slices count by their q-value after Benjamini-Hochberg over
+them: among twenty slices one looks bad by chance alone. A case that must pass fails the gate
+alone, where it passes for the baseline and not for the candidate.
 """
 
 import hashlib
@@ -18,13 +18,15 @@ from typing import Any
 import msgspec
 
 from headway_evals.errors import ComparisonError
+from headway_evals.margins import RelativeChange
+from headway_evals.noise_floors import noise_floor, noise_warning
 from headway_evals.outcomes import EXIT_CODES, Comparison, GateOutcome, Overall, SliceOutcome
 from headway_evals.pairings import Pair, Pairing, pair_runs
 from headway_evals.runs import MUST_PASS, RunRecord
-from headway_evals.suites import ALL_SCORERS, Gate
+from headway_evals.suites import ALL_SCORERS, Gate, named
 from headway_measures.multiplicity import benjamini_hochberg, holm
 from headway_measures.paired import Change
-from headway_measures.verdicts import Judgement, Verdict, decide, judge
+from headway_measures.verdicts import Judgement, Margin, Verdict, decide, judge
 
 # What all gates come to is what the worst of them says.
 _WORST_FIRST: tuple[Verdict, ...] = ("regressed", "inconclusive", "passed", "improved")
@@ -43,21 +45,26 @@ def compare(
     Raises:
         ComparisonError: the runs have no case in common, or none with a gate's scorer.
     """
-    gates = (gates,) if isinstance(gates, Gate) else tuple(gates)
+    gates = named((gates,) if isinstance(gates, Gate) else gates)
     if not gates:
         raise ComparisonError("there is no gate to judge by")
     judged = _judge_gates(baseline, candidate, gates)
     first = judged[0]
-    pairs = first.pairing.pairs
-    slices = _judge_slices(first.pairing, first.gate) if first.gate.slices == "tags" else ()
+    pairing = first.measured.pairing
     must_pass = _broken(baseline, candidate)
-    notes = [first.note, *first.pairing.notes, _named_cases(must_pass)]
+    notes = [first.note, *pairing.notes, _named_cases(must_pass)]
+    floor = noise_floor((baseline, candidate))
+    warnings = (noise_warning(each.name, each.outcome(is_first=True), floor) for each in judged)
     overall = Overall(
         **first.numbers("; ".join(filter(None, notes))),
-        gates=tuple(each.outcome() for each in judged) if len(judged) > 1 else (),
+        gates=tuple(each.outcome(is_first=each is first) for each in judged)
+        if len(judged) > 1
+        else (),
         must_pass=must_pass,
+        warnings=tuple(filter(None, warnings)),
     )
     verdicts = {each.verdict for each in judged}
+    slices = [slice_ for each in judged for slice_ in each.slices]
     if must_pass or any(each.verdict == "regressed" for each in slices):
         verdicts.add("regressed")
     verdict = next(each for each in _WORST_FIRST if each in verdicts)
@@ -75,70 +82,121 @@ def compare(
         created_at=now().astimezone(UTC).isoformat().replace("+00:00", "Z"),
         verdict=verdict,
         exit_code=EXIT_CODES[verdict],
-        margin=first.gate.margin.value,
-        alpha=first.gate.alpha,
+        margin=first.measured.margin.value,
+        alpha=first.measured.gate.alpha,
         overall=overall,
-        slices=slices,
-        flips=tuple(pair.flip() for pair in pairs if pair.is_flip),
+        slices=first.slices,
+        flips=tuple(pair.flip() for pair in pairing.pairs if pair.is_flip),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Some pairs as a gate sees them, with its margin in the unit of their scores."""
+
+    gate: Gate
+    pairing: Pairing
+    pairs: Sequence[Pair]
+    change: Change
+    margin: Margin
+
+    def judge(self) -> Judgement:
+        return judge(self.change, self.margin, self.gate.alpha)
+
+    def numbers(self, judgement: Judgement, verdict: Verdict, note: str) -> dict[str, Any]:
+        effect, change = judgement.minimum_detectable_effect, self.change
+        return {
+            "verdict": verdict,
+            "n": change.n,
+            "baseline": change.baseline,
+            "candidate": change.candidate,
+            "difference": judgement.interval.estimate,
+            "lower": judgement.interval.lower,
+            "upper": judgement.interval.upper,
+            "flips_to_fail": sum(pair.is_flip and pair.before.passed for pair in self.pairs),
+            "flips_to_pass": sum(pair.is_flip and pair.after.passed for pair in self.pairs),
+            "needs_n": judgement.needs_n,
+            "note": note,
+            "missing_n": judgement.missing_n,
+            "minimum_detectable_effect": effect if math.isfinite(effect) else None,
+            "direction": self.pairing.direction,
+            "scale": self.pairing.scale,
+            "margin": self.margin.value,
+            "margin_share": self.gate.margin.value if self.gate.is_relative else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """One gate's verdict with what it rests on."""
 
-    gate: Gate
     name: str
-    pairing: Pairing
-    change: Change
+    measured: _Measured
     judgement: Judgement
     adjusted: float
     verdict: Verdict
     note: str
+    slices: tuple[SliceOutcome, ...]
 
     def numbers(self, note: str) -> dict[str, Any]:
-        pairs = self.pairing.pairs
-        return _numbers(self.pairing, pairs, self.change, self.judgement, self.verdict, note)
+        return self.measured.numbers(self.judgement, self.verdict, note)
 
-    def outcome(self) -> GateOutcome:
+    def outcome(self, *, is_first: bool) -> GateOutcome:
+        """Return what the gate says; the slices of the first stand in the comparison."""
+        notes = [self.note, *self.measured.pairing.notes]
         return GateOutcome(
-            **self.numbers("; ".join(filter(None, [self.note, *self.pairing.notes]))),
+            **self.numbers("; ".join(filter(None, notes))),
             gate=self.name,
-            scorer=self.gate.scorer,
-            margin=self.gate.margin.value,
-            p_value=self.change.p_value,
+            scorer=self.measured.gate.scorer,
+            p_value=self.measured.change.p_value,
             q_value=self.adjusted,
+            slices=() if is_first else self.slices,
         )
+
+
+def _measure(pairing: Pairing, pairs: Sequence[Pair], gate: Gate) -> _Measured:
+    """Measure the change, so that the gate's margin can be held against it."""
+    change = pairing.measure(pairs)
+    if not gate.is_relative:
+        return _Measured(gate, pairing, pairs, change, gate.margin)
+    if pairing.scale is not None:
+        raise ComparisonError(
+            f"gate {gate.name!r} has a margin of {gate.margin.value * 100:g}%, which only scores "
+            "without bounds can have"
+        )
+    share = math.copysign(gate.margin.value, change.baseline)
+    margin = Margin(gate.margin.value * abs(change.baseline), gate.margin.is_hard)
+    factor = 1 - share if pairing.direction == "up" else 1 + share
+    worsened = pairing.measure(pairs, factor=factor)
+    return _Measured(gate, pairing, pairs, RelativeChange(change, worsened, margin), margin)
 
 
 def _judge_gates(baseline: RunRecord, candidate: RunRecord, gates: Sequence[Gate]) -> list[_Judged]:
     pairings = [pair_runs(baseline, candidate, gate.scorer) for gate in gates]
-    changes = [pairing.measure(pairing.pairs) for pairing in pairings]
-    adjusted = holm([change.p_value for change in changes])
+    measured = [
+        _measure(pairing, pairing.pairs, gate)
+        for pairing, gate in zip(pairings, gates, strict=True)
+    ]
+    adjusted = holm([each.change.p_value for each in measured])
     return [
-        _judge_gate(gate, index, pairing, change, p_value, len(gates))
-        for index, (gate, pairing, change, p_value) in enumerate(
-            zip(gates, pairings, changes, adjusted, strict=True), start=1
-        )
+        _judge_gate(each, p_value, len(gates))
+        for each, p_value in zip(measured, adjusted, strict=True)
     ]
 
 
-def _judge_gate(
-    gate: Gate, index: int, pairing: Pairing, change: Change, adjusted: float, count: int
-) -> _Judged:
-    judgement = judge(change, gate.margin, gate.alpha)
+def _judge_gate(measured: _Measured, adjusted: float, count: int) -> _Judged:
+    gate, judgement = measured.gate, measured.judge()
     verdict, note = judgement.verdict, judgement.note
     if count > 1 and verdict in ("regressed", "improved"):
         is_proven = adjusted < gate.alpha
         if gate.margin.is_hard and verdict == "regressed":
             # The p-value is that of any drop; of one beyond the margin, the interval speaks.
-            narrow = change.interval(gate.alpha / count)
-            is_proven = decide(narrow, gate.margin) == "regressed"
+            narrow = measured.change.interval(gate.alpha / count)
+            is_proven = decide(narrow, measured.margin) == "regressed"
         if not is_proven:
             verdict, note = _weakened(verdict, "gates")
-    # A gate that has no name goes by its scorer; where that is another's too, by its place.
-    name = gate.name or (gate.scorer if gate.scorer != ALL_SCORERS else f"{index}")
-    return _Judged(gate, name, pairing, change, judgement, adjusted, verdict, note)
+    slices = _judge_slices(measured.pairing, gate) if gate.slices == "tags" else ()
+    return _Judged(gate.name, measured, judgement, adjusted, verdict, note, slices)
 
 
 def _judge_slices(pairing: Pairing, gate: Gate) -> tuple[SliceOutcome, ...]:
@@ -148,41 +206,34 @@ def _judge_slices(pairing: Pairing, gate: Gate) -> tuple[SliceOutcome, ...]:
         for tag in dict.fromkeys(pair.new.tags):
             by_tag.setdefault(tag, []).append(pair)
     slices = {
-        tag: inside
+        tag: _measure(pairing, inside, gate)
         for tag, inside in sorted(by_tag.items())
         if len(inside) < len(pairing.pairs) and (pairing.scale is not None or _is_scored(inside))
     }
-    changes = {tag: pairing.measure(inside) for tag, inside in slices.items()}
-    judged = [tag for tag, change in changes.items() if change.n >= gate.min_n]
+    judged = [tag for tag, measured in slices.items() if measured.change.n >= gate.min_n]
     q_values = dict(
-        zip(judged, benjamini_hochberg([changes[tag].p_value for tag in judged]), strict=True)
+        zip(
+            judged,
+            benjamini_hochberg([slices[tag].change.p_value for tag in judged]),
+            strict=True,
+        )
     )
-    return tuple(
-        _judge_slice(tag, pairing, inside, changes[tag], q_values.get(tag), gate)
-        for tag, inside in slices.items()
-    )
+    return tuple(_judge_slice(tag, measured, q_values.get(tag)) for tag, measured in slices.items())
 
 
 def _is_scored(pairs: Sequence[Pair]) -> bool:
     return any(side.value is not None for pair in pairs for side in (pair.before, pair.after))
 
 
-def _judge_slice(
-    tag: str,
-    pairing: Pairing,
-    pairs: Sequence[Pair],
-    change: Change,
-    q_value: float | None,
-    gate: Gate,
-) -> SliceOutcome:
-    judgement = judge(change, gate.margin, gate.alpha)
+def _judge_slice(tag: str, measured: _Measured, q_value: float | None) -> SliceOutcome:
+    gate, change, judgement = measured.gate, measured.change, measured.judge()
     verdict, note = judgement.verdict, judgement.note
     if q_value is None:
         verdict, note = "inconclusive", f"too few: {change.n} of at least {gate.min_n} cases"
     elif verdict in ("regressed", "improved") and q_value >= gate.alpha:
         verdict, note = _weakened(verdict, "slices")
     return SliceOutcome(
-        **_numbers(pairing, pairs, change, judgement, verdict, note),
+        **measured.numbers(judgement, verdict, note),
         slice=tag,
         p_value=None if q_value is None else change.p_value,
         q_value=q_value,
@@ -214,34 +265,6 @@ def _named_cases(case_ids: Sequence[str]) -> str:
     more = len(case_ids) - _MOST_NAMED
     named = ", ".join(case_ids[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     return f"must pass and fails now: {named}"
-
-
-def _numbers(
-    pairing: Pairing,
-    pairs: Sequence[Pair],
-    change: Change,
-    judgement: Judgement,
-    verdict: Verdict,
-    note: str,
-) -> dict[str, Any]:
-    effect = judgement.minimum_detectable_effect
-    return {
-        "verdict": verdict,
-        "n": change.n,
-        "baseline": change.baseline,
-        "candidate": change.candidate,
-        "difference": judgement.interval.estimate,
-        "lower": judgement.interval.lower,
-        "upper": judgement.interval.upper,
-        "flips_to_fail": sum(pair.is_flip and pair.before.passed for pair in pairs),
-        "flips_to_pass": sum(pair.is_flip and pair.after.passed for pair in pairs),
-        "needs_n": judgement.needs_n,
-        "note": note,
-        "missing_n": judgement.missing_n,
-        "minimum_detectable_effect": effect if math.isfinite(effect) else None,
-        "direction": pairing.direction,
-        "scale": pairing.scale,
-    }
 
 
 def _comparison_id(baseline: RunRecord, candidate: RunRecord, gates: Sequence[Gate]) -> str:

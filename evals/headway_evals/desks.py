@@ -1,7 +1,6 @@
 """Where ``headway eval`` works: a command's arguments and settings, made into runs and verdicts."""
 
 import argparse
-import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,8 @@ from headway_evals.averages import Report
 from headway_evals.caching import DEFAULT_CACHE_FOLDER, DEFAULT_LIMIT_BYTES, AnswerCache
 from headway_evals.comparisons import compare
 from headway_evals.executions import environment, execute, new_run_id
-from headway_evals.manifests import Manifest, commit_of
+from headway_evals.history import history_sentence
+from headway_evals.manifests import OPTIONS, Manifest, commit_of
 from headway_evals.models.cache_keys import cache_key_of
 from headway_evals.models.requests import Model
 from headway_evals.models.specs import ModelOptions, make_model
@@ -32,6 +32,9 @@ from headway_evals.report_files import ReportFiles
 from headway_evals.reports import write_report
 from headway_evals.runs import DEFAULT_FOLDER, Result, RunRecord, find_equal, is_finished
 from headway_evals.suites import Case, Gate, Suite
+
+# The address and the project also come from settings.
+_FLAGS = frozenset(OPTIONS) - {"url", "project"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +84,11 @@ class Desk:
         """Return the desk for a command's arguments, those that it has."""
         sources = load_sources()
         given = vars(arguments)
+        is_cached = given.get("cache", True)
+        cache_dir = find_cache_dir(sources)
         options = ModelOptions(
-            device=given.get("device"),
-            dtype=given.get("dtype"),
-            batch_tokens=given.get("batch_tokens"),
-            self_check=given.get("self_check", 4),
-            noise_floor=given.get("noise_floor", False),
-            cache_functions=given.get("cache_functions", False),
-            concurrency=given.get("concurrency", 16),
-            retries=given.get("retries", 5),
-            rate=given.get("rate"),
-            timeout_s=given.get("timeout", 300),
+            **{name: given[name] for name in _FLAGS if name in given},
+            digests_dir=cache_dir if is_cached else None,
             url=sources.get("url", arguments.url, DEFAULT_URL),
             api_key=sources.get("api_key", None, "") or None,
             project=sources.get("project", arguments.project, "") or None,
@@ -99,10 +96,10 @@ class Desk:
         return cls(
             arguments,
             find_runs_dir(arguments, sources),
-            find_cache_dir(sources),
+            cache_dir,
             sources.get("evals.cache_bytes", None, DEFAULT_LIMIT_BYTES, parse_bytes),
             options,
-            is_cached=given.get("cache", True),
+            is_cached=is_cached,
             is_refreshed=given.get("refresh", False),
             files=ReportFiles.of(arguments),
             report=make_console(),
@@ -126,13 +123,11 @@ class Desk:
         gates: Sequence[Gate],
         suite_path: str | None = None,
     ) -> int:
-        """Compare, report and publish; a margin among the arguments is the first gate's."""
-        first, *others = gates
-        if self.arguments.margin is not None:
-            margin = dataclasses.replace(first.margin, value=self.arguments.margin)
-            first = dataclasses.replace(first, margin=margin)
-        comparison = compare(baseline, candidate, [first, *others])
-        self._tell(Report((baseline, candidate), comparison, first.alpha), suite_path)
+        """Compare, report and publish."""
+        comparison = compare(baseline, candidate, gates)
+        outlook = history_sentence(self.runs_dir, (baseline, candidate), gates[0])
+        report = Report((baseline, candidate), comparison, gates[0].alpha, outlook)
+        self._tell(report, suite_path)
         return comparison.exit_code
 
     def tell(self, record: RunRecord, gate: Gate, suite_path: str | None = None) -> int:
@@ -218,18 +213,18 @@ class Desk:
     def _manifest(self, task: Task, spec: str, model: Mapping[str, Any]) -> Manifest:
         folder = self.options.folder
         # What the model found for itself, where it was left to, is to be found again.
+        found = {name: model.get(name) for name in ("device", "dtype", "batch_tokens")}
+        given = {name: getattr(self.options, name) for name in OPTIONS}
         return Manifest(
             suite=task.path,
             suite_version=task.suite.version,
             spec=spec,
             limit=task.limit,
-            device=model.get("device"),
-            dtype=model.get("dtype"),
-            batch_tokens=model.get("batch_tokens"),
-            cache_functions=self.options.cache_functions,
+            **{**given, **found},
             working_folder=str(folder),
             commit=commit_of((folder / task.path).parent),
             environment=environment(),
+            case_count=len(task.cases),
         )
 
     def _warn(self, text: str) -> None:

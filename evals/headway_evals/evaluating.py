@@ -19,10 +19,11 @@ from headway_evals.desks import Desk, Task, find_cache_dir, find_runs_dir, make_
 from headway_evals.errors import RunError
 from headway_evals.history import past_changes
 from headway_evals.manifests import read_manifest
+from headway_evals.margins import with_margin
 from headway_evals.outcomes import EXIT_PASSED, EXIT_REGRESSED
 from headway_evals.runs import RunRecord, find_run, is_finished, list_runs, load_run
 from headway_evals.suite_files import load_suite
-from headway_evals.suites import ALL_SCORERS, Gate, Suite
+from headway_evals.suites import Gate, Suite
 from headway_evals.wordings import one_line, percent
 from headway_measures.power import USUAL_VARIANCE, expected_variance, minimum_detectable_effect
 
@@ -32,6 +33,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
     desk = Desk.of(arguments)
     desk.files.check()
     task = Task(load_suite(Path(arguments.suite)), arguments.suite, arguments.limit)
+    gates = with_margin(task.suite.gates, arguments.margin, task.suite.scale)
     # Models are found before any is run: a typing error should not cost an hour.
     candidate = desk.candidate(arguments.model, task)
     if arguments.baseline is None:
@@ -40,11 +42,14 @@ def run_suite(arguments: argparse.Namespace) -> int:
         baseline = desk.baseline(arguments.baseline, task)()
     else:
         baseline = load_run(arguments.baseline, desk.runs_dir)
-    return desk.judge(baseline, candidate(), task.suite.gates, task.path)
+    return desk.judge(baseline, candidate(), gates, task.path)
 
 
 def rerun(arguments: argparse.Namespace) -> int:
-    """Go on with a run that was broken off, or make a finished one again and compare the two."""
+    """Go on with a run that was broken off, or make a finished one again and compare the two.
+
+    What is not among the arguments is as the run had it.
+    """
     desk = Desk.of(arguments)
     folder = find_run(arguments.run, desk.runs_dir)
     manifest = read_manifest(folder)
@@ -55,12 +60,10 @@ def rerun(arguments: argparse.Namespace) -> int:
             f"is {suite.version} by now: the suite's revision was {manifest.commit or 'not known'}"
         )
     earlier = load_run(str(folder), desk.runs_dir) if is_finished(folder) else None
+    said = {name for name, value in vars(arguments).items() if value is not None}
     options = dataclasses.replace(
         desk.options,
-        device=manifest.device,
-        dtype=manifest.dtype,
-        batch_tokens=manifest.batch_tokens,
-        cache_functions=manifest.cache_functions,
+        **{name: value for name, value in manifest.options.items() if name not in said},
         folder=manifest.place.absolute(),
     )
     # Answers that are only looked up would be the same for certain.
@@ -69,8 +72,8 @@ def rerun(arguments: argparse.Namespace) -> int:
     desk.tell(record, suite.gate)
     if earlier is None:
         return EXIT_PASSED
-    said, is_same = _reproduction(earlier, record)
-    desk.report.print(Text(said))
+    told, is_same = _reproduction(earlier, record)
+    desk.report.print(Text(told))
     return EXIT_PASSED if is_same else EXIT_REGRESSED
 
 
@@ -91,7 +94,10 @@ def compare_runs(arguments: argparse.Namespace) -> int:
     desk.files.check()
     baseline = load_run(arguments.baseline, desk.runs_dir)
     candidate = load_run(arguments.candidate, desk.runs_dir)
-    return desk.judge(baseline, candidate, gates_of(candidate))
+    gates = gates_of(candidate)
+    summary = candidate.run.scores.get(gates[0].scorer)
+    scale = 1.0 if summary is None else summary.scale
+    return desk.judge(baseline, candidate, with_margin(gates, arguments.margin, scale))
 
 
 def show_runs(arguments: argparse.Namespace) -> int:
@@ -162,10 +168,7 @@ def _power(suite: Suite, runs_dir: Path) -> list[str]:
     Scores that are no shares have no usual spread, so that nothing is said of them.
     """
     gate = suite.gate
-    scales = {
-        case.scorers[gate.scorer].scale for case in suite.cases if gate.scorer in case.scorers
-    }
-    if gate.scorer != ALL_SCORERS and scales != {1.0}:
+    if suite.scale != 1.0:
         return []
     history = past_changes(runs_dir, suite.name, gate.scorer)
     variance = expected_variance(history)

@@ -45,7 +45,7 @@ from headway_evals.runs import (
 from headway_evals.suites import Case, Suite
 from headway_measures.likelihood_scorers import Choice
 from headway_measures.scorers import score_answered
-from headway_measures.scores import Answered, Scorer
+from headway_measures.scores import Answered, Scorer, ScoreValue
 
 
 class OnResult(Protocol):
@@ -283,15 +283,20 @@ def _require_answers(model: Model, results: Sequence[Result]) -> None:
 
 
 def _summaries(suite: Suite, results: Sequence[Result]) -> dict[str, ScoreSummary]:
-    values: dict[str, list[float]] = {}
+    scores: dict[str, list[ScoreValue]] = {}
     for result in results:
         for name, score in result.scores.items():
-            values.setdefault(name, []).append(score.value)
+            scores.setdefault(name, []).append(score)
     scorers = {name: each for case in suite.cases for name, each in case.scorers.items()}
-    return {
-        name: ScoreSummary(fmean(each), len(each), scorers[name].direction, scorers[name].scale)
-        for name, each in values.items()
-    }
+    return {name: _summary(scorers[name], each) for name, each in scores.items()}
+
+
+def _summary(scorer: Scorer, scores: Sequence[ScoreValue]) -> ScoreSummary:
+    failed_count = sum(score.error is not None for score in scores)
+    # Without a bound nothing can stand for a score that could not be given.
+    values = [each.value for each in scores if scorer.scale is not None or each.error is None]
+    mean = fmean(values) if values else None
+    return ScoreSummary(mean, len(values), scorer.direction, scorer.scale, failed_count)
 
 
 def _rfc3339(time: datetime) -> str:

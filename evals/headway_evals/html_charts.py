@@ -1,7 +1,7 @@
 """The picture of a verdict, as SVG within HTML: gains with their intervals, and the margin."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from headway_evals.outcomes import Outcome
@@ -18,38 +18,37 @@ _WIDTH, _LABEL_WIDTH, _ROW_HEIGHT, _PAD = 900, 260, 26, 16
 _LABEL_LENGTH = 34
 
 
-def forest(rows: Sequence[tuple[str, Outcome]], margin: float) -> str:
+def forest(rows: Sequence[tuple[str, Outcome]]) -> str:
     """Return the gains, a line each: left of the dashed margin something is lost that matters."""
     height = len(rows) * _ROW_HEIGHT + 2 * _PAD
     ends = [end for _, each in rows for end in (each.lower, each.upper) if math.isfinite(end)]
-    reach = max([margin * 1.5, *map(abs, ends)]) * 1.05 or 1.0
+    margins = [each.margin * 1.5 for _, each in rows]
+    reach = max([*margins, *map(abs, ends)]) * 1.05 or 1.0
+    zero = _place(0.0, reach)
     return "\n".join(
         [
             f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" '
             'aria-label="Gains with their intervals">',
-            *_rules(margin, reach, height),
+            f'<line class="zero" x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="{height}"/>',
             *(_row(name, each, index, reach) for index, (name, each) in enumerate(rows)),
             "</svg>",
         ]
     )
 
 
-def _rules(margin: float, reach: float, height: int) -> Iterator[str]:
-    for kind, at in (("zero", 0.0), ("margin", -margin)):
-        x = _place(at, reach)
-        yield f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}"/>'
-
-
 def _row(name: str, outcome: Outcome, index: int, reach: float) -> str:
     y = _PAD + (index + 0.5) * _ROW_HEIGHT
+    top, end = y - _ROW_HEIGHT / 2, y + _ROW_HEIGHT / 2
     left, middle, right = (
         _place(at, reach) for at in (outcome.lower, outcome.difference, outcome.upper)
     )
+    edge = _place(-outcome.margin, reach)
     label = escape(one_line(name, _LABEL_LENGTH))
     told = escape(f"{one_line(name)}: {change(outcome)}, {bounds(outcome)}, {outcome.verdict}")
     return (
         f'<g class="{outcome.verdict}"><title>{told}</title>'
         f'<text x="0" y="{y + 4:.1f}">{label}</text>'
+        f'<line class="margin" x1="{edge:.1f}" x2="{edge:.1f}" y1="{top:.1f}" y2="{end:.1f}"/>'
         f'<line class="interval" x1="{left:.1f}" x2="{right:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
         f'<circle cx="{middle:.1f}" cy="{y:.1f}" r="5"/></g>'
     )

@@ -9,23 +9,23 @@ from html import escape
 
 from headway_evals.averages import Report, averages_of, unanswered
 from headway_evals.html_charts import CHART_STYLE, forest
-from headway_evals.outcomes import Comparison, Flip, Outcome
+from headway_evals.outcomes import Comparison, Flip, Outcome, SliceOutcome, judged_slices
 from headway_evals.wordings import (
     DIRECTIONS,
     bounds,
     change,
     gate_sentence,
-    margin,
+    margin_of,
     note,
     one_line,
     percent,
-    power_sentence,
     value,
 )
 from headway_measures.scores import shortened
 
 _MOST_FLIP_BYTES = 1_200_000
 _MOST_ROWS = 100
+_MOST_LINES = 20
 _MOST_CHARACTERS = 2000
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -68,7 +68,9 @@ def _lines(report: Report) -> Iterator[str]:
     else:
         yield from _verdict(report, comparison)
         yield from _flips(comparison.flips)
-        yield from _slices(comparison)
+        groups = comparison.slices_by_gate[:_MOST_LINES]
+        for heading, slices in groups:
+            yield from _slices(heading, slices, _MOST_ROWS // len(groups))
     yield from _averages(report)
     yield from _origins(report)
     yield "</body>\n</html>"
@@ -78,13 +80,19 @@ def _verdict(report: Report, comparison: Comparison) -> Iterator[str]:
     word = comparison.verdict
     yield f'<h1>{_said(comparison.suite)}: <span class="{word}">{word}</span></h1>'
     yield f"<p>{_said(report.sentence, 2000)}</p>"
-    if comparison.overall.gates:
+    if report.outlook:
+        yield f'<p class="fine">{_said(report.outlook)}</p>'
+    gates = comparison.overall.gates
+    if gates:
         yield "<ul>"
-        for gate in comparison.overall.gates:
-            yield f'<li class="{gate.verdict}">{_said(gate_sentence(gate), 2000)}</li>'
+        for gate in gates[:_MOST_LINES]:
+            yield f'<li class="{gate.verdict}">{_said(gate_sentence(gate), 500)}</li>'
         yield "</ul>"
-    yield f'<p class="fine">{_said(power_sentence(comparison.overall))}</p>'
-    yield forest([("all cases", comparison.overall)], comparison.margin)
+    if len(gates) > _MOST_LINES:
+        yield f'<p class="fine">and {len(gates) - _MOST_LINES:,} more</p>'
+    for warning in comparison.overall.warnings[:_MOST_LINES]:
+        yield f'<p class="inconclusive">Warning: {_said(warning, 500)}</p>'
+    yield forest([("all cases", comparison.overall)])
 
 
 def _flips(flips: Sequence[Flip]) -> Iterator[str]:
@@ -119,13 +127,12 @@ def _flip(flip: Flip) -> str:
     return f"<details>{summary}<dl>{items}</dl></details>"
 
 
-def _slices(comparison: Comparison) -> Iterator[str]:
-    judged = comparison.judged_slices
-    if comparison.slices:
-        yield "<h2>Slices</h2>"
+def _slices(heading: str, slices: Sequence[SliceOutcome], most: int) -> Iterator[str]:
+    judged = judged_slices(slices)
+    yield f"<h2>{_said(heading)}</h2>"
     if judged:
-        shown = judged[:_MOST_ROWS]
-        yield forest([(each.slice, each) for each in shown], comparison.margin)
+        shown = judged[:most]
+        yield forest([(each.slice, each) for each in shown])
         columns = ("cases", "baseline", "candidate", "difference", "interval", "q", "verdict")
         yield _head("slice", *columns)
         for each in shown:
@@ -136,10 +143,10 @@ def _slices(comparison: Comparison) -> Iterator[str]:
             )
             yield f"<tr>{_cells(cells)}{_verdict_cell(each)}</tr>"
         yield "</table>"
-    if len(judged) > _MOST_ROWS:
-        yield f'<p class="fine">and {len(judged) - _MOST_ROWS:,} more</p>'
-    if len(judged) < len(comparison.slices):
-        few = len(comparison.slices) - len(judged)
+    if len(judged) > most:
+        yield f'<p class="fine">and {len(judged) - most:,} more</p>'
+    if len(judged) < len(slices):
+        few = len(slices) - len(judged)
         yield f'<p class="fine">{few} more slices have too few cases</p>'
 
 
@@ -153,7 +160,7 @@ def _averages(report: Report) -> Iterator[str]:
     if len(averages) > _MOST_ROWS:
         yield f'<p class="fine">and {len(averages) - _MOST_ROWS:,} more</p>'
     for record in report.records:
-        for line in unanswered(record)[:_MOST_ROWS]:
+        for line in unanswered(record)[:_MOST_LINES]:
             yield f'<p class="inconclusive">{_said(line, 500)}</p>'
 
 
@@ -166,8 +173,7 @@ def _origins(report: Report) -> Iterator[str]:
         yield f"<li>{_said(run.run_id)}: {_said(told, 500)}</li>"
     yield "</ul>"
     if report.comparison is not None:
-        scale = report.comparison.overall.scale
-        told = f"margin {margin(report.comparison.margin, scale)}"
+        told = f"margin {margin_of(report.comparison.overall)}"
         told += f", intervals of {percent(1 - report.alpha, 0)}"
         yield f'<p class="fine">{told}</p>'
 

@@ -50,7 +50,8 @@ _COUNTS = ("tests", "failures", "errors", "skipped")
 def _add_gates(suite: ElementTree.Element, report: Report, comparison: Comparison) -> None:
     """Add the gate, which stands for the verdict as a whole, and those that it is made of."""
     case = ElementTree.SubElement(suite, "testcase", classname=_clean(comparison.suite), name=_GATE)
-    _output(case, report.sentence)
+    warnings = (f"warning: {each}" for each in comparison.overall.warnings)
+    _output(case, "\n".join([report.sentence, *warnings]))
     if comparison.exit_code != EXIT_PASSED:
         _fault(case, "failure", report.sentence, comparison.verdict)
     for gate in comparison.overall.gates:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from headway_evals.averages import Report, averages_of, unanswered
-from headway_evals.outcomes import Comparison, Flip
+from headway_evals.outcomes import Flip, SliceOutcome, judged_slices
 from headway_evals.wordings import (
     DIRECTIONS,
     bounds,
@@ -15,7 +15,6 @@ from headway_evals.wordings import (
     gate_sentence,
     note,
     one_line,
-    power_sentence,
     value,
 )
 
@@ -44,10 +43,14 @@ def _lines(report: Report) -> Iterator[str]:
         yield from ("", _plain(report.sentence))
         for gate in comparison.overall.gates:
             yield f"- {_ICONS[gate.verdict]} {_plain(gate_sentence(gate))}"
-        yield from ("", _plain(power_sentence(comparison.overall)))
+        if report.outlook:
+            yield from ("", _plain(report.outlook))
+        for warning in comparison.overall.warnings:
+            yield from ("", f"> ⚠️ {_plain(warning)}")
         for direction, title in DIRECTIONS.items():
             yield from _flips([f for f in comparison.flips if f.direction == direction], title)
-        yield from _slices(comparison)
+        for title, slices in comparison.slices_by_gate:
+            yield from _slices(title, slices)
     yield from _averages(report)
 
 
@@ -64,10 +67,10 @@ def _flips(flips: Sequence[Flip], title: str) -> Iterator[str]:
         yield from ("", f"and {len(flips) - _MOST_FLIPS:,} more")
 
 
-def _slices(comparison: Comparison) -> Iterator[str]:
-    judged = comparison.judged_slices
+def _slices(title: str, slices: Sequence[SliceOutcome]) -> Iterator[str]:
+    judged = judged_slices(slices)
     if judged:
-        yield from ("", "### Slices", "")
+        yield from ("", f"### {_plain(title)}", "")
         columns = ("cases", "baseline", "candidate", "difference", "interval", "q", "verdict")
         yield from _table(["slice", *columns])
     for each in judged[:_MOST_SLICES]:
@@ -80,8 +83,8 @@ def _slices(comparison: Comparison) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
     if len(judged) > _MOST_SLICES:
         yield from ("", f"and {len(judged) - _MOST_SLICES:,} more")
-    if len(judged) < len(comparison.slices):
-        yield from ("", f"{len(comparison.slices) - len(judged)} more slices have too few cases")
+    if len(judged) < len(slices):
+        yield from ("", f"{len(slices) - len(judged)} more slices have too few cases")
 
 
 def _averages(report: Report) -> Iterator[str]:

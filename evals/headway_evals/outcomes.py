@@ -3,6 +3,7 @@
 Differences are gains: candidate minus baseline, or the reverse where less is better.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -34,6 +35,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             five; None where they find none.
         direction: which way the scores get better.
         scale: their greatest distance, 1 for shares; None where nothing bounds them.
+        margin: the drop that still passes, in the unit of the scores.
+        margin_share: what part of the baseline's mean that is, where it was given as such.
     """
 
     verdict: Verdict
@@ -51,28 +54,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     minimum_detectable_effect: float | None = None
     direction: Direction = "up"
     scale: float | None = 1.0
-
-
-class GateOutcome(Outcome, frozen=True, kw_only=True):
-    """What one of several gates says; ``q_value`` is Holm's over all of them."""
-
-    gate: str
-    scorer: str
     margin: float
-    p_value: float
-    q_value: float
-
-
-class Overall(Outcome, frozen=True, kw_only=True):
-    """What the first gate says of all cases.
-
-    Args:
-        gates: where there are several, what each says, the first too.
-        must_pass: those of the cases that must pass which the candidate alone fails.
-    """
-
-    gates: tuple[GateOutcome, ...] = ()
-    must_pass: tuple[str, ...] = ()
+    margin_share: float | None = None
 
 
 class SliceOutcome(Outcome, frozen=True, kw_only=True):
@@ -81,6 +64,33 @@ class SliceOutcome(Outcome, frozen=True, kw_only=True):
     slice: str
     p_value: float | None
     q_value: float | None
+
+
+class GateOutcome(Outcome, frozen=True, kw_only=True):
+    """What one of several gates says; ``q_value`` is Holm's over all of them.
+
+    ``slices`` are those of a gate after the first, whose own are the comparison's.
+    """
+
+    gate: str
+    scorer: str
+    p_value: float
+    q_value: float
+    slices: tuple[SliceOutcome, ...] = ()
+
+
+class Overall(Outcome, frozen=True, kw_only=True):
+    """What the first gate says of all cases.
+
+    Args:
+        gates: where there are several, what each says, the first too.
+        must_pass: those of the cases that must pass which the candidate alone fails.
+        warnings: what a verdict should not be trusted with.
+    """
+
+    gates: tuple[GateOutcome, ...] = ()
+    must_pass: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Flip(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,10 +129,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     flips: tuple[Flip, ...]
 
     @property
-    def judged_slices(self) -> list[SliceOutcome]:
-        """Return the slices that have cases enough, the worst first."""
-        judged = [each for each in self.slices if each.q_value is not None]
-        return sorted(judged, key=lambda each: (each.verdict != "regressed", each.difference))
+    def slices_by_gate(self) -> list[tuple[str, tuple[SliceOutcome, ...]]]:
+        """Return a title with slices for each gate that has any, the first gate's first."""
+        others = [(f"Slices by gate {each.gate}", each.slices) for each in self.overall.gates]
+        return [(title, slices) for title, slices in [("Slices", self.slices), *others] if slices]
 
     @property
     def regressions(self) -> list[str]:
@@ -131,4 +141,16 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
             f"gate {each.gate}" for each in self.overall.gates[1:] if each.verdict == "regressed"
         ]
         slices = [each.slice for each in self.slices if each.verdict == "regressed"]
+        slices += [
+            f"{each.slice} by gate {gate.gate}"
+            for gate in self.overall.gates
+            for each in gate.slices
+            if each.verdict == "regressed"
+        ]
         return [*slices, *gates, *(f"case {each}" for each in self.overall.must_pass)]
+
+
+def judged_slices(slices: Sequence[SliceOutcome]) -> list[SliceOutcome]:
+    """Return the slices that have cases enough, the worst first."""
+    judged = [each for each in slices if each.q_value is not None]
+    return sorted(judged, key=lambda each: (each.verdict != "regressed", each.difference))

@@ -62,17 +62,23 @@ class Pairing:
     direction: Direction
     scale: float | None
 
-    def measure(self, pairs: Sequence[Pair]) -> Change:
+    def measure(self, pairs: Sequence[Pair], *, factor: float = 1.0) -> Change:
         """Return the change over some of the pairs.
+
+        Args:
+            pairs: those pairs.
+            factor: what each of the baseline's scores is multiplied by, where none bounds them.
 
         Raises:
             ComparisonError: there is not one score, and no worst one to stand for it.
         """
         has_clusters = any(pair.new.cluster is not None for pair in pairs)
+        old = [pair.before.value for pair in pairs]
+        new = [pair.after.value for pair in pairs]
         try:
             return measure_change(
-                [pair.before.value for pair in pairs],
-                [pair.after.value for pair in pairs],
+                old if factor == 1.0 else self._multiplied(old, new, factor),
+                new,
                 # A case without a cluster stands for itself.
                 [pair.new.cluster or (pair.new.case_id,) for pair in pairs]
                 if has_clusters
@@ -82,6 +88,14 @@ class Pairing:
             )
         except MeasureError as error:
             raise ComparisonError(f"the runs cannot be compared: {error}") from error
+
+    def _multiplied(
+        self, old: Sequence[float | None], new: Sequence[float | None], factor: float
+    ) -> list[float]:
+        known = [value for value in (*old, *new) if value is not None]
+        # What stands for a missing score is worsened as the others are.
+        worst = (min if self.direction == "up" else max)(known, default=0.0)
+        return [factor * (worst if value is None else value) for value in old]
 
 
 def pair_runs(baseline: RunRecord, candidate: RunRecord, scorer: str) -> Pairing:

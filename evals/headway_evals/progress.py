@@ -12,7 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from headway_measures.scores import shortened
+
 LINE_EVERY_S = 10.0
+
+# Room for "12000/1000000, 12,345 tokens/s, 12 h 59 min left".
+_NUMBERS_WIDTH = 48
 
 
 class Tally:
@@ -77,14 +82,17 @@ def progress(
         clock: seconds.
     """
     if console.is_terminal:
+        # Where there is little room the title gives way, and not the time left.
+        bar_width = min(40, console.width // 5)
+        shown = shortened(title, max(8, console.width - bar_width - _NUMBERS_WIDTH))
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width),
             MofNCompleteColumn(),
             TextColumn("{task.fields[pace]}", markup=False),
         )
         with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(title, total=total, pace="")
+            task = bar.add_task(shown, total=total, pace="")
             tally = Tally(
                 total, clock, lambda: bar.update(task, completed=tally.done, pace=_pace(tally))
             )

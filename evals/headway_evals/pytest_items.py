@@ -96,7 +96,7 @@ class SuiteItems:
         if not marks:
             return
         try:
-            plan = read_plan(definition, marks, self._config.rootpath)
+            plan = read_plan(definition, marks, self._config)
         except HeadwayError as error:
             path, line, _ = definition.reportinfo()
             place = f"{path}:{(line or 0) + 1}"

@@ -16,11 +16,11 @@ from typing import Any, Literal, get_args
 
 import pytest
 
-from headway.records import DEFAULT_URL
 from headway.settings import Sources, load_sources
 from headway_evals.errors import EvalError
 from headway_evals.models.functions import Function
-from headway_evals.models.specs import MakeModel, ModelOptions, find_model
+from headway_evals.models.specs import MakeModel, find_model
+from headway_evals.pytest_options import Keeping, read_keeping, read_options
 from headway_evals.runs import DEFAULT_FOLDER, RunRecord, load_run
 from headway_evals.suite_files import load_suite
 from headway_evals.suites import Case, Gate, Suite
@@ -69,7 +69,7 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one suite test does."""
+    """What one suite test does; ``keeping`` is None where no answers are kept."""
 
     suite: Suite
     cases: tuple[Case, ...]
@@ -77,15 +77,18 @@ class Plan:
     candidate: Contestant
     baseline: Contestant | RunRecord | None
     inconclusive: Inconclusive
+    keeping: Keeping | None
 
 
-def read_plan(definition: pytest.Function, marks: Sequence[pytest.Mark], root: Path) -> Plan:
+def read_plan(
+    definition: pytest.Function, marks: Sequence[pytest.Mark], config: pytest.Config
+) -> Plan:
     """Read the marker of a test function.
 
     Args:
         definition: the function.
         marks: its suite markers, the nearest first.
-        root: pytest's root folder, where the folder of earlier runs is looked for.
+        config: pytest's; its root folder is where earlier runs and kept answers are looked for.
 
     Raises:
         HeadwayError: the marker, the suite or a model has faults.
@@ -99,7 +102,7 @@ def read_plan(definition: pytest.Function, marks: Sequence[pytest.Mark], root: P
     margin = suite.gate.margin
     if mark.margin is not None:
         margin = dataclasses.replace(margin, value=mark.margin)
-    finder = _Finder(mark, definition, load_sources(definition.path.parent), root)
+    finder = _Finder(mark, definition, load_sources(definition.path.parent), config)
     return Plan(
         suite=suite,
         cases=suite.cases[: mark.limit],
@@ -107,6 +110,7 @@ def read_plan(definition: pytest.Function, marks: Sequence[pytest.Mark], root: P
         candidate=finder.find(mark.model),
         baseline=finder.find_baseline(),
         inconclusive=mark.inconclusive,
+        keeping=read_keeping(config, finder.sources),
     )
 
 
@@ -135,18 +139,13 @@ class _Finder:
     mark: SuiteMark
     definition: pytest.Function
     sources: Sources
-    root: Path
+    config: pytest.Config
 
     def find(self, model: str | Callable[..., Any]) -> Contestant:
         folder = self.definition.path.parent
         if isinstance(model, str):
-            options = ModelOptions(
-                device=self.mark.device,
-                dtype=self.mark.dtype,
-                folder=folder,
-                url=self.sources.get("url", None, DEFAULT_URL),
-                api_key=self.sources.get("api_key", None, "") or None,
-                project=self.sources.get("project", None, "") or None,
+            options = read_options(
+                self.config, self.sources, folder, device=self.mark.device, dtype=self.mark.dtype
             )
             key = json.dumps([model, str(folder), self.mark.device, self.mark.dtype])
             return Contestant(model, key, find_model(model, options))
@@ -165,7 +164,7 @@ class _Finder:
             return self.find(given)
         if ":" in str(given):
             return self.find(str(given))
-        runs_dir = self.root / self.sources.get("evals.runs_dir", None, DEFAULT_FOLDER)
+        runs_dir = self.config.rootpath / self.sources.get("evals.runs_dir", None, DEFAULT_FOLDER)
         beside = self.definition.path.parent / given
         return load_run(str(beside if beside.is_dir() else given), runs_dir)
 

@@ -28,9 +28,36 @@ _MARKER = (
     "suite(path, *, model, baseline=None, device=None, dtype=None, limit=None, margin=None, "
     'inconclusive="fail"): a test for each case of a Headway suite, and one for the verdict'
 )
+# As ``headway eval run`` has them; ``pytest_options`` reads them. The ini calls them headway_….
+_SWITCHES = {
+    "no-cache": "neither use nor keep models' answers",
+    "refresh": "ask models for every answer anew, and keep them",
+    "cache-functions": "keep the answers of python: models too, until the function's file changes",
+}
+_VALUES = {
+    "device": "for hf: models; before what a marker says",
+    "dtype": "for hf: models; before what a marker says",
+    "batch-tokens": "for hf: models: the most tokens of a batch",
+    "self-check": "for hf: models: on how many cases the engine is checked (4)",
+    "concurrency": "for openai: models: how many requests are under way at once (16)",
+    "retries": "for openai: models: how often a request is tried again (5)",
+    "rate": "for openai: models: the most requests, such as 600/min or 10/s",
+    "timeout": "for openai: models: the longest wait for an answer in seconds (300)",
+}
 _FOLDER = pytest.StashKey[Path]()
 _IS_SHOWN = pytest.StashKey[bool]()
 _ITEMS = "headway-items"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let models be asked as ``headway eval run`` lets them be."""
+    group = parser.getgroup("headway", "suites of Headway")
+    for name, told in _SWITCHES.items():
+        group.addoption(f"--headway-{name}", action="store_true", help=told)
+        parser.addini(_ini_name(name), told, type="bool", default=False)
+    for name, told in _VALUES.items():
+        group.addoption(f"--headway-{name}", metavar=name.rpartition("-")[2].upper(), help=told)
+        parser.addini(_ini_name(name), told, default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -97,6 +124,10 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
             terminal.write_line(line)
         node.config.stash[_IS_SHOWN] = True
+
+
+def _ini_name(option: str) -> str:
+    return f"headway_{option.replace('-', '_')}"
 
 
 def _is_suite(mark: Any) -> bool:

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -195,7 +196,13 @@ class SuiteSession:
     def _run(self, contestant: Contestant) -> RunRecord:
         def work(folder: Path) -> RunRecord:
             self._announce(f"{self.prompts()[folder.name]} …")
-            return execute(self._plan.suite, contestant.make(), folder, cases=self._cases)
+            model, keeping = contestant.make(), self._plan.keeping
+            with keeping.cache(model, self._announce) if keeping else nullcontext() as cache:
+                record = execute(self._plan.suite, model, folder, cases=self._cases, cache=cache)
+            if kept := record.run.settings["kept_count"]:
+                count = len(record.results)
+                self._announce(f"headway: {kept} of {count} were answered earlier")
+            return record
 
         return self._folder.run_once(self._run_key(contestant), work)
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headway_evals.averages import Report, averages_of, unanswered
-from headway_evals.outcomes import Comparison, Flip
+from headway_evals.outcomes import Flip, SliceOutcome, judged_slices
 from headway_evals.wordings import (
     DIRECTIONS,
     bounds,
@@ -18,7 +18,6 @@ from headway_evals.wordings import (
     gate_sentence,
     note,
     one_line,
-    power_sentence,
     value,
 )
 from headway_measures.verdicts import Verdict
@@ -40,9 +39,15 @@ def write_report(console: Console, report: Report) -> None:
         comparison = report.comparison
         sentence.stylize(_STYLES[comparison.verdict], 0, sentence.plain.index(":"))
         console.print(sentence)
-        _write_gates(console, comparison)
+        if report.outlook:
+            console.print(Text(report.outlook, style="dim"))
+        for gate in comparison.overall.gates:
+            console.print(Text(f"  {one_line(gate_sentence(gate), 500)}", _STYLES[gate.verdict]))
+        for warning in comparison.overall.warnings:
+            console.print(Text(f"warning: {one_line(warning, 500)}", style="yellow"))
         _write_flips(console, comparison.flips)
-        _write_slices(console, comparison)
+        for title, slices in comparison.slices_by_gate:
+            _write_slices(console, title, slices)
     else:
         console.print(sentence)
     _write_averages(console, report)
@@ -67,11 +72,9 @@ def _write_flips(console: Console, flips: Sequence[Flip]) -> None:
             console.print(Text(f"  and {len(chosen) - _MOST_FLIPS} more", style="dim"))
 
 
-def _write_slices(console: Console, comparison: Comparison) -> None:
-    judged, slices = comparison.judged_slices, comparison.slices
-    if not slices:
-        return
-    console.print()
+def _write_slices(console: Console, title: str, slices: Sequence[SliceOutcome]) -> None:
+    judged = judged_slices(slices)
+    console.print(Text(f"\n{one_line(title)}", style="bold"))
     if judged:
         table = Table("slice", box=None, header_style="bold", pad_edge=False)
         for column in ("cases", "baseline", "candidate", "difference", "interval", "q"):
@@ -91,14 +94,6 @@ def _write_slices(console: Console, comparison: Comparison) -> None:
         console.print(table)
     if len(judged) < len(slices):
         console.print(Text(f"{len(slices) - len(judged)} more slices have too few cases"))
-
-
-def _write_gates(console: Console, comparison: Comparison) -> None:
-    for gate in comparison.overall.gates:
-        console.print(Text(f"  {one_line(gate_sentence(gate))}", style=_STYLES[gate.verdict]))
-    told = power_sentence(comparison.overall)
-    if told:
-        console.print(Text(told, style="dim"))
 
 
 def _write_averages(console: Console, report: Report) -> None:

@@ -10,6 +10,7 @@ The shapes are those that ``docs/architecture.md`` calls a run and a result.
 """
 
 import errno
+import fcntl
 import os
 import shutil
 from collections import Counter, deque
@@ -17,13 +18,13 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import msgspec
 
 from headway._version import __version__
 from headway_evals.errors import RunError
-from headway_evals.manifests import Manifest, write_manifest
+from headway_evals.manifests import Manifest, read_manifest, write_manifest
 from headway_measures.scores import Direction, ScoreValue
 
 T = TypeVar("T")
@@ -68,16 +69,19 @@ class ScoreSummary(msgspec.Struct, frozen=True):
     """The mean of one scorer's values over the cases that it judged.
 
     Args:
-        mean: the mean.
+        mean: the mean; None where there is not one value.
         count: how many cases.
         direction: which way the values get better.
         scale: their greatest distance; None where there is no bound.
+        failed_count: how many cases it could not judge. Among scores with bounds such a case has
+            the worst and is counted; without bounds there is none, and it is in no mean.
     """
 
-    mean: float
+    mean: float | None
     count: int
     direction: Direction = "up"
     scale: float | None = 1.0
+    failed_count: int = 0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +111,25 @@ class RunRecord:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run without an end.
+
+    Args:
+        folder: where it lies.
+        done: how many results it has.
+        total: how many it was to have; None where that is not known.
+        is_repeatable: whether it can be made again.
+        is_under_way: whether a process is at it.
+    """
+
+    folder: Path
+    done: int
+    total: int | None
+    is_repeatable: bool
+    is_under_way: bool
+
+
 class RunWriter:
     """Writes one run: results as they come, the run when it is done.
 
@@ -131,6 +154,8 @@ class RunWriter:
                 if manifest is not None:
                     write_manifest(folder, manifest)
                 self._results = (folder / RESULTS_FILE).open("xb", buffering=0)
+                with suppress(OSError):  # a disk without locks: the run looks broken off meanwhile
+                    fcntl.lockf(self._results, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -239,6 +264,35 @@ def list_runs(runs_dir: Path) -> list[Run]:
         except RunError:
             continue
     return sorted(runs, key=lambda run: run.started_at, reverse=True)
+
+
+def list_unfinished(runs_dir: Path) -> list[Unfinished]:
+    """Return the runs of a folder that are under way or were broken off, the latest first."""
+    folders = (path.parent for path in runs_dir.glob(f"*/{RESULTS_FILE}"))
+    found = [_unfinished(folder) for folder in folders if not is_finished(folder)]
+    return sorted(filter(None, found), key=lambda each: each.folder.name, reverse=True)
+
+
+def _unfinished(folder: Path) -> Unfinished | None:
+    try:
+        with (folder / RESULTS_FILE).open("rb") as file:
+            done = sum(line.endswith(b"\n") for line in file)
+            is_under_way = _is_locked(file)
+    except OSError:  # it was deleted just now, or is another's
+        return None
+    try:
+        total, is_repeatable = read_manifest(folder).case_count, True
+    except RunError:
+        total, is_repeatable = None, False
+    return Unfinished(folder, done, total, is_repeatable, is_under_way)
+
+
+def _is_locked(file: IO[bytes]) -> bool:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
 
 
 def _results(path: Path) -> Iterator[Result]:

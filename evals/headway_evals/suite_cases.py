@@ -54,7 +54,7 @@ class CaseReader:
             input=values.get("input"),
             expected=values.get("expected"),
             tags=section.texts("tags"),
-            cluster=None if values.get("cluster") is None else str(values["cluster"]),
+            cluster=self._cluster(section),
             scorers={**self.scorers, **self.scorer_reader.read(section)},
             choices=section.texts("choices"),
             must_pass=section.get("must_pass", bool, False),
@@ -75,7 +75,18 @@ class CaseReader:
             section.fault("expected", "has no expected value, which an example shows as its answer")
         return Example(section.values.get("input"), answer_of(section.values))
 
+    def _cluster(self, section: Section) -> str | None:
+        cluster = section.values.get("cluster")
+        if cluster is None or isinstance(cluster, str):
+            # An empty cell of a table is no cluster that all such rows share.
+            return cluster or None
+        if isinstance(cluster, bool) or not isinstance(cluster, int | float):
+            section.fault("cluster", f"has cluster {shown(cluster)}, which is not text")
+        return str(cluster)
+
     def _repeated(self, section: Section, case: Case) -> list[Case]:
+        if self.repeats == 1:
+            return [case]
         cases = [case]
         for sample in range(1, self.repeats):
             case_id = f"{case.case_id}#{sample + 1}"
@@ -89,7 +100,8 @@ class CaseReader:
 
     def _case_id(self, section: Section) -> str:
         case_id = section.values.get("id")
-        if isinstance(case_id, bool) or not isinstance(case_id, str | int) or case_id == "":
+        is_name = isinstance(case_id, str | int) and not isinstance(case_id, bool)
+        if not is_name or not str(case_id).strip():
             section.fault("id", "has no id" if case_id is None else f"has id {shown(case_id)}")
             return ""
         return self._take_id(section, str(case_id))

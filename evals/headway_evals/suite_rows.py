@@ -128,7 +128,8 @@ def read_text(path: Path) -> str:
     except FileNotFoundError as error:
         raise SuiteError(f"there is no file {path}") from error
     except UnicodeDecodeError as error:
-        raise SuiteError(f"{path} is not UTF-8 text: {error}") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SuiteError(f"{path}:{line}: not UTF-8 text: {error.reason}") from error
     except OSError as error:
         raise SuiteError(f"{path} cannot be read: {error.strerror}") from error
 

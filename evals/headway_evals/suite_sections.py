@@ -1,6 +1,5 @@
 """The parts of a suite file that stand on their own: scorers, generation, gates, few-shot."""
 
-import dataclasses
 import hashlib
 import inspect
 import math
@@ -11,6 +10,7 @@ from typing import Any, get_args
 
 from headway_evals.documents import MarkedDict, MarkedList
 from headway_evals.examples import DEFAULT_SEPARATOR, Example, FewShot, Style, drawn
+from headway_evals.margins import read_margin
 from headway_evals.sections import Section
 from headway_evals.suites import (
     ALL_SCORERS,
@@ -19,6 +19,7 @@ from headway_evals.suites import (
     Gate,
     Generation,
     Slices,
+    named,
 )
 from headway_measures.errors import ScorerError
 from headway_measures.function_scorers import FunctionScorer
@@ -115,14 +116,13 @@ def read_gates(document: Section, scorers: Mapping[str, Scorer]) -> tuple[Gate, 
             continue
         title = f"gate {str(values.get('name') or values.get('scorer') or place)!r}"
         gate = _read_gate(Section(values, document.path, title, document.faults), scorers)
-        gate = dataclasses.replace(gate, name=gate.name or gate.scorer)
-        if gate.name in [each.name for each in gates]:
+        if gate.name and gate.name in [each.name for each in gates]:
             document.faults.add(document.path, line, f"{title} stands twice; give one a name: …")
         gates.append(gate)
     if not gates:
         document.fault("gates", "has no gates")
         return (DEFAULT_GATE,)
-    return tuple(gates)
+    return named(gates)
 
 
 def read_few_shot(
@@ -175,29 +175,42 @@ def _read_gate(section: Section, scorers: Mapping[str, Scorer]) -> Gate:
     slices = section.get("slices", str, DEFAULT_GATE.slices)
     if slices not in get_args(Slices):
         section.fault("slices", f"has slices {slices!r}; known: {', '.join(get_args(Slices))}")
+    margin, is_relative = _read_margin(section, scorer, scorers)
     return Gate(
         scorer=scorer,
-        margin=_read_margin(section, scorers[scorer].scale if scorer in scorers else 1.0),
+        margin=margin,
         alpha=alpha,
         min_n=min_n,
         slices="none" if slices == "none" else "tags",
         name=section.get("name", str, ""),
+        is_relative=is_relative,
     )
 
 
-def _read_margin(section: Section, scale: float | None) -> Margin:
-    if isinstance(section.values.get("margin"), MarkedDict):
+def _read_margin(
+    section: Section, scorer: str, scorers: Mapping[str, Scorer]
+) -> tuple[Margin, bool]:
+    """Return the margin, and whether it is relative."""
+    scale = scorers[scorer].scale if scorer in scorers else 1.0
+    given, is_hard = section.values.get("margin"), False
+    if isinstance(given, MarkedDict):
         inner = section.section("margin", "margin")
         inner.check_keys(("value", "hard"))
-        value = inner.number("value", DEFAULT_GATE.margin.value)
-        margin = Margin(value, inner.get("hard", bool, False))
-    else:
-        margin = Margin(section.number("margin", DEFAULT_GATE.margin.value))
-    most = math.inf if scale is None else scale
-    if not 0 <= margin.value < most:
-        unit = "a fraction: 0.05 is 5 points" if scale == 1.0 else f"from 0 to below {most:g}"
-        section.fault("margin", f"has margin {margin.value}, which must be {unit}")
-    return margin
+        given, is_hard = inner.values.get("value"), inner.get("hard", bool, False)
+    if given is None and scale is None:
+        section.fault(
+            "margin",
+            f"has no margin, and {scorer} has no usual one: give it in the unit of the scores, "
+            "or as a part of the baseline's mean, such as 10%",
+        )
+    try:
+        value, is_relative = read_margin(
+            DEFAULT_GATE.margin.value if given is None else given, scale
+        )
+    except ValueError as error:
+        section.fault("margin", str(error))
+        return DEFAULT_GATE.margin, False
+    return Margin(value, is_hard), is_relative
 
 
 def _source_digest(scorer: FunctionScorer) -> str:

@@ -4,8 +4,8 @@
 a ``Suite`` can rely on it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from headway_evals.examples import Framing
@@ -46,11 +46,12 @@ class Gate:
 
     Args:
         scorer: ``all``, or the name of the scorer whose values are compared.
-        margin: the drop that still passes.
+        margin: the drop that still passes, in the unit of the scores.
         alpha: intervals miss with this probability; slices count below this q-value.
         min_n: slices of fewer cases get no verdict.
         slices: whether each tag is a slice of its own.
-        name: what tells a suite's gates apart; "" where it has one.
+        name: what tells a suite's gates apart; "" where nobody gave one.
+        is_relative: whether the margin is a share of what the baseline scores in the mean.
     """
 
     scorer: str = ALL_SCORERS
@@ -59,9 +60,29 @@ class Gate:
     min_n: int = 10
     slices: Slices = "tags"
     name: str = ""
+    is_relative: bool = False
 
 
 DEFAULT_GATE = Gate()
+
+
+def named(gates: Sequence[Gate]) -> tuple[Gate, ...]:
+    """Return the gates, each under a name of its own: that of its scorer, where it has none.
+
+    The second unnamed gate of a scorer is ``exact 2``.
+    """
+    given = {gate.name for gate in gates if gate.name}
+    taken: set[str] = set()
+    return tuple(_named(gate, given, taken) for gate in gates)
+
+
+def _named(gate: Gate, given: set[str], taken: set[str]) -> Gate:
+    name, number = gate.name or gate.scorer, 1
+    while name in taken or (not gate.name and name in given):
+        number += 1
+        name = f"{gate.name or gate.scorer} {number}"
+    taken.add(name)
+    return replace(gate, name=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +123,12 @@ class Suite:
     def gate(self) -> Gate:
         """Return the first gate."""
         return self.gates[0]
+
+    @property
+    def scale(self) -> float | None:
+        """Return the greatest distance of two scores of the first gate, None without a bound."""
+        scorers = (case.scorers.get(self.gate.scorer) for case in self.cases)
+        return next((each.scale for each in scorers if each is not None), 1.0)
 
     def prompt(self, case: Case) -> Prompt:
         """Return what a model is asked in a case."""

@@ -30,9 +30,9 @@ def verdict_sentence(comparison: Comparison) -> str:
         f"{comparison.candidate_model} scores {value(overall.candidate, scale)} on {overall.n} "
         f"cases, {comparison.baseline_model} {value(overall.baseline, scale)}: {change(overall)}, "
         f"{percent(1 - comparison.alpha, 0)} interval {bounds(overall)}, "
-        f"margin {margin(comparison.margin, scale)}"
+        f"margin {margin_of(overall)}"
     )
-    return f"{said}: {numbers}{needs(overall)}{note(overall)}."
+    return f"{said}: {numbers}{needs(overall)}{power(overall)}{note(overall)}."
 
 
 def gate_sentence(gate: GateOutcome) -> str:
@@ -40,18 +40,18 @@ def gate_sentence(gate: GateOutcome) -> str:
     return (
         f"gate {gate.gate}, by {gate.scorer}: {gate.verdict}, {value(gate.baseline, gate.scale)} → "
         f"{value(gate.candidate, gate.scale)}: {change(gate)} ({bounds(gate)}), margin "
-        f"{margin(gate.margin, gate.scale)}, adjusted p {gate.q_value:.2g}"
-        f"{needs(gate)}{note(gate)}"
+        f"{margin_of(gate)}, adjusted p {gate.q_value:.2g}"
+        f"{needs(gate)}{power(gate)}{note(gate)}"
     )
 
 
-def power_sentence(outcome: Outcome) -> str:
-    """Return what so many cases could have shown, "" where it is not known."""
+def power(outcome: Outcome) -> str:
+    """Return what so many cases can show, "" where it is not known."""
     effect = outcome.minimum_detectable_effect
     if effect is None:
         return ""
     size = margin(effect, outcome.scale)
-    return f"So many cases find a change of {size} four times in five."
+    return f"; so many cases find a change of {size} four times in five"
 
 
 def value(number: float, scale: float | None = 1.0) -> str:
@@ -83,6 +83,13 @@ def bounds(outcome: Outcome) -> str:
 def margin(number: float, scale: float | None = 1.0) -> str:
     """Return the size of a margin, or of a change."""
     return f"{abs(number) * 100:.1f} points" if scale == 1.0 else f"{abs(number):,.4g}"
+
+
+def margin_of(outcome: Outcome) -> str:
+    """Return a verdict's margin, and what part of the baseline's mean it is by its definition."""
+    told = margin(outcome.margin, outcome.scale)
+    share = outcome.margin_share
+    return told if share is None else f"{told}, {share * 100:g} % of the baseline's"
 
 
 def spread(interval: Interval, scale: float | None = 1.0) -> str:

@@ -1,6 +1,7 @@
 """Answers that are JSON: read strictly, compared by value, held to a schema."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
@@ -9,6 +10,7 @@ import jsonschema
 from referencing import Registry
 
 from headway_measures.errors import ScorerError
+from headway_measures.patterns import with_limits
 from headway_measures.scores import PASSED, Answered, Direction, ScoreValue, failed, shortened
 
 
@@ -39,19 +41,24 @@ class JsonSchema:
         except ValueError as error:
             return failed(f"not JSON: {error}")
         # An empty registry: a $ref to the network is an error, never a download.
-        validator = _dialect(self.schema)(self.schema, registry=Registry())
+        validator = with_limits(_dialect(self.schema))(self.schema, registry=Registry())
         fault = jsonschema.exceptions.best_match(validator.iter_errors(found))
         return PASSED if fault is None else failed(f"{fault.json_path}: {shortened(fault.message)}")
 
 
 def parse_json(text: str) -> Any:
-    """Read JSON as its standard has it: no NaN, no key twice.
+    """Read JSON as its standard has it: no NaN, no key twice, no number beyond a double's.
 
     Raises:
         ValueError: the text is something else; the message says what.
     """
     try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique_keys)
+        return json.loads(
+            text,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            object_pairs_hook=_unique_keys,
+        )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
@@ -89,6 +96,13 @@ def _as_json(value: Any) -> str:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{shortened(text)} is greater than any number")
+    return number
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

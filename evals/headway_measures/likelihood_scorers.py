@@ -27,9 +27,10 @@ Normalisation = Literal["none", "tokens", "bytes", "chars", "unconditional"]
 class Choice:
     """The likeliest option is the expected one, which is named by its text or its place from 0.
 
-    ``none`` compares log-likelihoods as they are (lm-eval's acc), ``tokens``, ``bytes`` and
-    ``chars`` (acc_norm) over the option's length, ``unconditional`` (acc_mutual_info) less that
-    of the option without the prompt.
+    ``none`` compares log-likelihoods as they are (lm-eval's acc); ``chars`` (acc_norm), ``bytes``
+    (acc_bytes) and ``tokens`` over the option's length; ``unconditional`` (acc_mutual_info) less
+    that of the option without the prompt. As with lm-eval, characters and bytes are those of the
+    option as the case has it, and what parts it from the prompt counts among its tokens alone.
     """
 
     normalise: Normalisation = "none"
@@ -96,7 +97,7 @@ class Choice:
 _LENGTHS: Mapping[str, Callable[[str, LikelihoodValue], int]] = {
     "none": lambda option, value: 1,
     "tokens": lambda option, value: value.token_count,
-    "bytes": lambda option, value: value.byte_count,
+    "bytes": lambda option, value: len(option.encode()),
     "chars": lambda option, value: len(option),
 }
 

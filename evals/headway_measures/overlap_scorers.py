@@ -54,7 +54,8 @@ class TokenF1:
 class Rouge:
     """The F-measure of shared words, of pairs of words, or of the longest common sequence.
 
-    As the package rouge-score has it without stemming, for letters of any alphabet (Lin 2004).
+    On ASCII text what the package rouge-score gives without stemming. Letters of other alphabets,
+    which that package drops, count here (Lin 2004).
     """
 
     variant: Literal["rouge1", "rouge2", "rougeL"] = "rougeL"

@@ -110,11 +110,16 @@ def _score(scorer: Scorer, answered: Answered) -> ScoreValue:
     try:
         score = scorer.score(answered)
         if math.isfinite(score.value):
-            return score
+            return dataclasses.replace(score, detail=_writable(score.detail))
         fault = f"the scorer gave {score.value}, which is not a finite number"
     except _FAULTS as error:  # a scorer meets any answer there is; its fault marks one case
         fault = f"the scorer raised {type(error).__name__}: {message_of(error)}"
-    return ScoreValue(worst_value(scorer), False, error=fault)
+    return ScoreValue(worst_value(scorer), False, error=_writable(fault))
+
+
+def _writable(text: str) -> str:
+    """Return a text that any file takes: half a character, which answers hold, by number."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _hint(word: str, known: Mapping[str, Any] | list[str]) -> str:

@@ -9,12 +9,11 @@ import regex
 
 from headway_measures.errors import ScorerError
 from headway_measures.json_scorers import first_difference, parse_json
+from headway_measures.patterns import compiled, first_match
 from headway_measures.references import fault_of_references, references_of
 from headway_measures.scores import PASSED, Answered, Direction, ScoreValue, failed, shown
 
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
-# A suite's pattern may need endless time on one answer; a whole run does not wait for it.
-_PATTERN_LIMIT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class Regex:
     scale: ClassVar[float | None] = 1.0
 
     def __post_init__(self) -> None:
-        pattern = _compiled(self.pattern)
+        pattern = compiled(self.pattern)
         groups = [*range(pattern.groups + 1), *pattern.groupindex]
         if self.group is not None and self.group not in groups:
             known = ", ".join(map(str, groups))
@@ -115,7 +114,7 @@ class Regex:
     def score(self, answered: Answered) -> ScoreValue:
         """Look for the first match."""
         flags = regex.IGNORECASE if self.ignore_case else 0
-        match = _first_match(self.pattern, answered.output, flags)
+        match = first_match(self.pattern, answered.output, flags)
         if match is None:
             return failed(f"no match of {self.pattern}")
         if self.group is None:
@@ -149,7 +148,7 @@ class Numeric:
                 "below 0"
             )
         if self.pattern is not None:
-            _compiled(self.pattern)
+            compiled(self.pattern)
 
     def fault_of(self, expected: Any) -> str | None:
         """Return why no number can be read from an expected value."""
@@ -181,7 +180,7 @@ class Numeric:
 
     def _read(self, text: str) -> float | None:
         if self.pattern is not None:
-            match = _first_match(self.pattern, text)
+            match = first_match(self.pattern, text)
             if match is None:
                 return None
             text = match[1 if match.re.groups else 0] or ""
@@ -192,22 +191,6 @@ def _plain_number(text: str) -> float | None:
     """Return the last number of a text."""
     numbers = _NUMBER.findall(text)
     return float(numbers[-1].replace(",", "")) if numbers else None
-
-
-def _first_match(pattern: str, text: str, flags: int = 0) -> Any:
-    try:
-        return regex.search(pattern, text, flags, timeout=_PATTERN_LIMIT_S)
-    except TimeoutError as error:
-        raise TimeoutError(
-            f"pattern {pattern!r} took more than {_PATTERN_LIMIT_S:g} s on {len(text)} characters"
-        ) from error
-
-
-def _compiled(pattern: str) -> Any:
-    try:
-        return regex.compile(pattern)
-    except regex.error as error:
-        raise ScorerError(f"pattern {pattern!r} is no regular expression: {error}") from error
 
 
 def _folded(value: Any, ignore_case: bool) -> Any:

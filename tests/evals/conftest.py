@@ -1,6 +1,7 @@
 """A tiny checkpoint with its adapter, made on the spot, and a collector's stand-in."""
 
 import json
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ import pytest
 import torch
 import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+
+from tests.evals.paid_projects import Project, Shell
 
 END, START, PAD, UNKNOWN = "<end>", "<start>", "<pad>", "<unknown>"
 
@@ -125,3 +128,17 @@ def collector() -> Iterator[StandIn]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Shell]:
+    """A project of a thousand cases, and ``headway eval`` typed in it."""
+    paid = tmp_path / "paid"
+    descriptor = os.open(paid, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    monkeypatch.setenv("PAID", str(descriptor))
+    project = Project(tmp_path / "project")
+    monkeypatch.chdir(project.folder)
+    yield Shell(project, paid, capsys)
+    os.close(descriptor)

@@ -1,6 +1,7 @@
 """A user's project with a suite of forty cases, canned answers, and a test of it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -97,9 +98,13 @@ class Project:
         return self.pytester.runpytest_inprocess(*arguments)
 
     def asked(self) -> list[str]:
-        """Return what the models were asked: a name and a number of prompts for each batch."""
+        """Return what the models were asked so far: of each its name and how many prompts."""
         path = self.folder / "asked.txt"
-        return sorted(path.read_text().splitlines()) if path.exists() else []
+        counts: Counter[str] = Counter()
+        for line in path.read_text().splitlines() if path.exists() else ():
+            name, count = line.split()
+            counts[name] += int(count)
+        return [f"{name} {count}" for name, count in sorted(counts.items())]
 
 
 def parity(case_id: str) -> str:

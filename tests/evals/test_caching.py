@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from headway_evals.caching import AnswerCache, ask, clear
 from headway_evals.executions import execute
 from headway_evals.models.cache_keys import ENGINE, cache_key_of, model_key, request_key
 from headway_evals.models.requests import (
-    Ask,
     Choices,
     Completion,
     Generate,
@@ -22,50 +21,11 @@ from headway_evals.models.requests import (
     Rolling,
 )
 from headway_evals.models.specs import ModelOptions, make_model
-from headway_evals.prompts import Message, Prompt
+from headway_evals.prompts import Message
 from headway_evals.suites import Case, Suite
 from headway_measures.scorers import make_scorer
 from headway_measures.scores import LikelihoodValue
-
-MODEL = "m" * 64
-FULL_DISK = Path("/dev/full")
-
-
-def request(prompt: Prompt = "p", wanted: Ask | None = None, case_id: str = "c") -> Request:
-    return Request(case_id, None, prompt, wanted or Generate(8))
-
-
-class Paid:
-    """A model that says each prompt back and remembers what it was paid for."""
-
-    name, digest, cache_key = "paid", "d", MODEL
-
-    def __init__(self, fault: str | None = None) -> None:
-        self.prompts: list[Prompt] = []
-        self.settings: dict[str, Any] = {}
-        self.fault = fault
-
-    def generate(self, requests: Sequence[Request], on_progress: OnProgress) -> list[Completion]:
-        completions = []
-        for index, each in enumerate(requests):
-            self.prompts.append(each.prompt)
-            text = None if self.fault else f"{each.prompt}!"
-            completions.append(Completion(text, error=self.fault, output_tokens=3))
-            on_progress(index, completions[-1])
-        return completions
-
-
-def answers(
-    model: Paid, requests: Sequence[Request], cache: AnswerCache | None
-) -> dict[int, tuple[str | None, bool]]:
-    found: dict[int, tuple[str | None, bool]] = {}
-
-    def on_answer(index: int, completion: Completion, is_kept: bool) -> None:
-        assert index not in found
-        found[index] = completion.text, is_kept
-
-    ask(model, requests, cache, on_answer)
-    return dict(sorted(found.items()))
+from tests.evals.paid_models import MODEL, Paid, answers, request
 
 
 @pytest.mark.parametrize(
@@ -207,32 +167,6 @@ def test_failures_are_not_kept(tmp_path: Path) -> None:
         assert answers(Paid(), [request("a")], cache) == {0: ("a!", False)}
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda content: content[:-7],
-        lambda content: content.replace(b'"b"', b'"B"'),
-        lambda content: content + b"\x00\xff not a line",
-        lambda content: content + b'\n0000 k {"text":',
-    ],
-)
-def test_a_damaged_line_costs_itself_alone(
-    tmp_path: Path, damage: Callable[[bytes], bytes]
-) -> None:
-    with AnswerCache(tmp_path, MODEL) as cache:
-        cache.keep("a", Completion("a"))
-        cache.keep("b", Completion("b"))
-    cache.path.write_bytes(damage(cache.path.read_bytes()))
-
-    with AnswerCache(tmp_path, MODEL) as again:
-        again.keep("c", Completion("c"))
-        found = again.find(["a", "b", "c"])
-
-    assert found["a"] == Completion("a")
-    assert found["c"] == Completion("c")
-    assert found.get("b", Completion("b")) == Completion("b")
-
-
 def test_models_longest_out_of_use_make_room(tmp_path: Path) -> None:
     for age, name in enumerate(("new", "old", "older")):
         with AnswerCache(tmp_path, name) as cache:
@@ -269,28 +203,6 @@ def test_a_cache_without_room_says_so_once_and_still_answers(tmp_path: Path) -> 
         "evals.cache_bytes; raise that, or `headway eval cache clear`"
     ]
     assert cache.path.stat().st_size < 700
-
-
-@pytest.mark.skipif(not FULL_DISK.exists(), reason="this system has no /dev/full")
-def test_a_full_disk_switches_the_cache_off_with_one_line(tmp_path: Path) -> None:
-    faults: list[str] = []
-    # That disk can be read for ever.
-    with AnswerCache(tmp_path, MODEL, is_refreshed=True, on_fault=faults.append) as cache:
-        cache.path.symlink_to(FULL_DISK)
-        found = answers(Paid(), [request("a"), request("b")], cache)
-
-    assert found == {0: ("a!", False), 1: ("b!", False)}
-    assert faults == [f"answers are no longer kept in {tmp_path}: No space left on device"]
-
-
-def test_a_place_that_cannot_be_a_folder_switches_it_off_too(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    faults: list[str] = []
-    with AnswerCache(tmp_path / "file", MODEL, on_fault=faults.append) as cache:
-        found = answers(Paid(), [request("a")], cache)
-
-    assert found == {0: ("a!", False)}
-    assert len(faults) == 1
 
 
 def test_clearing_frees_what_it_says(tmp_path: Path) -> None:

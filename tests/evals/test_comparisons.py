@@ -56,8 +56,8 @@ def test_a_comparison_has_the_shape_of_the_contract() -> None:
     ]
     numbers = {"verdict", "n", "baseline", "candidate", "difference", "lower", "upper"}
     numbers |= {"flips_to_fail", "flips_to_pass", "needs_n", "note", "missing_n"}
-    numbers |= {"minimum_detectable_effect", "direction", "scale"}
-    assert set(content["overall"]) == numbers | {"gates", "must_pass"}
+    numbers |= {"minimum_detectable_effect", "direction", "scale", "margin", "margin_share"}
+    assert set(content["overall"]) == numbers | {"gates", "must_pass", "warnings"}
     assert set(content["slices"][0]) == numbers | {"slice", "p_value", "q_value"}
     assert content["flips"][0] == {
         "case_id": "c001",
@@ -245,7 +245,7 @@ def test_an_inconclusive_report_says_how_many_cases_would_tell() -> None:
     text = report(results([True] * 5), results([True] * 5))
 
     assert text.startswith("INCONCLUSIVE: new scores 100.0 % on 5 cases")
-    assert "; about 150 cases would tell, 145 more." in text
+    assert "; about 150 cases would tell, 145 more; so many cases find" in " ".join(text.split())
 
 
 def test_cases_without_an_answer_are_told_with_the_first_reason() -> None:

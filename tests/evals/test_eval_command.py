@@ -205,6 +205,11 @@ def test_a_refusal_is_a_warning_where_publishing_was_not_asked_for(
         (["--model", LEAVE], "answered none of 100 cases; the first: .*SystemExit: 0"),
         (["--model", GOOD, "--baseline", "gone"], "there is no run 'gone'"),
         (["--model", GOOD, "--baseline", "hf:gone"], "no model folder 'gone'"),
+        (
+            ["--model", GOOD, "--margin", "5"],
+            "--margin: gate 'all' has margin 5.0, which must be a f",
+        ),
+        (["--model", GOOD, "--margin", "5%"], "has margin 5%, .* write 0.05 for 5 points"),
         (["--model", "log:kind=llm"], "no collector answers at http://127.0.0.1:1"),
     ],
 )
@@ -223,9 +228,10 @@ def test_nothing_is_run_where_the_candidate_is_not_there(place: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "wanted"),
     [
-        ("--margin", "5", "a fraction between 0 and 1, such as 0.05"),
-        ("--margin", "5%", "a fraction between 0 and 1, such as 0.05"),
-        ("--margin", "nan", "a fraction between 0 and 1, such as 0.05"),
+        ("--margin", "-5", "a margin: give a fraction, such as 0.05"),
+        ("--margin", "%", "a margin: give a fraction, such as 0.05"),
+        ("--margin", "inf%", "a margin: give a fraction, such as 0.05"),
+        ("--margin", "nan", "a margin: give a fraction, such as 0.05"),
         ("--limit", "0", "a count: give 1 or more"),
         ("--limit", "abc", "a count: give 1 or more"),
         ("--batch-tokens", "²", "a count: give 1 or more"),

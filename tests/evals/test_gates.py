@@ -159,6 +159,50 @@ def test_one_of_many_gates_does_not_regress_by_what_may_be_chance() -> None:
     assert among.gates[0].p_value < 0.05 < among.gates[0].q_value
 
 
+def test_gates_without_names_go_by_their_scorers_and_are_told_apart() -> None:
+    both = two_scorers([True] * 100, [True] * 100)
+    gates = [Gate("exact"), Gate("exact"), Gate(), Gate("polite", name="exact 2"), Gate()]
+
+    names = [each.gate for each in judged(both, both, gates).overall.gates]
+
+    assert names == ["exact", "exact 3", "all", "exact 2", "all 2"]
+
+
+def tagged(exact: Sequence[bool], polite: Sequence[bool]) -> list[Result]:
+    tags = ["kind:r"] * 20 + ["kind:a"] * len(exact)
+    return [
+        msgspec.structs.replace(each, tags=(tag,))
+        for each, tag in zip(two_scorers(exact, polite), tags, strict=False)
+    ]
+
+
+def test_each_gate_judges_its_own_slices() -> None:
+    old = tagged([True] * 800, [True] * 800)
+    new = tagged([True] * 800, [False] * 12 + [True] * 788)
+
+    comparison = judged(old, new, GATES)
+    first, manners = comparison.overall.gates
+
+    assert [each.verdict for each in (first, manners)] == ["passed", "passed"]
+    assert first.slices == ()
+    assert {each.slice: each.verdict for each in comparison.slices}["kind:r"] != "regressed"
+    assert {each.slice: each.verdict for each in manners.slices}["kind:r"] == "regressed"
+    assert (comparison.verdict, comparison.exit_code) == ("regressed", 1)
+    assert verdict_sentence(comparison).startswith(
+        "REGRESSED in kind:r by gate manners, although passed overall:"
+    )
+
+
+def test_a_further_gate_may_do_without_slices() -> None:
+    old = tagged([True] * 800, [True] * 800)
+    new = tagged([True] * 800, [False] * 12 + [True] * 788)
+
+    comparison = judged(old, new, (Gate("exact"), Gate("polite", slices="none")))
+
+    assert comparison.overall.gates[1].slices == ()
+    assert comparison.verdict == "passed"
+
+
 def test_one_gate_alone_is_told_once() -> None:
     assert judged(results([True] * 50), results([True] * 50)).overall.gates == ()
 

@@ -5,7 +5,6 @@ import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import peft
@@ -158,7 +157,7 @@ def _other_architecture(folder: Path) -> None:
     [
         (_truncate, r"model.safetensors is damaged or cut short \(.*\): copy it again"),
         (_drop_a_tensor, "1 tensors are missing, model.layers.1.mlp.up_proj.weight for one"),
-        (_pickle, "holds no model.safetensors; pickled weights are not read"),
+        (_pickle, r"pytorch_model\.bin is pickled, and a pickle can hold any program"),
         (_other_architecture, "cannot be loaded: .*nonesuch"),
         (lambda folder: (folder / "config.json").unlink(), "holds no config.json, so it is no"),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot be read as JSON"),
@@ -236,135 +235,3 @@ def test_a_device_or_dtype_that_is_not_there_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         make("hf:tiny", checkpoint.parent, **options)
-
-
-MODULE = """
-    def one(prompt: str) -> str:
-        return prompt.upper()
-
-    def all_at_once(prompts: list[str]) -> list[str]:
-        return [f"{len(prompts)} {prompt}" for prompt in prompts]
-
-    def chat(messages: list[dict[str, str]]) -> str:
-        return messages[-1]["content"]
-
-    def fussy(prompt):
-        if prompt == "zero":
-            return 1 / 0
-        return {"bad": 7, "torn": "\\ud800"}.get(prompt, prompt)
-
-    def lazy(prompts: list[str]) -> list[str]:
-        return prompts[1:]
-
-    class Bot:
-        def __call__(self, prompt): return "bot"
-    bot = Bot()
-
-    class Mumbler(Exception):
-        def __str__(self): raise RuntimeError("no words")
-        __repr__ = __str__
-
-    def hostile(prompt):
-        if prompt == "exit":
-            raise SystemExit(0)
-        if prompt == "mumble":
-            raise Mumbler
-        return Mumbler() if prompt == "unshown" else prompt
-
-    class Closed:
-        def __getattr__(self, name): raise RuntimeError("hands off")
-        def __call__(self, prompt): return "closed"
-    closed = Closed()
-
-    def odd(prompt: "list[") -> str: return "odd"
-"""
-
-
-@pytest.fixture
-def module(tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """A module of its own name, since Python imports a name once."""
-    name = f"answers_{abs(hash(request.node.nodeid))}"
-    (tmp_path / f"{name}.py").write_text(dedent(MODULE))
-    return name
-
-
-def test_functions_are_called_with_one_prompt_or_with_all(tmp_path: Path, module: str) -> None:
-    requests = [request("a"), request("b")]
-
-    one = ask(make(f"python:{module}:one", tmp_path), requests)
-    all_at_once = ask(make(f"python:{module}:all_at_once", tmp_path), requests)
-    bot = ask(make(f"python:{module}:bot", tmp_path), requests)
-    chat = ask(make(f"python:{module}:chat", tmp_path), [request((Message("user", "hi"),))])
-
-    assert [each.text for each in one] == ["A", "B"]
-    assert [each.text for each in all_at_once] == ["2 a", "2 b"]
-    assert [each.text for each in bot] == ["bot", "bot"]
-    assert [each.text for each in chat] == ["hi"]
-
-
-def test_what_a_function_raises_or_misreturns_marks_its_case_alone(
-    tmp_path: Path, module: str
-) -> None:
-    model = make(f"python:{module}:fussy", tmp_path)
-
-    good, bad, zero, torn = ask(model, [request(each) for each in ("ok", "bad", "zero", "torn")])
-
-    assert good.text == "ok"
-    assert bad.error == f"python:{module}:fussy returned 7, which is not text"
-    assert zero.error == f"python:{module}:fussy raised ZeroDivisionError: division by zero"
-    assert torn.text is None
-
-
-def test_no_fault_of_a_function_ends_the_run(tmp_path: Path, module: str) -> None:
-    prompts = [request(each) for each in ("exit", "mumble", "unshown", "ok")]
-
-    left, mumbled, unshown, good = ask(make(f"python:{module}:hostile", tmp_path), prompts)
-
-    assert left.error == f"python:{module}:hostile raised SystemExit: 0"
-    assert str(mumbled.error).endswith(f"[{module}.Mumbler.__str__ raised RuntimeError]")
-    assert "<Mumbler whose repr raised RuntimeError>, which is not text" in str(unshown.error)
-    assert good.text == "ok"
-
-
-@pytest.mark.parametrize("name", ["closed", "odd"])
-def test_a_function_that_cannot_be_looked_into_is_called_with_one_prompt(
-    tmp_path: Path, module: str, name: str
-) -> None:
-    model = make(f"python:{module}:{name}", tmp_path)
-
-    assert model.digest
-    assert [each.text for each in ask(model, [request("a"), request("b")])] == [name, name]
-
-
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ("raise SystemExit(0)", "raised SystemExit: 0"),
-        (
-            "raise type('E', (ImportError,), {'__str__': lambda self: 1 / 0})",
-            r"E.__str__ raised ZeroDivisionError\]",
-        ),
-    ],
-)
-def test_no_fault_of_a_module_ends_the_run(
-    tmp_path: Path, module: str, line: str, told: str
-) -> None:
-    (tmp_path / f"{module}.py").write_text(line)
-
-    with pytest.raises(ModelError, match=f"python:{module}:one cannot be imported.*{told}"):
-        make(f"python:{module}:one", tmp_path)
-
-
-def test_a_function_for_all_must_answer_all(tmp_path: Path, module: str) -> None:
-    with pytest.raises(ModelError, match=r"got 2 prompts and returned \['b'\]"):
-        ask(make(f"python:{module}:lazy", tmp_path), [request("a"), request("b")])
-
-
-def test_a_functions_digest_follows_its_file(tmp_path: Path, module: str) -> None:
-    model = make(f"python:{module}:one", tmp_path)
-    before = model.digest
-
-    path = tmp_path / f"{module}.py"
-    path.write_text(path.read_text() + "\n# changed\n")
-
-    assert model.digest != before

@@ -1,5 +1,8 @@
 """How far a run is, as a terminal and as a pipe see it."""
 
+import os
+import select
+import time
 from collections.abc import Callable
 from io import StringIO
 
@@ -70,3 +73,21 @@ def test_a_terminal_sees_a_bar_with_the_pace() -> None:
 
     assert shown_once == (1, "5 tokens/s", "2 s left")
     assert "2/2" in file.getvalue()
+
+
+def test_a_narrow_terminal_sees_the_pace_and_the_time_left() -> None:
+    ours, theirs = os.openpty()
+    clock, seen, deadline = Clock(), b"", time.monotonic() + 10.0
+    with (
+        os.fdopen(theirs, "w") as file,
+        progress("m on s" * 20, 90_000, Console(file=file, width=80), clock) as tally,
+    ):
+        clock.now_s += 0.002
+        tally.advance(30)
+        while b"15,000 tokens/s, 3 min left" not in seen and time.monotonic() < deadline:
+            if select.select([ours], [], [], 0.1)[0]:
+                seen += os.read(ours, 4096)
+    os.close(ours)
+
+    assert b"1/90000" in seen
+    assert b"15,000 tokens/s, 3 min left" in seen

@@ -22,6 +22,8 @@ SUITE_FILE = """
 """
 MODULE = """
     def good(prompt): return prompt.upper()
+    def halves(prompt): return "fine" if prompt == "q0" else "\\ud83d"
+    def half_a_reason(output: str): raise ValueError("\\ud83d")
     def better(prompts: list[str]): return [each.upper() for each in prompts]
     def worse(prompt): return prompt.upper() if prompt[-1] in "01234567" else "?"
 """
@@ -154,6 +156,41 @@ def test_what_a_suite_can_tell_goes_by_its_earlier_runs(
     assert "models that differ on 10 % of the cases it finds a change of 8.9 points" in before
     after = capsys.readouterr().out
     assert "models that differ as those of 2 earlier pairs of runs did, it finds a change" in after
+
+
+def test_half_a_character_marks_its_case_and_breaks_no_report(place: Path) -> None:
+    text = dedent(SUITE_FILE).replace("[exact]", "[exact, {python: {call: XX}}]")
+    text = text.replace("{margin", "{scorer: exact, margin")
+    (place / "suite.yaml").write_text(text.replace("XX", '"report_models:half_a_reason"'))
+    odd = {"id": "]]>-->|\n::error::<script>", "input": "q0", "tags": ["a|\nb"], "expected": "Q"}
+    with (place / "cases.jsonl").open("a") as file:
+        file.write(f"\n{json.dumps(odd)}")
+    model = "python:report_models:halves"
+
+    code = run("--model", model, "--baseline", GOOD, *FILES, "--annotations", "--cache-functions")
+
+    runs = [load_run(str(path), place) for path in (place / ".headway/runs").iterdir()]
+    (halves,) = [each for each in runs if each.run.model == model]
+    assert code == 1
+    unsaid = [str(each.error) for each in halves.results if each.output is None]
+    assert len(unsaid) == 99
+    assert all("which is not text" in each for each in unsaid)
+    assert len(ElementTree.parse(place / "out/r.xml").findall("testsuite/testcase")) == 102
+    assert (place / "out/r.md").read_text(encoding="utf-8")
+    assert (place / "out/r.html").read_text(encoding="utf-8")
+
+
+def test_a_verdict_says_what_the_suite_found_before(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model in (GOOD, WORSE):
+        run("--model", model)
+    capsys.readouterr()
+
+    run("--model", BETTER, "--baseline", GOOD)
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert "models that differ as those of 1 earlier pair of runs did, 100 cases find" in told
 
 
 def test_history_is_of_other_models_on_the_same_suite(place: Path) -> None:

@@ -2,24 +2,30 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
+from io import StringIO
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 from headway_evals.annotations import annotations
-from headway_evals.averages import Report, averages_of, unanswered
+from headway_evals.averages import Report
 from headway_evals.html_reports import html
 from headway_evals.junit_reports import junit
 from headway_evals.markdown_reports import markdown
-from headway_evals.runs import Result, ScoreSummary
+from headway_evals.outcomes import judged_slices
+from headway_evals.reports import write_report
+from headway_evals.runs import Result
 from headway_evals.suites import Gate
-from headway_measures.scores import ScoreValue
 from tests.evals.made_runs import judged, record, result, results
 
 HOSTILE = (
-    "<script src='http://x.example/a.js'>\x00\x1b[31m]]>&amp;`|\n::error::no\ufffe <img src=x>"
+    "<script src='http://x.example/a.js'>-->\x00\x1b[31m]]>&amp;`|\n::error::no\ufffe <img src=x>"
 )
+# Half a character, which no file can hold and a model may say.
+HALF = "\ud83d"
 TWO_MEGABYTES = 2_000_000
 
 
@@ -44,9 +50,9 @@ def regressed() -> Report:
 
 
 def hostile() -> Report:
-    fields = {"input": HOSTILE, "expected": {"a": HOSTILE}, "output": HOSTILE}
-    old = [result(f"{HOSTILE}{i}", True, [HOSTILE] * (i % 2), **fields) for i in range(40)]
-    new = [result(f"{HOSTILE}{i}", i > 20, [HOSTILE] * (i % 2), **fields) for i in range(40)]
+    fields = {"input": HOSTILE, "expected": {"a": HOSTILE}, "output": HOSTILE + HALF}
+    old = [result(f"{HOSTILE}{i}", True, [HOSTILE + HALF] * (i % 2), **fields) for i in range(40)]
+    new = [result(f"{HOSTILE}{i}", i > 20, [HOSTILE + HALF] * (i % 2), **fields) for i in range(40)]
     return Report((record(HOSTILE, old), record(f"n{HOSTILE}", new)), judged(old, new))
 
 
@@ -174,6 +180,74 @@ def test_html_shows_what_models_said_and_runs_none_of_it() -> None:
     assert "\x1b" not in page.text
 
 
+def test_html_is_read_by_day_and_by_night() -> None:
+    style = html(regressed())
+
+    assert "color-scheme: light dark" in style
+    assert "@media (prefers-color-scheme: dark)" in style
+
+
+def test_html_of_twenty_thousand_flips_with_many_gates_stays_below_two_megabytes() -> None:
+    text = "\"&<'\n" * 600
+    fields = {"input": text, "output": text, "expected": text}
+    tags = [[f"{text[:200]}{i % 300}"] for i in range(20_000)]
+    old = [result(f"{text[:300]}{i}", True, tags[i], **fields) for i in range(20_000)]
+    new = [result(f"{text[:300]}{i}", False, tags[i], **fields) for i in range(20_000)]
+    gates = [Gate(name=f"{text[:300]}{i}") for i in range(3)]
+
+    content = html(report(old, new, gates))
+
+    assert len(content.encode()) < TWO_MEGABYTES
+    assert "20,000 passed before, fail now" in content
+    assert Page(content).text.count("Slices") == 3
+
+
+def test_every_form_tells_the_slices_of_each_gate() -> None:
+    old, new = results([True] * 40, ["a"]), results([True] * 40, ["a"])
+    both = [*old, result("other", True, ["b"])], [*new, result("other", True, ["b"])]
+    told = report(*both, (Gate(), Gate("exact", name="words")))
+    terminal = StringIO()
+    write_report(Console(file=terminal, width=200), told)
+
+    for text in (terminal.getvalue(), markdown(told), html(told)):
+        assert text.count("Slices") == 2
+        assert "Slices by gate words" in text
+
+
+def test_five_identical_cases_are_inconclusive_in_every_form() -> None:
+    five = results([True] * 5)
+    told = report(five, five)
+    terminal = StringIO()
+    write_report(Console(file=terminal, width=400), told)
+    forms = (terminal.getvalue(), markdown(told), html(told), junit(told).decode())
+
+    for text in (*forms, *annotations(told)):
+        assert "INCONCLUSIVE" in text
+        assert "about 150 cases would tell, 145 more" in text
+        assert "so many cases find a change of" in text
+
+
+def test_what_a_suite_finds_by_its_history_stands_beside_the_verdict() -> None:
+    five = results([True] * 5)
+    told = replace(report(five, five), outlook="By its history so and so")
+    terminal = StringIO()
+    write_report(Console(file=terminal, width=400), told)
+
+    for text in (terminal.getvalue(), markdown(told), html(told)):
+        assert "By its history so and so" in text
+
+
+def test_every_form_can_be_written_whatever_a_model_said() -> None:
+    terminal = StringIO()
+    write_report(Console(file=terminal, width=200), hostile())
+    forms = (terminal.getvalue(), markdown(hostile()), html(hostile()))
+
+    for text in (*forms, *annotations(hostile())):
+        assert HALF not in text
+        assert text.encode()
+    assert HALF.encode("utf-8", "surrogatepass") not in junit(hostile())
+
+
 def test_html_draws_each_interval() -> None:
     comparison = regressed().comparison
     assert comparison is not None
@@ -181,7 +255,7 @@ def test_html_draws_each_interval() -> None:
     tags = Page(html(regressed())).tags
 
     assert tags.count("svg") == 2
-    assert tags.count("circle") == 1 + len(comparison.judged_slices)
+    assert tags.count("circle") == 1 + len(judged_slices(comparison.slices))
 
 
 @pytest.mark.parametrize("text", ["x" * 5000, "\"&<'" * 1000, "語" * 5000, "\x01" * 5000])
@@ -251,32 +325,3 @@ def test_every_form_tells_each_gate() -> None:
     for text in (markdown(told), html(told), junit(told).decode()):
         assert "gate first, by exact: passed" in text
         assert "gate second, by all: passed" in text
-
-
-def test_averages_are_less_sure_where_cases_belong_together() -> None:
-    apart = results([i % 10 > 2 for i in range(100)])
-    together = [result(f"c{i:03}", i // 10 > 2, cluster=f"document-{i // 10}") for i in range(100)]
-
-    def width(each: Sequence[Result]) -> list[float]:
-        averages = averages_of(Report((record("m", each),)))
-        intervals = [average.intervals[0] for average in averages]
-        return [interval.upper - interval.lower for interval in intervals if interval is not None]
-
-    assert [average.name for average in averages_of(Report((record("m", apart),)))] == [
-        "all pass",
-        "exact",
-    ]
-    assert all(b > 2 * a for a, b in zip(width(apart), width(together), strict=True))
-
-
-def test_averages_of_other_scales_are_told_as_they_are() -> None:
-    measured = [
-        result(f"c{i}", True, scores={"latency": ScoreValue(100.0 + i, None)}) for i in range(9)
-    ]
-    failed = result("c9", True, scores={"latency": ScoreValue(1e9, False, error="no clock")})
-    run = record("m", [*measured, failed], scores={"latency": ScoreSummary(0.0, 0, "down", None)})
-
-    _, latency = averages_of(Report((run,)))
-
-    assert latency.told()[0].startswith("104 (")
-    assert unanswered(run) == ["m: 1 cases could not be scored by latency; c9: no clock"]

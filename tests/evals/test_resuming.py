@@ -3,152 +3,23 @@
 Three kills here; ``make soak`` runs the same code with ``HEADWAY_EVAL_KILLS`` at 10.
 """
 
-import argparse
-import json
 import os
 import random
-import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
-from headway.errors import HeadwayError
 from headway_evals.caching import AnswerCache
-from headway_evals.commands import EVAL
 from headway_evals.executions import execute
 from headway_evals.models.specs import ModelOptions, make_model
-from headway_evals.runs import Result, RunRecord, list_runs, load_run
+from headway_evals.runs import Result, RunRecord
 from headway_evals.suite_files import load_suite
+from tests.evals.paid_projects import CACHED, CASES, SUITE, Shell
 
 KILLS = int(os.environ.get("HEADWAY_EVAL_KILLS", "3"))
-CASES = 1_000
-
-SUITE = """
-    suite: letters
-    scorers: [exact]
-    generation: {max_new_tokens: 4}
-    cases: cases.jsonl
-"""
-# A prompt is written down when it is paid for; the pause is that of a model.
-PAID = """
-    import os, threading
-
-    def answer(prompt: str) -> str:
-        if prompt == os.environ.get("BREAK_AT"):
-            raise KeyboardInterrupt
-        os.write(int(os.environ["PAID"]), (prompt + "\\n").encode())
-        threading.Event().wait(0.0005)
-        return prompt.upper() if prompt[-1] != "7" else "?"
-"""
-
-
-class Project:
-    """A folder with a suite, and a model that says what it was paid for.
-
-    Args:
-        folder: a new one.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
-        # A name of its own, for a module is imported once.
-        self.module = folder / f"paid_{abs(hash(folder))}.py"
-        self.spec = f"python:{self.module.stem}:answer"
-        self.module.write_text(dedent(PAID))
-        (folder / "suite.yaml").write_text(dedent(SUITE))
-        cases = ({"id": f"c{i}", "input": f"q{i}", "expected": f"Q{i}"} for i in range(CASES))
-        (folder / "cases.jsonl").write_text("\n".join(map(json.dumps, cases)))
-
-    @property
-    def runs(self) -> Path:
-        """Return the folder of its runs."""
-        return self.folder / ".headway" / "runs"
-
-    @property
-    def latest(self) -> RunRecord:
-        """Return the run that was finished last."""
-        return load_run(list_runs(self.runs)[0].run_id, self.runs)
-
-    def run_and_kill(self, *words: str, after: int) -> list[str]:
-        """Run in a process that is killed when that much is paid for; return what was."""
-        reader, writer = os.pipe()
-        main = "from headway.cli import main; raise SystemExit(main())"
-        command = ["eval", "run", "suite.yaml", "--model", self.spec, "--no-publish", *words]
-        process = subprocess.Popen(
-            [sys.executable, "-c", main, *command],
-            cwd=self.folder,
-            env={**os.environ, "PAID": str(writer)},
-            pass_fds=[writer],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(writer)
-        paid = []
-        with os.fdopen(reader, "rb") as prompts:
-            for line in prompts:
-                paid.append(line.decode().strip())
-                if len(paid) == after:
-                    process.send_signal(signal.SIGKILL)
-        assert process.wait(timeout=60) == -signal.SIGKILL
-        return paid
-
-
-class Shell:
-    """``headway eval`` in this process.
-
-    Args:
-        project: where it is typed.
-        paid: where prompts are written down.
-        capsys: what it says.
-    """
-
-    def __init__(self, project: Project, paid: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.project = project
-        self._paid = paid
-        self._capsys = capsys
-        self.said = ""
-        self.code: int | None = None
-
-    def type(self, *words: str) -> list[str]:
-        """Run a command; return the prompts that were paid for."""
-        earlier = len(self._paid.read_text().splitlines())
-        parser = argparse.ArgumentParser()
-        EVAL.configure(parser)
-        try:
-            self.code = EVAL.run(parser.parse_args(words))
-        finally:
-            said = self._capsys.readouterr()
-            self.said = said.err + said.out
-        return self._paid.read_text().splitlines()[earlier:]
-
-    def run(self, *words: str) -> list[str]:
-        """Run the suite; return the prompts that were paid for."""
-        return self.type(
-            *("run", "suite.yaml", "--model", self.project.spec, "--no-publish", *words)
-        )
-
-
-@pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Shell]:
-    paid = tmp_path / "paid"
-    descriptor = os.open(paid, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-    monkeypatch.setenv("PAID", str(descriptor))
-    project = Project(tmp_path / "project")
-    monkeypatch.chdir(project.folder)
-    yield Shell(project, paid, capsys)
-    os.close(descriptor)
-
-
-CACHED = "--cache-functions"
 
 
 def comparable(record: RunRecord) -> tuple[Any, ...]:
@@ -264,104 +135,3 @@ def test_answers_are_asked_anew_where_that_is_wanted(shell: Shell, option: str) 
     shell.run(*words)
 
     assert len(shell.run(*words, option, "--baseline", shell.project.spec)) == 10
-
-
-def test_a_broken_run_is_made_again_by_its_id_from_what_it_had(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BREAK_AT", "q40")
-    with pytest.raises(KeyboardInterrupt):
-        shell.run(CACHED, "--limit", "60")
-    (broken,) = shell.project.runs.iterdir()
-    monkeypatch.delenv("BREAK_AT")
-
-    paid = shell.type("rerun", broken.name, "--no-publish")
-
-    assert shell.code == 0
-    assert paid == [f"q{number}" for number in range(40, 60)]
-    assert len(shell.project.latest.results) == 60
-
-
-def test_a_finished_run_is_made_again_from_anywhere_and_compared(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shell.run("--limit", "8", CACHED)
-    earlier = shell.project.latest.folder.absolute()
-    monkeypatch.chdir(earlier.parent)
-
-    paid = shell.type("rerun", str(earlier), "--no-publish")
-
-    assert (shell.code, len(paid)) == (0, 8)
-    assert f"All 8 outputs are those of {earlier.name}." in shell.said
-
-
-def test_a_run_that_comes_out_otherwise_is_told(shell: Shell) -> None:
-    shell.run("--limit", "8")
-    (folder,) = shell.project.runs.iterdir()
-    results = (folder / "results.jsonl").read_text()
-    (folder / "results.jsonl").write_text(results.replace('"Q3","exp', '"Q9","exp'))
-    source = shell.project.module.read_text()
-    shell.project.module.write_text(f"{source}\n# changed\n")
-
-    shell.type("rerun", folder.name, "--no-publish")
-
-    assert shell.code == 1
-    assert f"1 of 8 outputs are not those of {folder.name}, c3 for one." in shell.said
-    assert "The model is another than it was." in shell.said
-
-
-def test_a_suite_that_changed_since_cannot_be_run_again(shell: Shell) -> None:
-    shell.run("--limit", "2")
-    earlier = shell.project.latest.run
-    Path("suite.yaml").write_text(dedent(SUITE) + 'prompt: "Now: {input}"\n')
-
-    with pytest.raises(
-        HeadwayError, match=f"was made with version {earlier.suite_version} of suite.yaml, which is"
-    ):
-        shell.type("rerun", earlier.run_id)
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda path: path.unlink(), "manifest.json cannot be read, and without it nothing tells"),
-        (lambda path: path.write_text("{}"), "manifest.json is damaged: Object missing required"),
-    ],
-)
-def test_a_run_without_its_manifest_says_so(
-    shell: Shell, damage: Callable[[Path], object], message: str
-) -> None:
-    shell.run("--limit", "2")
-    (folder,) = shell.project.runs.iterdir()
-    damage(folder / "manifest.json")
-
-    with pytest.raises(HeadwayError, match=message):
-        shell.type("rerun", folder.name)
-
-
-def test_a_manifest_says_what_the_model_chose_for_itself(shell: Shell, checkpoint: Path) -> None:
-    model = f"hf:{checkpoint}"
-    shell.type("run", "suite.yaml", "--model", model, "--limit", "2", "--no-publish")
-    (folder,) = shell.project.runs.iterdir()
-
-    manifest = json.loads((folder / "manifest.json").read_text())
-
-    chosen = shell.project.latest.run.settings["model"]
-    assert None not in (chosen["device"], chosen["dtype"])
-    assert (manifest["device"], manifest["dtype"]) == (chosen["device"], chosen["dtype"])
-    assert manifest["batch_tokens"] == chosen["batch_tokens"]
-
-
-def test_a_manifest_says_what_was_run(shell: Shell) -> None:
-    shell.run("--limit", "2", CACHED)
-    (folder,) = shell.project.runs.iterdir()
-
-    manifest = json.loads((folder / "manifest.json").read_text())
-
-    assert (manifest["suite"], manifest["spec"]) == ("suite.yaml", shell.project.spec)
-    assert (manifest["limit"], manifest["cache_functions"]) == (2, True)
-    assert manifest["suite_version"] == shell.project.latest.run.suite_version
-    assert manifest["working_folder"] == str(shell.project.folder)
-    assert manifest["environment"] == shell.project.latest.run.environment
-    # This folder is part of no repository.
-    assert manifest["commit"] is None

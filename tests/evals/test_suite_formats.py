@@ -126,6 +126,14 @@ def test_a_suite_may_have_several_gates_and_cases_that_must_pass(tmp_path: Path)
     assert [each.must_pass for each in suite.cases] == [True, False]
 
 
+def test_gates_of_one_scorer_have_names_of_their_own(tmp_path: Path) -> None:
+    gates = "gates: [{scorer: exact}, {scorer: exact, margin: 0.1}, {}]"
+
+    suite = load(tmp_path, GATED.replace("GATES", gates))
+
+    assert [gate.name for gate in suite.gates] == ["exact", "exact 2", "all"]
+
+
 def test_a_margin_is_in_the_unit_of_what_is_compared(tmp_path: Path) -> None:
     text = "{suite: s, scorers: [latency, exact], gate: GATE, cases: [{id: a, input: x}]}"
     text = text.replace("input: x", "input: x, expected: y")
@@ -180,7 +188,7 @@ def test_a_function_that_scores_is_found_beside_the_suite_and_in_its_version(
         ("gates: []", "the suite has no gates"),
         ("gates: [7]", "gate 1 is 7, no mapping"),
         ("gates: [{}], gate: {}", "the suite has both gate and gates: keep one"),
-        ("gates: [{}, {}]", "gate '2' stands twice; give one a name: …"),
+        ("gates: [{name: n}, {name: n}]", "gate 'n' stands twice; give one a name: …"),
         ("gates: [{name: n, margin: 2}]", "gate 'n' has margin 2.0, which must be a fraction"),
         ("fields: {inptu: q}", "fields has an unknown key 'inptu'; did you mean 'input'?"),
         ("fields: {input: 3}", "fields has input 3, which is not a list of texts"),

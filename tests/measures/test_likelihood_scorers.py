@@ -1,5 +1,5 @@
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -37,7 +37,7 @@ def score(
 
 @pytest.mark.parametrize(
     ("normalise", "likeliest"),
-    [("none", 0), ("tokens", 1), ("bytes", 2), ("chars", 1), ("unconditional", 2)],
+    [("none", 0), ("tokens", 1), ("bytes", 1), ("chars", 1), ("unconditional", 2)],
 )
 def test_a_choice_is_made_by_the_length_that_it_is_told(normalise: str, likeliest: int) -> None:
     likelihoods = WITH_PROMPT + WITHOUT_PROMPT
@@ -45,6 +45,31 @@ def test_a_choice_is_made_by_the_length_that_it_is_told(normalise: str, likelies
     values = [score("choice", place, likelihoods, normalise=normalise).value for place in range(3)]
 
     assert values == [float(place == likeliest) for place in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("normalise", "logprobs", "likeliest"),
+    [
+        # -2.9/3 is above -2/2; with the space before each, -2.9/4 would not be above -2/3.
+        ("bytes", (-2.0, -2.9), 1),
+        ("bytes", (-2.0, -3.1), 0),
+        # "né" has 2 characters and 3 bytes.
+        ("chars", (-2.0, -2.9), 1),
+        ("chars", (-2.0, -3.1), 0),
+    ],
+)
+def test_the_delimiter_before_an_option_has_no_part_in_its_length(
+    normalise: Literal["bytes", "chars"], logprobs: tuple[float, float], likeliest: int
+) -> None:
+    options = ("no", "yes") if normalise == "bytes" else ("né", "yes")
+    values = tuple(
+        LikelihoodValue(logprob, 1, len(f" {option}".encode()), is_greedy=False)
+        for option, logprob in zip(options, logprobs, strict=True)
+    )
+
+    found = Choice(normalise).score(Answered("", likeliest, options=options, likelihoods=values))
+
+    assert found.passed
 
 
 def test_an_option_is_named_by_its_text_or_its_place() -> None:

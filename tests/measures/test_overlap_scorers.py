@@ -1,14 +1,23 @@
 """Texts against references: published examples, and what the field's packages give."""
 
+import json
+import re
+import string
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sacrebleu import sentence_bleu, sentence_chrf
 
 from headway_measures.scorers import make_scorer, score_answered
 from headway_measures.scores import Answered, ScoreValue
 
 FOX = "The quick brown fox jumps over the lazy dog"
 DOG = "The quick brown dog jumps on the log."
+# Made by the package once, which need not be installed.
+GOLDEN = json.loads(Path(__file__).with_name("rouge_values.json").read_text())["rows"]
+ROUGE = ("rouge1", "rouge2", "rougeL")
 
 
 def score(name: str, output: str, expected: Any, **options: Any) -> ScoreValue:
@@ -30,6 +39,39 @@ def score(name: str, output: str, expected: Any, **options: Any) -> ScoreValue:
 )
 def test_f1_compares_words_as_squad_does(output: str, expected: str, value: float) -> None:
     assert score("f1", output, expected).value == pytest.approx(value)
+
+
+def squad_f1(output: str, expected: str) -> float:
+    """Score as the script of SQuAD 2.0 does, of which this is a copy in short."""
+
+    def tokens(text: str) -> list[str]:
+        plain = "".join(each for each in text.lower() if each not in string.punctuation)
+        return re.sub(r"\b(a|an|the)\b", " ", plain).split()
+
+    found, wanted = tokens(output), tokens(expected)
+    if not found or not wanted:
+        return float(found == wanted)
+    same = sum((Counter(found) & Counter(wanted)).values())
+    precision, recall = same / len(found), same / len(wanted)
+    return 2 * precision * recall / (precision + recall) if same else 0.0
+
+
+@pytest.mark.parametrize("row", GOLDEN, ids=[str(number) for number in range(len(GOLDEN))])
+def test_f1_rouge_bleu_and_chrf_are_those_of_the_published_programs(row: dict[str, Any]) -> None:
+    output, expected = row["output"], row["expected"]
+    rouge = {key: score("rouge", output, expected, variant=key).value for key in ROUGE}
+
+    assert rouge == {key: pytest.approx(row[key], abs=1e-12) for key in ROUGE}
+    assert score("f1", output, expected).value == pytest.approx(squad_f1(output, expected))
+    for name, value in (
+        ("bleu", sentence_bleu(output, [expected]).score),
+        ("chrf", sentence_chrf(output, [expected]).score),
+    ):
+        assert score(name, output, expected).value == pytest.approx(value / 100)
+
+
+def test_rouge_counts_words_of_other_alphabets() -> None:
+    assert score("rouge", "привет мир", "Привет, мир!", variant="rouge2").value == 1.0
 
 
 @pytest.mark.parametrize(

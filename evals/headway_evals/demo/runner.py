@@ -11,7 +11,7 @@ import functools
 import random
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,13 +42,14 @@ from headway_evals.demo.traffic import (
     find_day_starts,
     plan_fortnight,
 )
-from headway_evals.models.requests import Completion, Generate, Request
+from headway_evals.models.requests import Completion, Generate, Model, Request
 from headway_evals.models.specs import ModelOptions, make_model
 
 PROJECT = "triage-demo"
 SUITE = Path(__file__).parent / "suites" / "triage.yaml"
 BASE = "hf:triage-base"
 CANDIDATES = ("triage-v2", "triage-v3")
+MODELS = (BASE.partition(":")[2], *CANDIDATES)
 MAX_NEW_TOKENS = 96
 FLUSH_TIMEOUT_S = 120.0
 
@@ -92,7 +93,11 @@ def run_demo(arguments: argparse.Namespace) -> int:
         try:
             console.print("Starting collector and dashboard ...")
             with Stack(plan) as stack:
-                arrivals = _log_fortnight(console, stack, folder, arguments)
+                # Held to the end, so that the base beneath them is loaded once.
+                # Batches as small as a server's under light load: a call's latency is its batch's.
+                options = ModelOptions(batch_tokens=2_048)
+                models = {name: make_model(_spec(name), options) for name in MODELS}
+                arrivals = _log_fortnight(console, stack, models, folder, arguments)
                 outcomes = _judge_candidates(console, stack, folder)
                 _say_what_to_look_at(console, stack, arrivals, outcomes)
                 console.print(f"Ready after {time.monotonic() - started:.0f} s.")
@@ -106,7 +111,11 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
 
 def _log_fortnight(
-    console: Console, stack: Stack, folder: Path, arguments: argparse.Namespace
+    console: Console,
+    stack: Stack,
+    models: Mapping[str, Model],
+    folder: Path,
+    arguments: argparse.Namespace,
 ) -> list[Arrival]:
     arrivals = plan_fortnight(random.Random(arguments.seed), arguments.calls, time.time_ns())
     clock = SimulatedClock()
@@ -119,7 +128,7 @@ def _log_fortnight(
     )
     desk = SupportDesk(clock)
     with _progress(console) as progress:
-        completions = _answer(arrivals, progress)
+        completions = _answer(models, arrivals, progress)
         for arrival in progress.track(arrivals, description="Logging call by call"):
             desk.receive(arrival, completions[id(arrival)])
     if not headway.flush(timeout_s=FLUSH_TIMEOUT_S):
@@ -128,11 +137,11 @@ def _log_fortnight(
     return arrivals
 
 
-def _answer(arrivals: Sequence[Arrival], progress: Progress) -> dict[int, Completion]:
+def _answer(
+    models: Mapping[str, Model], arrivals: Sequence[Arrival], progress: Progress
+) -> dict[int, Completion]:
     """Let each model answer its share of the messages, in batches."""
     completions: dict[int, Completion] = {}
-    # Batches as small as a server's under light load, because a call's latency is its batch's.
-    options = ModelOptions(batch_tokens=2_048)
     for name in sorted({arrival.model for arrival in arrivals}):
         share = [arrival for arrival in arrivals if arrival.model == name]
         task = progress.add_task(f"{name} answers", total=len(share))
@@ -146,7 +155,7 @@ def _answer(arrivals: Sequence[Arrival], progress: Progress) -> dict[int, Comple
             for number, arrival in enumerate(share)
         ]
         tick = functools.partial(_advance, progress, task)
-        answered = make_model(_spec(name), options).generate(requests, tick)
+        answered = models[name].generate(requests, tick)
         completions |= {id(arrival): each for arrival, each in zip(share, answered, strict=True)}
     return completions
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from headway_evals.engine.budgets import OutOfMemory, within_memory
+from headway_evals.engine.continuous import ContinuousDecoder
 from headway_evals.engine.decoding import Decoder
 from headway_evals.engine.likelihoods import Likelihoods
 from headway_evals.engine.passages import (
@@ -72,7 +73,9 @@ class SelfCheck:
         self._tolerance = _TOLERANCES[model.dtype]
 
     def check_answers(
-        self, decoder: Decoder, prompts: Sequence[tuple[str, TokenPrompt]]
+        self,
+        decoder: Decoder | ContinuousDecoder,
+        prompts: Sequence[tuple[str, TokenPrompt]],
     ) -> Checked:
         """Compare the likeliest tokens after some of the prompts, each with its case's name.
 

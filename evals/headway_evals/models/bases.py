@@ -13,7 +13,9 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from headway_evals.errors import ModelError
+from headway_evals.models.digests import stamp_of
 from headway_evals.models.loading import inject_adapter, load_weights
+from headway_evals.models.quantising import Quantisation
 
 
 class Base:
@@ -23,12 +25,24 @@ class Base:
         folder: the checkpoint's.
         device: where it is to lie.
         dtype: a key of ``loading.DTYPES``.
+        quantisation: how its weights are made smaller.
+        allow_pickle: whether weights may be pickled.
     """
 
-    def __init__(self, folder: Path, device: torch.device, dtype: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        device: torch.device,
+        dtype: str,
+        *,
+        quantisation: Quantisation | None = None,
+        allow_pickle: bool = False,
+    ) -> None:
         self._folder = folder
         self._device = device
         self._dtype = dtype
+        self._quantisation = quantisation
+        self._allow_pickle = allow_pickle
         self._model: Any = None
         self._worn: Path | None = None
         # Parameters that the worn adapter touched, with what they were; None: it did more.
@@ -43,7 +57,13 @@ class Base:
         if adapter != self._worn:
             self._take_off()
         if self._model is None:
-            self._model = load_weights(self._folder, self._dtype).to(self._device)
+            self._model = load_weights(
+                self._folder,
+                self._device,
+                self._dtype,
+                quantisation=self._quantisation,
+                allow_pickle=self._allow_pickle,
+            )
         if adapter is not None and adapter != self._worn:
             self._put_on(adapter)
         return self._model
@@ -51,7 +71,7 @@ class Base:
     def _put_on(self, adapter: Path) -> None:
         before = dict(self._model.named_parameters())
         try:
-            tuned = inject_adapter(self._model, adapter)
+            tuned = inject_adapter(self._model, adapter, allow_pickle=self._allow_pickle)
             pristine = [
                 (parameter, parameter.detach().to("cpu", copy=True))
                 for layer in tuned.modules()
@@ -89,17 +109,22 @@ class Base:
 _in_use: WeakValueDictionary[tuple[object, ...], Base] = WeakValueDictionary()
 
 
-def find_base(folder: Path, device: torch.device, dtype: str) -> Base:
+def find_base(
+    folder: Path,
+    device: torch.device,
+    dtype: str,
+    *,
+    quantisation: Quantisation | None = None,
+    allow_pickle: bool = False,
+) -> Base:
     """Return the checkpoint of a folder: the one in use, if there is one of the same files."""
     files = [path for path in folder.iterdir() if path.is_file()]
-    stamp = frozenset((path.name, *_stamp(path)) for path in files)
-    key = (folder.resolve(), str(device), dtype, stamp)
+    stamp = frozenset((path.name, *stamp_of(path)) for path in files)
+    form = quantisation and (quantisation.form, quantisation.library)
+    key = (folder.resolve(), str(device), dtype, form, allow_pickle, stamp)
     base = _in_use.get(key)
     if base is None:
-        base = _in_use[key] = Base(folder, device, dtype)
+        base = _in_use[key] = Base(
+            folder, device, dtype, quantisation=quantisation, allow_pickle=allow_pickle
+        )
     return base
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns

@@ -5,7 +5,7 @@ such a model is asked for. The weights are loaded with the first request.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,11 @@ import torch
 import transformers
 
 from headway_evals.engine.budgets import Budget, OutOfMemory
+from headway_evals.engine.continuous import (
+    ContinuousDecoder,
+    installed_attention,
+    suits_continuous,
+)
 from headway_evals.engine.decoding import Decoder
 from headway_evals.engine.likelihoods import Likelihoods
 from headway_evals.engine.noise import Noise, noise_of_answers, noise_of_likelihoods
@@ -24,9 +29,16 @@ from headway_evals.engine.token_rows import Answer, TokenPrompt
 from headway_evals.errors import ModelError
 from headway_evals.models.bases import find_base
 from headway_evals.models.cache_keys import model_key
+from headway_evals.models.digests import Digests
 from headway_evals.models.encoding import Refusal, RequestEncoder
-from headway_evals.models.folders import digest_folders
-from headway_evals.models.loading import DTYPES, find_device, load_context, load_tokenizer
+from headway_evals.models.loading import (
+    DTYPES,
+    find_device,
+    load_config,
+    load_context,
+    load_tokenizer,
+)
+from headway_evals.models.quantising import find_quantisation, told
 from headway_evals.models.requests import Choices, Completion, Generate, OnProgress, Request
 
 _CPU_BATCH_TOKENS = 8_192
@@ -46,13 +58,18 @@ class Checkpoint:
         adapter: the adapter's folder.
         device: ``cpu``, ``cuda`` or ``cuda:N``; the GPU where there is one.
         dtype: a key of ``DTYPES``; float32 on a CPU, bfloat16 on a GPU.
+        quantise: ``int8``, ``int4`` or ``nf4``; not with an adapter, which is merged into weights.
+        allow_pickle: whether weights may be pickled, where there are no safetensors.
         batch_tokens: the most tokens of a batch.
         self_check: on how many of the requests the engine is checked; 0 checks none.
         noise_floor: whether all is asked a second time, packed otherwise, and compared.
+        paged_attention: what transformers' continuous batching attends with, which is then used
+            on any device; the installed one where not given, if it suits model and device.
+        digests: knows files by their content.
         clock: seconds, for latencies.
 
     Raises:
-        ModelError: there is no such device or dtype.
+        ModelError: there is no such device, dtype or quantisation.
     """
 
     def __init__(
@@ -62,9 +79,13 @@ class Checkpoint:
         *,
         device: str | None = None,
         dtype: str | None = None,
+        quantise: str | None = None,
+        allow_pickle: bool = False,
         batch_tokens: int | None = None,
         self_check: int = 0,
         noise_floor: bool = False,
+        paged_attention: str | None = None,
+        digests: Digests | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._folder = base
@@ -82,8 +103,14 @@ class Checkpoint:
         self._checked: Checked | None = None
         self._is_asking_twice = noise_floor
         self._noise: Noise | None = None
+        self._given_attention = paged_attention
+        self._fault: str | None = None
+        self._asked_again = 0
+        self._digests = digests or Digests()
         self._clock = clock
-        self._base = find_base(base, self._device, self._dtype)
+        self._quantisation = find_quantisation(quantise, DTYPES[self._dtype], adapter)
+        form: dict[str, Any] = {"quantisation": self._quantisation, "allow_pickle": allow_pickle}
+        self._base = find_base(base, self._device, self._dtype, **form)
 
     @property
     def name(self) -> str:
@@ -93,12 +120,14 @@ class Checkpoint:
     @cached_property
     def digest(self) -> str:
         """Return a digest of weights, adapter, configuration and tokenizer."""
-        return digest_folders(self._folders)
+        return self._digests.of_folders(self._folders)
 
     @cached_property
     def cache_key(self) -> str:
         """Return the key that its answers are kept under: weights, tokenizer and numerics."""
         on_gpu = self._device.type == "cuda"
+        # Also where it then fails: that is told in the settings, and rounding is all it changes.
+        batching = {"continuous_batching": self._paged_attention} if self._paged_attention else {}
         return model_key(
             self.digest,
             {
@@ -106,6 +135,8 @@ class Checkpoint:
                 "device": torch.cuda.get_device_name(self._device) if on_gpu else "cpu",
                 "torch": _minor(torch.__version__),
                 "transformers": _minor(transformers.__version__),
+                **batching,
+                **told(self._quantisation),
             },
         )
 
@@ -115,9 +146,16 @@ class Checkpoint:
         return {
             "device": str(self._device),
             "dtype": self._dtype,
+            **told(self._quantisation),
             "batch_tokens": self._batch_tokens,
             "self_check": None if self._checked is None else asdict(self._checked),
             "noise_floor": None if self._noise is None else asdict(self._noise),
+            "continuous_batching": self._paged_attention
+            and {
+                "attention": self._paged_attention,
+                "fault": self._fault,
+                "asked_again": self._asked_again,
+            },
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
         }
@@ -163,10 +201,13 @@ class Checkpoint:
         if not prompts:
             return
         indices = list(prompts)
-        decoder = Decoder(self._model, self._tokenizer, budget=self._budget, clock=self._clock)
+        slots = Decoder(self._model, self._tokenizer, budget=self._budget, clock=self._clock)
+        continuous = self._continuous(slots, prompts.values())
         if self._self_check:
             named = [(requests[index].case_id, prompt) for index, prompt in prompts.items()]
-            self._checked = self._check.check_answers(decoder, named)
+            self._checked = self._check.check_answers(slots, named)
+            if continuous is not None:
+                self._check_too(continuous, named)
 
         answers: dict[int, Answer] = {}
 
@@ -175,11 +216,41 @@ class Checkpoint:
             finish(index, _answered(requests[index], prompts[index], answer))
 
         asked = list(prompts.values())
-        decoder.generate(asked, on_answer)
+        (continuous or slots).generate(asked, on_answer)
+        if continuous is not None:
+            self._fault = continuous.fault
+            self._asked_again += continuous.asked_again
         if self._is_asking_twice:
             self._noise = noise_of_answers(
                 self._model, self._tokenizer, self._budget, asked, answers
             )
+
+    def _continuous(
+        self, slots: Decoder, prompts: Iterable[TokenPrompt]
+    ) -> ContinuousDecoder | None:
+        """Return what else can answer the prompts and is faster, if anything."""
+        attention = self._paged_attention
+        if attention is None or self._fault or any(prompt.sampling for prompt in prompts):
+            return None
+        return ContinuousDecoder(
+            self._model,
+            self._tokenizer,
+            budget=self._budget,
+            attention=attention,
+            otherwise=slots,
+        )
+
+    def _check_too(
+        self, continuous: ContinuousDecoder, named: Sequence[tuple[str, TokenPrompt]]
+    ) -> None:
+        """Check a path that the run can do without: where it errs it is left."""
+        try:
+            checked = self._check.check_answers(continuous, named)
+        except ModelError as error:
+            continuous.give_up(str(error))
+            return
+        if self._checked is None or checked.difference > self._checked.difference:
+            self._checked = checked
 
     def _measure(
         self, requests: Sequence[Request], items: dict[int, Item], finish: OnProgress
@@ -219,6 +290,20 @@ class Checkpoint:
     @property
     def _model(self) -> Any:
         return self._base.wearing(self._adapter)
+
+    @cached_property
+    def _paged_attention(self) -> str | None:
+        """Return what continuous batching attends with; None where it is not the fast path."""
+        if self._given_attention is not None or self._device.type != "cuda":
+            return self._given_attention
+        attention = installed_attention()
+        suits = suits_continuous(
+            load_config(self._folder),
+            device=self._device.type,
+            dtype=self._dtype,
+            attention=attention,
+        )
+        return attention if suits else None
 
     @property
     def _check(self) -> SelfCheck:

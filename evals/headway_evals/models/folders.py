@@ -2,11 +2,11 @@
 
 A folder is a checkpoint (``config.json`` and safetensors) or a PEFT adapter
 (``adapter_config.json`` and ``adapter_model.safetensors``). Nothing is ever downloaded, and
-pickled weights are not read: opening them runs whatever code they hold.
+pickled weights (``.bin``) are read only where that is allowed: a pickle is a program, and torch's
+reader of weights alone is what stands between it and the machine.
 """
 
 import difflib
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +23,11 @@ CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _WEIGHTS = "model.safetensors"
+_PICKLED_ADAPTER_WEIGHTS = "adapter_model.bin"
+_PICKLED_WEIGHTS = "pytorch_model.bin"
 _TOKENIZERS = ("tokenizer.json", "*.model", "vocab*", "*.tiktoken", "tokenization_*.py")
-_WEIGHTS_INDEX = "model.safetensors.index.json"
-# All that decides an answer: weights, configuration, tokenizer, chat template. Not the README.
-_CONTENT = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
+# Of weights in several files.
+_INDEX = ".index.json"
 
 
 def find_folder(name: str, places: Sequence[Path]) -> Path:
@@ -56,8 +57,12 @@ def find_folder(name: str, places: Sequence[Path]) -> Path:
     )
 
 
-def check_base(folder: Path) -> None:
+def check_base(folder: Path, *, allow_pickle: bool = False) -> None:
     """Check that a folder holds a whole checkpoint.
+
+    Args:
+        folder: the folder.
+        allow_pickle: whether its weights may be pickled, where it holds no safetensors.
 
     Raises:
         ModelError: it does not; the message says what is missing and what to do.
@@ -71,18 +76,24 @@ def check_base(folder: Path) -> None:
         )
     _read_json(folder / CONFIG)
     _check_tokenizer(folder)
-    if (folder / _WEIGHTS_INDEX).is_file():
-        weight_map = _read_json(folder / _WEIGHTS_INDEX).get("weight_map")
+    weights = _choose(folder, _WEIGHTS, _PICKLED_WEIGHTS, allow_pickle)
+    index = folder / f"{weights}{_INDEX}"
+    if index.is_file():
+        weight_map = _read_json(index).get("weight_map")
         if not isinstance(weight_map, dict):
-            raise ModelError(f"{folder / _WEIGHTS_INDEX} holds no weight_map")
+            raise ModelError(f"{index} holds no weight_map")
         for name in sorted(map(str, set(weight_map.values()))):
             _check_weights(folder / name)
     else:
-        _check_weights(folder / _WEIGHTS)
+        _check_weights(folder / weights)
 
 
-def check_adapter(folder: Path) -> None:
+def check_adapter(folder: Path, *, allow_pickle: bool = False) -> None:
     """Check that a folder holds a whole adapter.
+
+    Args:
+        folder: the folder.
+        allow_pickle: whether its weights may be pickled, where it holds no safetensors.
 
     Raises:
         ModelError: it does not; the message says what is missing and what to do.
@@ -92,20 +103,27 @@ def check_adapter(folder: Path) -> None:
             f"{folder} holds no {ADAPTER_CONFIG}, so it is no adapter; it holds {_listing(folder)}"
         )
     _read_json(folder / ADAPTER_CONFIG)
-    _check_weights(folder / _ADAPTER_WEIGHTS)
+    weights = _choose(folder, _ADAPTER_WEIGHTS, _PICKLED_ADAPTER_WEIGHTS, allow_pickle)
+    _check_weights(folder / weights)
 
 
-def digest_folders(folders: Sequence[Path]) -> str:
-    """Return a digest of the content of model folders, wherever they lie."""
-    total = hashlib.sha256()
-    for folder in folders:
-        files = {path for pattern in _CONTENT for path in folder.glob(pattern) if path.is_file()}
-        for path in sorted(files, key=lambda path: path.name):
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            total.update(f"{path.name} {content}\n".encode())
-        total.update(b"\n")
-    return total.hexdigest()
+def holds_safetensors(folder: Path) -> bool:
+    """Return whether a folder's weights, a checkpoint's or an adapter's, are safetensors."""
+    names = (_WEIGHTS, f"{_WEIGHTS}{_INDEX}", _ADAPTER_WEIGHTS)
+    return any((folder / name).is_file() for name in names)
+
+
+def _choose(folder: Path, safe: str, pickled: str, allow_pickle: bool) -> str:
+    """Return which of two forms of weights to read, the safe one where it is there."""
+    found = [name for name in (pickled, f"{pickled}{_INDEX}") if (folder / name).is_file()]
+    if holds_safetensors(folder) or not found:
+        return safe
+    if not allow_pickle:
+        raise ModelError(
+            f"{folder / found[0]} is pickled, and a pickle can hold any program: save the weights "
+            "with safe_serialization=True, or say --allow-pickle if you trust who made it"
+        )
+    return pickled
 
 
 def _check_tokenizer(folder: Path) -> None:
@@ -122,9 +140,9 @@ def _check_tokenizer(folder: Path) -> None:
 
 def _check_weights(path: Path) -> None:
     if not path.is_file():
-        pickled = any(path.parent.glob("*.bin"))
-        hint = "; pickled weights are not read, save it with safe_serialization" if pickled else ""
-        raise ModelError(f"{path.parent} holds no {path.name}{hint}")
+        raise ModelError(f"{path.parent} holds no {path.name}; it holds {_listing(path.parent)}")
+    if path.suffix == ".bin":  # torch tells when it reads it
+        return
     try:
         with safe_open(path, framework="numpy"):
             pass

@@ -1,10 +1,11 @@
 """``python:module:function`` models: any callable that turns a prompt into text.
 
     def answer(prompt: str) -> str                   one at a time
-    def answer(prompts: list[str]) -> list[str]      all at once, told apart by the annotation
+    def answer(prompts: list[str]) -> list[str]      many at once, told apart by the annotation
 
 Where the suite's prompts are chats, a prompt is a list of ``{"role": …, "content": …}``, and a
-function for all at once is annotated ``list[list[dict[str, str]]]``.
+function for many at once is annotated ``list[list[dict[str, str]]]``. It gets them in chunks, so
+that a run that is broken off loses no more than one.
 """
 
 import hashlib
@@ -25,6 +26,8 @@ from headway_measures.scores import shown
 
 # What the user's code may raise. An exit is a fault too: as one it would end the gate with code 0.
 _FAULTS = (Exception, SystemExit)
+# Enough for an engine that batches by itself, and what a run that is broken off may lose.
+_CHUNK = 256
 
 
 class Function:
@@ -35,6 +38,7 @@ class Function:
         folder: where modules are looked for besides the installed ones.
         is_cached: whether the same prompt may be answered from an earlier call, for as long as
             the file that the function stands in is the same.
+        most_prompts: how many a function for many gets at once.
         clock: seconds, for latencies.
 
     Raises:
@@ -47,10 +51,12 @@ class Function:
         *,
         folder: Path,
         is_cached: bool = False,
+        most_prompts: int = _CHUNK,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._call = _import(target, folder) if isinstance(target, str) else target
-        self._takes_all = _takes_all(self._call)
+        self._takes_many = _takes_many(self._call)
+        self._chunk = most_prompts if self._takes_many else 1
         self._name = f"python:{target if isinstance(target, str) else _describe(target)}"
         self._is_cached = is_cached
         self._clock = clock
@@ -87,13 +93,12 @@ class Function:
         """Call the function; what it raises is the error of the prompts it was called with.
 
         Raises:
-            ModelError: it takes all prompts at once and returns another number of answers.
+            ModelError: it takes many prompts at once and returns another number of answers.
         """
         prompts = [_argument(request) for request in requests]
-        batches = [prompts] if self._takes_all else [[prompt] for prompt in prompts]
         completions: list[Completion] = []
-        for batch in batches:
-            for completion in self._answer(batch):
+        for start in range(0, len(prompts), self._chunk):
+            for completion in self._answer(prompts[start : start + self._chunk]):
                 on_progress(len(completions), completion)
                 completions.append(completion)
         return completions
@@ -101,7 +106,7 @@ class Function:
     def _answer(self, prompts: list[Any]) -> list[Completion]:
         started = self._clock()
         try:
-            answers = self._call(prompts) if self._takes_all else [self._call(prompts[0])]
+            answers = self._call(prompts) if self._takes_many else [self._call(prompts[0])]
         except _FAULTS as error:
             fault = f"{self._name} raised {type(error).__name__}: {message_of(error)}"
             return [Completion(None, error=fault)] * len(prompts)
@@ -151,7 +156,7 @@ def _describe(call: Callable[..., Any]) -> str:
     return f"{getattr(named, '__module__', 'builtins')}:{named.__qualname__}"
 
 
-def _takes_all(call: Callable[..., Any]) -> bool:
+def _takes_many(call: Callable[..., Any]) -> bool:
     """Return whether the first parameter is annotated as a list of prompts."""
     try:
         parameters = list(inspect.signature(call, eval_str=True).parameters.values())

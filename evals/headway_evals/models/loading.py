@@ -1,5 +1,7 @@
 """Checkpoints from disk to memory: device, weights, tokenizer, and a line where they do not fit."""
 
+import pickle
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ import torch
 import transformers
 
 from headway_evals.errors import ModelError
+from headway_evals.models.folders import holds_safetensors
+from headway_evals.models.quantising import Quantisation
 
 DTYPES = {
     "float32": torch.float32,
@@ -19,6 +23,12 @@ DTYPES = {
 }
 # No download, and no code that comes with a checkpoint.
 _FROM_DISK = {"local_files_only": True, "trust_remote_code": False}
+_MISFITS = (OSError, ValueError, RuntimeError, KeyError, TypeError, UserWarning)
+# What torch raises over a pickle that holds something else than weights, or is cut short.
+_UNREADABLE = (
+    *(pickle.UnpicklingError, struct.error, EOFError),
+    *(IndexError, AttributeError, TypeError, AssertionError),
+)
 
 
 def find_device(name: str | None) -> torch.device:
@@ -52,44 +62,70 @@ def load_tokenizer(folder: Path) -> Any:
         raise ModelError(f"the tokenizer in {folder} cannot be loaded: {error}") from error
 
 
+def load_config(folder: Path) -> Any:
+    """Return a checkpoint's configuration.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    try:
+        return transformers.AutoConfig.from_pretrained(folder, **_FROM_DISK)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder} cannot be loaded: {error}") from error
+
+
 def load_context(folder: Path) -> int:
     """Return how many tokens a checkpoint's model sees at once.
 
     Raises:
         ModelError: its configuration cannot be loaded.
     """
-    try:
-        config = transformers.AutoConfig.from_pretrained(folder, **_FROM_DISK)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{folder} cannot be loaded: {error}") from error
-    text_config = config.get_text_config(decoder=True)
+    text_config = load_config(folder).get_text_config(decoder=True)
     return int(getattr(text_config, "max_position_embeddings", None) or 2**31)
 
 
-def load_weights(folder: Path, dtype: str) -> Any:
-    """Return a checkpoint's model, in eval mode on the CPU.
+def load_weights(
+    folder: Path,
+    device: torch.device,
+    dtype: str,
+    *,
+    quantisation: Quantisation | None = None,
+    allow_pickle: bool = False,
+) -> Any:
+    """Return a checkpoint's model, in eval mode.
 
     Args:
         folder: the checkpoint's.
+        device: where it is to lie.
         dtype: a key of ``DTYPES``.
+        quantisation: how its weights are made smaller while they are loaded.
+        allow_pickle: whether they may be pickled, where there are no safetensors; torch then
+            reads tensors out of the pickle and nothing else.
 
     Raises:
         ModelError: it cannot be loaded, or its weights are not those of its configuration.
     """
     transformers.utils.logging.disable_progress_bar()
+    given: dict[str, Any] = {}
+    if quantisation is not None:
+        # Some libraries' weights cannot be moved afterwards.
+        given = {"quantization_config": quantisation.config, "device_map": {"": device}}
     try:
         with _silence():
             model, report = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=DTYPES[dtype],
                 **_FROM_DISK,
-                use_safetensors=True,
+                use_safetensors=not allow_pickle or holds_safetensors(folder),
+                weights_only=True,
+                **given,
                 output_loading_info=True,
                 # They are told below, in a line and not in a table.
                 ignore_mismatched_sizes=True,
             )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        raise ModelError(f"{folder} cannot be loaded: {error}") from error
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, *_UNREADABLE) as error:
+        form = f" as {quantisation.form} by {quantisation.library}" if quantisation else ""
+        raise ModelError(f"{folder} cannot be loaded{form}: {error}") from error
     # transformers fills what is missing with random numbers and goes on.
     lacking = sorted(report["missing_keys"])
     if lacking:
@@ -104,15 +140,17 @@ def load_weights(folder: Path, dtype: str) -> Any:
             f"the weights in {folder} do not fit its config.json: {len(misfits)} tensors have "
             f"another shape, {misfits[0]} for one"
         )
-    return model.eval()
+    return (model if quantisation else model.to(device)).eval()
 
 
-def inject_adapter(model: Any, adapter: Path) -> Any:
+def inject_adapter(model: Any, adapter: Path, *, allow_pickle: bool = False) -> Any:
     """Return a model with an adapter's layers in it, not merged yet.
 
     Raises:
-        ModelError: the adapter is not one for this model.
+        ModelError: the adapter is not one for this model, or is pickled where it must not be.
     """
+    if not allow_pickle and not holds_safetensors(adapter):
+        raise ModelError(f"{adapter} holds no safetensors")
     try:
         with warnings.catch_warnings():
             # peft asks for an attribute by the name it had before transformers renamed it.
@@ -120,7 +158,7 @@ def inject_adapter(model: Any, adapter: Path) -> Any:
             # An adapter that lacks tensors would be merged as if it had learnt nothing there.
             warnings.filterwarnings("error", message="Found missing adapter keys")
             return peft.PeftModel.from_pretrained(model, adapter, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, UserWarning) as error:
+    except (*_MISFITS, *_UNREADABLE) as error:
         raise ModelError(f"the adapter {adapter} does not fit its base: {error}") from error
 
 

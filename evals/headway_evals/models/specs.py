@@ -14,6 +14,7 @@ from pathlib import Path
 from headway.apis import ApiClient
 from headway.records import DEFAULT_URL
 from headway_evals.errors import ModelError
+from headway_evals.models.digests import Digests
 from headway_evals.models.folders import check_adapter, check_base, find_folder
 from headway_evals.models.functions import Function
 from headway_evals.models.logs import Log
@@ -39,16 +40,20 @@ class ModelOptions:
     Args:
         device: for ``hf:``; None takes the GPU where there is one.
         dtype: for ``hf:``; None takes what suits the device.
+        quantise: for ``hf:``; ``int8``, ``int4`` or ``nf4``.
+        allow_pickle: for ``hf:``; whether weights may be pickled, where there are no safetensors.
         batch_tokens: for ``hf:``; the most tokens of a batch.
         self_check: for ``hf:``; on how many requests the engine is checked before its answers
             count; 0 checks none.
         noise_floor: for ``hf:``; whether all is asked a second time, to see what batches change.
+        digests_dir: for ``hf:``; where the digests of large files are written down, if anywhere.
         cache_functions: for ``python:``; whether earlier answers may stand for new calls.
         folder: where relative paths and Python modules are looked for.
         url: the collector that ``log:`` reads.
         api_key: its key.
         project: the project that ``log:`` reads; None reads all.
-        concurrency: for ``openai:``; how many requests are under way at once.
+        concurrency: for ``openai:``, how many requests are under way at once; for ``python:``,
+            how many prompts a function of a list gets at once.
         retries: for ``openai:``; how often a request that failed is tried again.
         rate: for ``openai:``; the most requests of a time, for example ``600/min``.
         timeout_s: for ``openai:``; the longest wait for an answer.
@@ -56,9 +61,12 @@ class ModelOptions:
 
     device: str | None = None
     dtype: str | None = None
+    quantise: str | None = None
+    allow_pickle: bool = False
     batch_tokens: int | None = None
     self_check: int = 4
     noise_floor: bool = False
+    digests_dir: Path | None = None
     cache_functions: bool = False
     folder: Path = field(default_factory=_working_folder)
     url: str = DEFAULT_URL
@@ -103,11 +111,11 @@ def _checkpoint(path: str, options: ModelOptions) -> MakeModel:
     if len(adapter_names) > 1:
         raise ModelError(f"hf:{path} names {len(adapter_names)} adapters: give one, merge the rest")
     base = find_folder(base_name, [options.folder])
-    check_base(base)
+    check_base(base, allow_pickle=options.allow_pickle)
     adapter = None
     if adapter_names:
         adapter = find_folder(adapter_names[0], [options.folder, base.parent])
-        check_adapter(adapter)
+        check_adapter(adapter, allow_pickle=options.allow_pickle)
 
     def make() -> Model:
         # torch and transformers take seconds to import, and the other schemes do without them.
@@ -118,16 +126,23 @@ def _checkpoint(path: str, options: ModelOptions) -> MakeModel:
             adapter,
             device=options.device,
             dtype=options.dtype,
+            quantise=options.quantise,
+            allow_pickle=options.allow_pickle,
             batch_tokens=options.batch_tokens,
             self_check=options.self_check,
             noise_floor=options.noise_floor,
+            digests=Digests(options.digests_dir),
         )
 
     return make
 
 
 def _function(target: str, options: ModelOptions) -> MakeModel:
-    function = Function(target, folder=options.folder, is_cached=options.cache_functions)
+    function = Function(
+        target,
+        folder=options.folder,
+        is_cached=options.cache_functions,
+    )
     return lambda: function
 
 
