@@ -1,0 +1,1 @@
+"""Whether two windows of calls differ, in what, since when and for whom."""
