@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from headway_evals.outcomes import Comparison
 from headway_evals.runs import Result, RunRecord
 from headway_evals.wordings import one_line, spread, verdict_sentence
-from headway_measures.intervals import Interval, mean_interval, pass_rate_interval
+from headway_measures.intervals import (
+    Interval,
+    geometric_mean_interval,
+    mean_interval,
+    pass_rate_interval,
+)
+from headway_measures.scores import Average as Kind
+from headway_measures.scores import counted
 
 ALL_PASS = "all pass"
 DEFAULT_ALPHA = 0.05
@@ -41,8 +48,8 @@ class Report:
         run, rate = self.candidate.run, pass_rate(self.candidate.results, self.alpha)
         lower, upper = f"{rate.lower * 100:.1f} %", f"{rate.upper * 100:.1f} %"
         return (
-            f"{run.model} passes {run.passed_count} of {run.case_count} cases of {run.suite}: "
-            f"{rate.estimate * 100:.1f} %, {(1 - self.alpha) * 100:.0f} % interval "
+            f"{run.model} passes {run.passed_count} of {counted(run.case_count, 'case')} of "
+            f"{run.suite}: {rate.estimate * 100:.1f} %, {(1 - self.alpha) * 100:.0f} % interval "
             f"{lower} to {upper}."
         )
 
@@ -76,9 +83,9 @@ def averages_of(report: Report) -> list[Average]:
 
 def pass_rate(results: Sequence[Result], alpha: float) -> Interval:
     """Return the share of cases that pass by all their scorers; missing ones do not count."""
-    counted = [each for each in results if not each.is_missing]
-    clusters = _clusters(counted)
-    return pass_rate_interval([each.passed for each in counted], clusters, alpha)
+    answered = [each for each in results if not each.is_missing]
+    clusters = _clusters(answered)
+    return pass_rate_interval([each.passed for each in answered], clusters, alpha)
 
 
 def unanswered(record: RunRecord) -> list[str]:
@@ -88,10 +95,11 @@ def unanswered(record: RunRecord) -> list[str]:
     failed = [each for each in results if each.error is not None and not each.is_missing]
     model, lines = one_line(record.run.model), []
     if missing:
-        lines.append(f"{model}: {len(missing)} cases have no logged answer and are not counted")
+        count = counted(len(missing), "case")
+        lines.append(f"{model}: {count} without a logged answer, not counted")
     if failed:
         lines.append(
-            f"{model}: {len(failed)} cases failed without an answer; "
+            f"{model}: {counted(len(failed), 'case')} failed without an answer; "
             f"{one_line(failed[0].case_id)}: {one_line(failed[0].error)}"
         )
     for name in record.run.scores:
@@ -103,7 +111,7 @@ def unanswered(record: RunRecord) -> list[str]:
         if faults:
             case_id, error = faults[0]
             lines.append(
-                f"{model}: {len(faults)} cases could not be scored by {one_line(name)}; "
+                f"{model}: {counted(len(faults), 'case')} could not be scored by {one_line(name)}; "
                 f"{one_line(case_id)}: {one_line(error)}"
             )
     return lines
@@ -112,12 +120,14 @@ def unanswered(record: RunRecord) -> list[str]:
 def _average(name: str, records: Sequence[RunRecord], alpha: float) -> Average:
     summaries = [record.run.scores[name] for record in records if name in record.run.scores]
     scale = summaries[-1].scale
-    intervals = tuple(_mean(record.results, name, scale, alpha) for record in records)
-    return Average(name, scale, intervals)
+    average = summaries[-1].average
+    intervals = tuple(_mean(record.results, name, scale, average, alpha) for record in records)
+    title = f"{name}, geometric mean" if average == "geometric" else name
+    return Average(title, scale, intervals)
 
 
 def _mean(
-    results: Sequence[Result], name: str, scale: float | None, alpha: float
+    results: Sequence[Result], name: str, scale: float | None, average: Kind, alpha: float
 ) -> Interval | None:
     # Without a bound nothing can stand for a score that could not be given.
     scored = [
@@ -131,7 +141,17 @@ def _mean(
     clusters = _clusters(scored)
     if scale == 1.0 and all(value in (0.0, 1.0) for value in values):
         return pass_rate_interval([bool(value) for value in values], clusters, alpha)
-    return mean_interval(values, clusters, alpha, scale=scale)
+    if average == "geometric":
+        return _above(values, 1.0, geometric_mean_interval(values, clusters, alpha))
+    interval = mean_interval(values, clusters, alpha, scale=scale)
+    return _above(values, 0.0, interval) if scale is None else interval
+
+
+def _above(values: Sequence[float], least: float, interval: Interval) -> Interval:
+    """Cut an interval at the least that such scores can be: no time or price is below 0."""
+    if min(values) < least:  # a function's own scores may be anything
+        return interval
+    return Interval(interval.estimate, max(interval.lower, least), interval.upper)
 
 
 def _clusters(results: Sequence[Result]) -> list[str | tuple[str]] | None:

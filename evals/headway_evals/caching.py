@@ -10,19 +10,23 @@ a power cut costs a second's answers at most.
 The first word is a checksum of the rest of the line, the second the key. A line stands between
 two ends of line, so that one that was cut short spoils no other. Of two with one key the last
 holds.
+
+Of several processes that want the same answer one asks for it, and the others take it from the
+file as it comes.
 """
 
 import errno
 import os
 import time
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
+from headway_evals.claims import Claims
 from headway_evals.models.cache_keys import request_key
 from headway_evals.models.requests import Completion, Model, Request
 
@@ -30,6 +34,7 @@ DEFAULT_CACHE_FOLDER = ".headway/cache"
 DEFAULT_LIMIT_BYTES = 1 << 30
 _SUFFIX = ".jsonl"
 _SYNC_EVERY_S = 1.0
+_LOOK_EVERY_S = 0.2
 
 OnAnswer = Callable[[int, Completion, bool], None]
 """Called with a request's index, its completion, and whether that was kept from earlier."""
@@ -44,6 +49,7 @@ class AnswerCache:
         limit_bytes: of the whole folder; the models longest out of use make room.
         is_refreshed: whether earlier answers are passed over.
         on_fault: called with a sentence when the cache is switched off.
+        on_wait: called with a sentence when another process is waited for, once.
         sync: has the disk keep what a descriptor wrote, whatever happens to the machine.
         clock: seconds, from any start.
     """
@@ -56,6 +62,7 @@ class AnswerCache:
         limit_bytes: int = DEFAULT_LIMIT_BYTES,
         is_refreshed: bool = False,
         on_fault: Callable[[str], None] = lambda reason: None,
+        on_wait: Callable[[str], None] = lambda reason: None,
         sync: Callable[[int], None] = os.fsync,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -64,6 +71,7 @@ class AnswerCache:
         self._limit_bytes = limit_bytes
         self._is_refreshed = is_refreshed
         self._on_fault = on_fault
+        self._on_wait = on_wait
         self._sync = sync
         self._clock = clock
         self._descriptor: int | None = None
@@ -71,6 +79,8 @@ class AnswerCache:
         self._is_dirty = False
         self._room = 0
         self._is_off = False
+        self._read_to = 0
+        self._has_waited = False
 
     def __enter__(self) -> Self:
         return self
@@ -78,19 +88,39 @@ class AnswerCache:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def find(self, keys: Collection[str]) -> dict[str, Completion]:
-        """Return those of the answers that are kept; damaged ones are not."""
-        if self._is_refreshed or self._is_off:
+    @property
+    def is_on(self) -> bool:
+        """Return whether answers are still kept."""
+        return not self._is_off
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether what other processes keep may stand for an answer."""
+        return self.is_on and not self._is_refreshed
+
+    def find(self, keys: Collection[str], *, only_new: bool = False) -> dict[str, Completion]:
+        """Return those of the answers that are kept; damaged ones are not.
+
+        Args:
+            keys: of the answers.
+            only_new: whether those are passed over that were there when this was asked last.
+        """
+        if not self.is_shared:
             return {}
         wanted = {key.encode(): key for key in keys}
         found: dict[str, bytes] = {}
         try:
             with self.path.open("rb") as file:
+                place = file.seek(self._read_to if only_new else 0)
                 for line in file:
+                    if not line.endswith(b"\n"):
+                        break  # its other half is being written, or never was
+                    place += len(line)
                     checksum, _, rest = line.rstrip(b"\n").partition(b" ")
                     key, _, content = rest.partition(b" ")
                     if key in wanted and checksum == _checksum(rest):
                         found[wanted[key]] = content
+                self._read_to = place
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -101,6 +131,12 @@ class AnswerCache:
             os.utime(self.path)
         answers = {key: _decode(content) for key, content in found.items()}
         return {key: answer for key, answer in answers.items() if answer is not None}
+
+    def say_waiting(self, count: int) -> None:
+        """Tell once that another process is at so many of the answers."""
+        if not self._has_waited:
+            self._has_waited = True
+            self._on_wait(f"another run is asking for {count:,} of these answers: waiting for it")
 
     def keep(self, key: str, completion: Completion) -> None:
         """Write an answer down; one that failed is not, for another time it may not."""
@@ -157,11 +193,24 @@ class AnswerCache:
 
 
 def ask(
-    model: Model, requests: Sequence[Request], cache: AnswerCache | None, on_answer: OnAnswer
+    model: Model,
+    requests: Sequence[Request],
+    cache: AnswerCache | None,
+    on_answer: OnAnswer,
+    *,
+    pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Answer requests from what is kept, and ask the model for the rest, equal ones once.
 
-    An answer is kept before ``on_answer`` hears of it. Without a cache each request is asked.
+    An answer is kept before ``on_answer`` hears of it. What another process is asking for comes
+    from there, and is asked here where it did not come. Without a cache each request is asked.
+
+    Args:
+        model: the model.
+        requests: what to answer.
+        cache: the model's earlier answers.
+        on_answer: called with each answer.
+        pause: waits that many seconds for other processes.
 
     Raises:
         ModelError: the model as a whole cannot answer.
@@ -172,21 +221,55 @@ def ask(
     by_key: dict[str, list[int]] = {}
     for index, request in enumerate(requests):
         by_key.setdefault(request_key(cache.model, request), []).append(index)
-    kept = cache.find(by_key)
-    for key, completion in kept.items():
-        for index in by_key[key]:
-            on_answer(index, completion, True)
-    waiting = [key for key in by_key if key not in kept]
 
+    def tell_kept(keys: Sequence[str], *, only_new: bool) -> list[str]:
+        """Tell of those that are kept, and return the others."""
+        kept = cache.find(keys, only_new=only_new)
+        for key, completion in kept.items():
+            for index in by_key[key]:
+                on_answer(index, completion, True)
+        return [key for key in keys if key not in kept]
+
+    waiting = tell_kept(list(by_key), only_new=False)
+    while waiting:
+        with Claims(cache.path.parent, is_needed=cache.is_shared) as claims:
+            taken = set(claims.take(waiting))
+            # Between the look and the claim another process may have come to its end.
+            waiting = tell_kept(waiting, only_new=True)
+            now = [key for key in waiting if key in taken]
+            _ask_now(model, requests, by_key, now, cache, on_answer)
+        # With no claims of its own, none waits for one that waits for it.
+        waiting = [key for key in waiting if key not in taken]
+        waiting = tell_kept(waiting, only_new=True) if waiting else []
+        if waiting:
+            cache.say_waiting(len(waiting))
+        while waiting and not _is_over(cache, waiting[0]):
+            pause(_LOOK_EVERY_S)
+            waiting = tell_kept(waiting, only_new=True)
+
+
+def _ask_now(
+    model: Model,
+    requests: Sequence[Request],
+    by_key: Mapping[str, Sequence[int]],
+    keys: Sequence[str],
+    cache: AnswerCache,
+    on_answer: OnAnswer,
+) -> None:
     def on_progress(place: int, completion: Completion) -> None:
-        key = waiting[place]
-        cache.keep(key, completion)
-        for index in by_key[key]:
+        cache.keep(keys[place], completion)
+        for index in by_key[keys[place]]:
             on_answer(index, completion, False)
 
     # With nothing left to ask, no weights are loaded.
-    if waiting:
-        model.generate([requests[by_key[key][0]] for key in waiting], on_progress)
+    if keys:
+        model.generate([requests[by_key[key][0]] for key in keys], on_progress)
+
+
+def _is_over(cache: AnswerCache, key: str) -> bool:
+    """Return whether the process that was at an answer is no longer, with or without it."""
+    with Claims(cache.path.parent, is_needed=cache.is_shared) as claims:
+        return bool(claims.take([key]))
 
 
 def clear(folder: Path) -> int:

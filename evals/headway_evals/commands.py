@@ -9,6 +9,7 @@ import math
 
 from headway.commands import Command
 
+_SUITE_FILE = "the suite's file, YAML or JSONL"
 _SPECS = "hf:PATH, hf:PATH+ADAPTER, python:module:function, log:key=value,… or openai:MODEL@URL"
 
 
@@ -16,7 +17,7 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     run = actions.add_parser("run", help="run a model on a suite and, against a baseline, judge it")
-    run.add_argument("suite", metavar="SUITE", help="the suite's YAML file")
+    run.add_argument("suite", metavar="SUITE", help=_SUITE_FILE)
     run.add_argument("--model", required=True, metavar="SPEC", help=_SPECS)
     run.add_argument(
         "--baseline", metavar="SPEC_OR_RUN", help="what to compare with: a model, or an earlier run"
@@ -65,7 +66,7 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
 def _configure_suite(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = actions.add_parser("check", help="tell a suite's faults with their lines")
-    check.add_argument("suite", metavar="FILE", help="the suite's YAML file")
+    check.add_argument("suite", metavar="FILE", help=_SUITE_FILE)
     _add_runs_dir(check)
 
 
@@ -182,8 +183,8 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         "--concurrency",
         type=_count,
         metavar="N",
-        help="how many requests are under way at once, and how many prompts a python: function "
-        "of a list gets at once (default 16)",
+        help="how many requests, or calls of an async python: function, are under way at once "
+        "(default 16)",
     )
     group.add_argument(
         "--retries",
@@ -197,7 +198,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         type=_count,
         dest="timeout_s",
         metavar="SECONDS",
-        help="the longest wait for an answer (default 300)",
+        help="the longest wait for a whole answer (default 300)",
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from headway_evals.errors import ComparisonError
-from headway_evals.margins import RelativeChange
+from headway_evals.margins import BY_RATIO, RelativeChange
 from headway_evals.noise_floors import noise_floor, noise_warning
 from headway_evals.outcomes import EXIT_CODES, Comparison, GateOutcome, Overall, SliceOutcome
 from headway_evals.pairings import Pair, Pairing, pair_runs
@@ -43,8 +43,10 @@ def compare(
     """Judge a candidate's run against a baseline's by one gate or several, the first leading.
 
     Raises:
-        ComparisonError: the runs have no case in common, or none with a gate's scorer.
+        ComparisonError: the runs are of two suites, have no case in common, or none with a gate's
+            scorer.
     """
+    check_suites(baseline, candidate.run.suite)
     gates = named((gates,) if isinstance(gates, Gate) else gates)
     if not gates:
         raise ComparisonError("there is no gate to judge by")
@@ -52,7 +54,7 @@ def compare(
     first = judged[0]
     pairing = first.measured.pairing
     must_pass = _broken(baseline, candidate)
-    notes = [first.note, *pairing.notes, _named_cases(must_pass)]
+    notes = [first.note, *pairing.notes, _judges(baseline, candidate), _named_cases(must_pass)]
     floor = noise_floor((baseline, candidate))
     warnings = (noise_warning(each.name, each.outcome(is_first=True), floor) for each in judged)
     overall = Overall(
@@ -88,6 +90,21 @@ def compare(
         slices=first.slices,
         flips=tuple(pair.flip() for pair in pairing.pairs if pair.is_flip),
     )
+
+
+def check_suites(baseline: RunRecord, suite: str) -> None:
+    """Check that a run can be the baseline of a suite, whose name it must bear.
+
+    Cases of two suites may bear one id, and the gates of one say nothing of the other.
+
+    Raises:
+        ComparisonError: it is of another suite.
+    """
+    if baseline.run.suite != suite:
+        raise ComparisonError(
+            f"{baseline.run.run_id} is a run of the suite {baseline.run.suite!r} and not of "
+            f"{suite!r}: only runs of one suite are compared"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +174,12 @@ class _Judged:
 def _measure(pairing: Pairing, pairs: Sequence[Pair], gate: Gate) -> _Measured:
     """Measure the change, so that the gate's margin can be held against it."""
     change = pairing.measure(pairs)
+    if pairing.average == "geometric":
+        if not gate.is_relative:
+            raise ComparisonError(f"gate {gate.name!r} has a margin of its own unit, {BY_RATIO}")
+        # A part of the baseline's mean is a bound of the ratio, and the gain is made of that.
+        margin = Margin(gate.margin.value * change.baseline, gate.margin.is_hard)
+        return _Measured(gate, pairing, pairs, change, margin)
     if not gate.is_relative:
         return _Measured(gate, pairing, pairs, change, gate.margin)
     if pairing.scale is not None:
@@ -257,6 +280,14 @@ def _broken(baseline: RunRecord, candidate: RunRecord) -> tuple[str, ...]:
         for pair in pairs
         if pair.new.case_id in named and pair.is_flip and pair.before.passed
     )
+
+
+def _judges(baseline: RunRecord, candidate: RunRecord) -> str:
+    """Return whose gates judge, where the runs were made under different ones."""
+    old, new = (record.run.settings.get("gates") for record in (baseline, candidate))
+    if old is None or new is None or old == new:
+        return ""
+    return f"by the gates of {candidate.run.run_id}; {baseline.run.run_id} has others"
 
 
 def _named_cases(case_ids: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -19,12 +19,13 @@ from headway.settings import Sources, load_sources, parse_bytes
 from headway_evals.averages import Report
 from headway_evals.caching import DEFAULT_CACHE_FOLDER, DEFAULT_LIMIT_BYTES, AnswerCache
 from headway_evals.comparisons import compare
+from headway_evals.errors import RunError
 from headway_evals.executions import environment, execute, new_run_id
 from headway_evals.history import history_sentence
 from headway_evals.manifests import OPTIONS, Manifest, commit_of
 from headway_evals.models.cache_keys import cache_key_of
 from headway_evals.models.requests import Model
-from headway_evals.models.specs import ModelOptions, make_model
+from headway_evals.models.specs import ModelOptions, idle_flags, make_model
 from headway_evals.outcomes import EXIT_PASSED, Comparison
 from headway_evals.progress import progress
 from headway_evals.publishing import publish_comparison, publish_run
@@ -32,6 +33,7 @@ from headway_evals.report_files import ReportFiles
 from headway_evals.reports import write_report
 from headway_evals.runs import DEFAULT_FOLDER, Result, RunRecord, find_equal, is_finished
 from headway_evals.suites import Case, Gate, Suite
+from headway_measures.scores import counted
 
 # The address and the project also come from settings.
 _FLAGS = frozenset(OPTIONS) - {"url", "project"}
@@ -66,6 +68,7 @@ class Desk:
         files: where reports go besides.
         report: where results go.
         status: where it is said how far things are.
+        notes: what was warned of on the way, to be said again below the results.
     """
 
     arguments: argparse.Namespace
@@ -78,6 +81,7 @@ class Desk:
     files: ReportFiles
     report: Console
     status: Console
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Self:
@@ -106,14 +110,24 @@ class Desk:
             status=make_console(stderr=True),
         )
 
+    def check_places(self) -> None:
+        """Find out whether runs and reports can be written, before a model is asked.
+
+        Raises:
+            RunError: they cannot be.
+        """
+        if self.runs_dir.exists() and not self.runs_dir.is_dir():
+            raise RunError(f"{self.runs_dir} is a file: --out wants the folder of the runs")
+        self.files.check()
+
     def candidate(self, spec: str, task: Task) -> Callable[[], RunRecord]:
         """Find a model, and return what runs it."""
-        model = make_model(spec, self.options)
+        model = self._make_model(spec)
         return lambda: self._execute(task, model, spec)
 
     def baseline(self, spec: str, task: Task) -> Callable[[], RunRecord]:
         """Find a model, and return what runs it, or finds the equal run that was made earlier."""
-        model = make_model(spec, self.options)
+        model = self._make_model(spec)
         return lambda: self._find_equal(task, model) or self._execute(task, model, spec)
 
     def judge(
@@ -137,6 +151,8 @@ class Desk:
 
     def _tell(self, report: Report, suite_path: str | None) -> None:
         write_report(self.report, report)
+        for text in self.notes:
+            self._say(text)
         self.files.write(report, self.report.file, suite_path=suite_path)
         self.publish(report.records, report.comparison)
 
@@ -155,7 +171,14 @@ class Desk:
         except ApiError as error:
             if wanted:
                 raise
-            self._warn(f"not published: {error}")
+            self._say(f"not published: {error}")
+
+    def _make_model(self, spec: str) -> Model:
+        model = make_model(spec, self.options)
+        idle = idle_flags(spec, self.options)
+        if idle is not None:
+            self._say(idle)
+        return model
 
     def _execute(self, task: Task, model: Model, spec: str) -> RunRecord:
         suite = task.suite
@@ -163,10 +186,12 @@ class Desk:
         title = f"{model.name} on {suite.name}"
         with (
             self._cache(model) as cache,
+            self._farewell(title, len(task.cases), cache) as count,
             progress(title, len(task.cases), self.status) as tally,
         ):
 
             def on_result(result: Result, *, is_kept: bool) -> None:
+                count(result)
                 tally.advance(result.output_tokens or result.input_tokens or 0, is_kept=is_kept)
 
             record = execute(
@@ -196,6 +221,28 @@ class Desk:
         return record
 
     @contextmanager
+    def _farewell(
+        self, title: str, total: int, cache: AnswerCache | None
+    ) -> Iterator[Callable[[Result], None]]:
+        """Tell whoever stops a run what is left of it; what it yields hears of each result."""
+        done = kept = 0
+
+        def count(result: Result) -> None:
+            nonlocal done, kept
+            done += 1
+            kept += result.error is None
+
+        try:
+            yield count
+        except KeyboardInterrupt:
+            told = f"{done:,} of {counted(total, 'case')} were done, and no answers are kept"
+            if cache is not None and cache.is_on:
+                again = "asks for all of them anew" if self.is_refreshed else "goes on"
+                told = f"{kept:,} of {counted(total, 'answer')} are kept, the same command {again}"
+            self._say(f"{title}: stopped: {told}")
+            raise
+
+    @contextmanager
     def _cache(self, model: Model) -> Iterator[AnswerCache | None]:
         key = cache_key_of(model) if self.is_cached else None
         if key is None:
@@ -207,6 +254,7 @@ class Desk:
             limit_bytes=self.cache_bytes,
             is_refreshed=self.is_refreshed,
             on_fault=self._warn,
+            on_wait=self._say,
         ) as cache:
             yield cache
 
@@ -228,6 +276,10 @@ class Desk:
         )
 
     def _warn(self, text: str) -> None:
+        self.notes.append(text)
+        self._say(text)
+
+    def _say(self, text: str) -> None:
         self.status.print(Text(text, style="yellow"))
 
 

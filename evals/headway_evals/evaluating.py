@@ -1,12 +1,14 @@
 """What ``headway eval`` and ``headway suite`` do, from parsed arguments to an exit code.
 
 Exit codes: 0 passed or improved, 1 regressed overall or in a slice, 2 something could not be
-done, 3 inconclusive. A run that is made again gives 1 where it comes out otherwise.
+done, 3 inconclusive, 130 stopped with Ctrl-C. A run that is made again gives 1 where it comes out
+otherwise.
 """
 
 import argparse
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,25 +17,31 @@ from rich.text import Text
 
 from headway.settings import load_sources
 from headway_evals.caching import clear
+from headway_evals.comparisons import check_suites
 from headway_evals.desks import Desk, Task, find_cache_dir, find_runs_dir, make_console
 from headway_evals.errors import RunError
 from headway_evals.history import past_changes
 from headway_evals.manifests import read_manifest
 from headway_evals.margins import with_margin
 from headway_evals.outcomes import EXIT_PASSED, EXIT_REGRESSED
-from headway_evals.runs import RunRecord, find_run, is_finished, list_runs, load_run
+from headway_evals.pairings import question_of
+from headway_evals.prompts import has_fields, is_chat
+from headway_evals.runs import Run, RunRecord, find_run, is_finished, list_runs, load_run
 from headway_evals.suite_files import load_suite
 from headway_evals.suites import Gate, Suite
+from headway_evals.unfinished_runs import list_unfinished
 from headway_evals.wordings import one_line, percent
 from headway_measures.power import USUAL_VARIANCE, expected_variance, minimum_detectable_effect
+from headway_measures.scores import counted
 
 
 def run_suite(arguments: argparse.Namespace) -> int:
     """Run a model on a suite; against a baseline, judge it."""
     desk = Desk.of(arguments)
-    desk.files.check()
+    desk.check_places()
     task = Task(load_suite(Path(arguments.suite)), arguments.suite, arguments.limit)
-    gates = with_margin(task.suite.gates, arguments.margin, task.suite.scale)
+    suite = task.suite
+    gates = with_margin(suite.gates, arguments.margin, suite.scale, suite.average)
     # Models are found before any is run: a typing error should not cost an hour.
     candidate = desk.candidate(arguments.model, task)
     if arguments.baseline is None:
@@ -42,6 +50,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
         baseline = desk.baseline(arguments.baseline, task)()
     else:
         baseline = load_run(arguments.baseline, desk.runs_dir)
+        check_suites(baseline, suite.name)
     return desk.judge(baseline, candidate(), gates, task.path)
 
 
@@ -51,6 +60,7 @@ def rerun(arguments: argparse.Namespace) -> int:
     What is not among the arguments is as the run had it.
     """
     desk = Desk.of(arguments)
+    desk.check_places()
     folder = find_run(arguments.run, desk.runs_dir)
     manifest = read_manifest(folder)
     suite = load_suite(manifest.place / manifest.suite)
@@ -97,27 +107,27 @@ def compare_runs(arguments: argparse.Namespace) -> int:
     gates = gates_of(candidate)
     summary = candidate.run.scores.get(gates[0].scorer)
     scale = 1.0 if summary is None else summary.scale
-    return desk.judge(baseline, candidate, with_margin(gates, arguments.margin, scale))
+    average = "arithmetic" if summary is None else summary.average
+    gates = with_margin(gates, arguments.margin, scale, average)
+    return desk.judge(baseline, candidate, gates)
 
 
 def show_runs(arguments: argparse.Namespace) -> int:
-    """List the runs of this machine, the latest first."""
+    """List the runs of this machine, the latest first, and those without an end after them."""
     runs_dir = find_runs_dir(arguments, load_sources())
     console = make_console()
-    runs = list_runs(runs_dir)
-    if not runs:
+    runs, unfinished = list_runs(runs_dir), list_unfinished(runs_dir)
+    if not runs and not unfinished:
         console.print(
             Text(f"No runs in {runs_dir}; `headway eval run SUITE --model SPEC` makes one.")
         )
         return EXIT_PASSED
-    table = Table("run", "suite", "model", "started", box=None, header_style="bold")
-    table.add_column("cases", justify="right")
-    table.add_column("passed", justify="right")
-    for run in runs:
-        words = (run.run_id, f"{run.suite} {run.suite_version}", run.model, run.started_at[:19])
-        cells = [Text(one_line(word)) for word in words]
-        table.add_row(*cells, str(run.case_count), percent(run.pass_rate))
-    console.print(table)
+    if runs:
+        console.print(_table(runs))
+    for each in unfinished:
+        # By its id a run is found among those of the settings, elsewhere by its folder.
+        name = each.folder.name if arguments.out is None else str(each.folder)
+        console.print(Text(one_line(each.told(name), 1000)), soft_wrap=True)
     return EXIT_PASSED
 
 
@@ -129,7 +139,7 @@ def check_suite(arguments: argparse.Namespace) -> int:
     runs_dir = find_runs_dir(arguments, load_sources())
     lines = [
         f"{arguments.suite} is good: suite {one_line(suite.name)}, version {suite.version}",
-        f"{len(suite.cases)} cases, {len(tags)} tags, scored by "
+        f"{counted(len(suite.cases), 'case')}, {counted(len(tags), 'tag')}, scored by "
         f"{', '.join(map(one_line, scorers))}",
         *_power(suite, runs_dir),
     ]
@@ -139,13 +149,24 @@ def check_suite(arguments: argparse.Namespace) -> int:
             f"Without a verdict of their own, for fewer than {suite.gate.min_n} cases: "
             f"{', '.join(map(one_line, small))}"
         )
-    if len(suite.cases) > 1 and len({suite.prompt(case) for case in suite.cases}) == 1:
-        lines.append(
-            f"But all {len(suite.cases)} cases ask the same: write {{input}}, or a field of the "
-            "input, where it belongs in the prompt"
-        )
+    lines += _same_questions(suite)
     make_console().print(Text("\n".join(lines)))
     return EXIT_PASSED
+
+
+def _same_questions(suite: Suite) -> list[str]:
+    """Return a line where all cases ask the same, which nobody means."""
+    cases = [case for case in suite.cases if not case.sample]
+    is_fixed = not has_fields(suite.framing.template)
+    # Messages take the place of a prompt, or follow it.
+    if is_fixed and not all(is_chat(case.input) for case in cases):
+        return [
+            "But the prompt has no place for a case's input, so that all ask the same: write "
+            "{input}, or a field of the input, where it belongs in it"
+        ]
+    if len(cases) > 1 and len({suite.prompt(case) for case in cases}) == 1:
+        return [f"But all {len(cases)} cases ask the same: their inputs do not differ"]
+    return []
 
 
 def gates_of(record: RunRecord) -> tuple[Gate, ...]:
@@ -162,6 +183,17 @@ def gates_of(record: RunRecord) -> tuple[Gate, ...]:
         raise RunError(f"{record.folder} holds no usable gate: {error}") from error
 
 
+def _table(runs: Sequence[Run]) -> Table:
+    table = Table("run", "suite", "model", "started", box=None, header_style="bold")
+    table.add_column("cases", justify="right")
+    table.add_column("passed", justify="right")
+    for run in runs:
+        words = (run.run_id, f"{run.suite} {run.suite_version}", run.model, run.started_at[:19])
+        cells = [Text(one_line(word)) for word in words]
+        table.add_row(*cells, str(run.case_count), percent(run.pass_rate))
+    return table
+
+
 def _power(suite: Suite, runs_dir: Path) -> list[str]:
     """Return what the suite can tell, by its own history where it has one.
 
@@ -170,12 +202,13 @@ def _power(suite: Suite, runs_dir: Path) -> list[str]:
     gate = suite.gate
     if suite.scale != 1.0:
         return []
-    history = past_changes(runs_dir, suite.name, gate.scorer)
+    questions = {case.case_id: question_of(case) for case in suite.cases}
+    history = past_changes(runs_dir, suite.name, questions, gate.scorer)
     variance = expected_variance(history)
     found = minimum_detectable_effect(len(suite.cases), variance, alpha=gate.alpha)
     basis = f"Between models that differ on {percent(USUAL_VARIANCE, 0)} of the cases"
     if history:
-        count = f"{len(history)} earlier pair{'' if len(history) == 1 else 's'} of runs"
+        count = f"{counted(len(history), 'earlier pair')} of runs"
         basis = f"Between models that differ as those of {count} did,"
     return [
         f"{basis} it finds a change of {found * 100:.1f} points four times in five; the gate's "

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, geometric_mean
 from typing import Any, Protocol
 
 import msgspec
@@ -45,7 +45,7 @@ from headway_evals.runs import (
 from headway_evals.suites import Case, Suite
 from headway_measures.likelihood_scorers import Choice
 from headway_measures.scorers import score_answered
-from headway_measures.scores import Answered, Scorer, ScoreValue
+from headway_measures.scores import Answered, Scorer, ScoreValue, average_of, counted
 
 
 class OnResult(Protocol):
@@ -279,7 +279,8 @@ def _require_answers(model: Model, results: Sequence[Result]) -> None:
     if any(result.output is not None for result in results):
         return
     reason = results[0].error if results else "there are no cases to answer"
-    raise ModelError(f"{model.name} answered none of {len(results)} cases; the first: {reason}")
+    count = counted(len(results), "case")
+    raise ModelError(f"{model.name} answered none of {count}; the first: {reason}")
 
 
 def _summaries(suite: Suite, results: Sequence[Result]) -> dict[str, ScoreSummary]:
@@ -295,8 +296,10 @@ def _summary(scorer: Scorer, scores: Sequence[ScoreValue]) -> ScoreSummary:
     failed_count = sum(score.error is not None for score in scores)
     # Without a bound nothing can stand for a score that could not be given.
     values = [each.value for each in scores if scorer.scale is not None or each.error is None]
-    mean = fmean(values) if values else None
-    return ScoreSummary(mean, len(values), scorer.direction, scorer.scale, failed_count)
+    average = average_of(scorer)
+    mean_of = geometric_mean if average == "geometric" else fmean
+    mean = mean_of(values) if values else None
+    return ScoreSummary(mean, len(values), scorer.direction, scorer.scale, failed_count, average)
 
 
 def _rfc3339(time: datetime) -> str:

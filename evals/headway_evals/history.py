@@ -1,16 +1,18 @@
 """What a suite's earlier runs on this machine show: how far models differ on its cases.
 
 The share of cases that flip is a suite's own: it says what the next comparison can find better
-than any rule of thumb.
+than any rule of thumb. A version with other cases is another suite in all but its name, so that
+runs count which share at least half of the cases, and with the cases that they share.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from headway_evals.errors import ComparisonError, RunError
-from headway_evals.pairings import pair_runs
+from headway_evals.pairings import pair_runs, question_of
 from headway_evals.runs import RunRecord, list_runs, load_run
 from headway_evals.suites import ALL_SCORERS, Gate
 from headway_measures.power import PastChange, expected_variance, minimum_detectable_effect
@@ -22,19 +24,26 @@ _MOST_BESIDE = 6
 
 
 def past_changes(
-    runs_dir: Path, suite: str, scorer: str, *, most: int = MOST_RUNS, without: Collection[str] = ()
+    runs_dir: Path,
+    suite: str,
+    questions: Mapping[str, bytes],
+    scorer: str,
+    *,
+    most: int = MOST_RUNS,
+    without: Collection[str] = (),
 ) -> list[PastChange]:
     """Return how the latest runs of a suite differ, each from the one before by another model.
 
     Args:
         runs_dir: where runs are looked for.
         suite: the suite's name.
+        questions: what each of its cases asks, by id; see ``question_of``.
         scorer: the gate's.
         most: how many runs are looked at.
         without: the ids of those that are not.
     """
     changes = []
-    for new, old in pairwise(_records(runs_dir, suite, most, without)):
+    for new, old in pairwise(_records(runs_dir, suite, questions, most, without)):
         if old.run.model_digest == new.run.model_digest:
             continue
         with suppress(ComparisonError):
@@ -54,7 +63,10 @@ def history_sentence(runs_dir: Path, records: Sequence[RunRecord], gate: Gate) -
     if gate.scorer != ALL_SCORERS and (summary is None or summary.scale != 1.0):
         return ""
     without = [record.run.run_id for record in records]
-    history = past_changes(runs_dir, run.suite, gate.scorer, most=_MOST_BESIDE, without=without)
+    questions = {result.case_id: question_of(result) for result in records[-1].results}
+    history = past_changes(
+        runs_dir, run.suite, questions, gate.scorer, most=_MOST_BESIDE, without=without
+    )
     if not history or not run.case_count:
         return ""
     variance = expected_variance(history)
@@ -67,9 +79,21 @@ def history_sentence(runs_dir: Path, records: Sequence[RunRecord], gate: Gate) -
 
 
 def _records(
-    runs_dir: Path, suite: str, most: int, without: Collection[str]
+    runs_dir: Path,
+    suite: str,
+    questions: Mapping[str, bytes],
+    most: int,
+    without: Collection[str],
 ) -> Iterator[RunRecord]:
+    """Yield the latest runs that share half of the cases, each with those that it shares."""
     runs = [run for run in list_runs(runs_dir) if run.suite == suite and run.run_id not in without]
     for run in runs[:most]:
         with suppress(RunError):
-            yield load_run(run.run_id, runs_dir)
+            record = load_run(run.run_id, runs_dir)
+            shared = tuple(
+                result
+                for result in record.results
+                if questions.get(result.case_id) == question_of(result)
+            )
+            if 2 * len(shared) >= len(questions):
+                yield replace(record, results=shared)

@@ -21,7 +21,7 @@ from headway_evals.wordings import (
     percent,
     value,
 )
-from headway_measures.scores import shortened
+from headway_measures.scores import counted, shortened
 
 _MOST_FLIP_BYTES = 1_200_000
 _MOST_ROWS = 100
@@ -146,8 +146,8 @@ def _slices(heading: str, slices: Sequence[SliceOutcome], most: int) -> Iterator
     if len(judged) > most:
         yield f'<p class="fine">and {len(judged) - most:,} more</p>'
     if len(judged) < len(slices):
-        few = len(slices) - len(judged)
-        yield f'<p class="fine">{few} more slices have too few cases</p>'
+        few = counted(len(slices) - len(judged), "more slice")
+        yield f'<p class="fine">{few} with too few cases</p>'
 
 
 def _averages(report: Report) -> Iterator[str]:

@@ -5,6 +5,8 @@ number in their unit, such as 25 milliseconds, or ``10%`` of the baseline's mean
 estimate as well, so that a relative margin is judged by a contrast of its own: whether the
 candidate does better than the baseline with each of its scores worsened by so much. Its
 t-interval is as good as that of any mean of differences; no ratio is taken.
+
+Perplexities alone are compared by their ratio, so that their margin can only be a part.
 """
 
 import math
@@ -16,18 +18,24 @@ from headway_evals.errors import ComparisonError
 from headway_evals.suites import Gate
 from headway_measures.intervals import Interval
 from headway_measures.paired import Change
-from headway_measures.scores import shown
+from headway_measures.scores import Average, shown
 from headway_measures.verdicts import Margin
 
 _PERCENT = re.compile(r"\s*([0-9.]+(?:[eE][-+]?[0-9]+)?)\s*%\s*")
 
+BY_RATIO = "and is compared by ratio: give a part of the baseline's mean, such as 10%"
+"""What is to be said of a margin in the unit of scores whose ratios count."""
 
-def read_margin(given: object, scale: float | None) -> tuple[float, bool]:
+
+def read_margin(
+    given: object, scale: float | None, average: Average = "arithmetic"
+) -> tuple[float, bool]:
     """Return a margin, and whether it is relative.
 
     Args:
         given: a number, or a text such as ``10%`` or ``0.05``.
         scale: the greatest distance of two scores; None where nothing bounds them.
+        average: geometric where ratios of the scores are compared.
 
     Raises:
         ValueError: it is no margin of such scores; the message says why.
@@ -47,6 +55,8 @@ def read_margin(given: object, scale: float | None) -> tuple[float, bool]:
         if not 0 <= value < 1:
             raise ValueError(f"has margin {given}, which must be from 0% to below 100%")
         return value, True
+    if average == "geometric":
+        raise ValueError(f"has margin {shown(given)}, {BY_RATIO}")
     if not 0 <= value < (math.inf if scale is None else scale):
         unit = "a fraction: 0.05 is 5 points"
         if scale is None:
@@ -57,7 +67,12 @@ def read_margin(given: object, scale: float | None) -> tuple[float, bool]:
     return value, False
 
 
-def with_margin(gates: Sequence[Gate], given: str | None, scale: float | None) -> tuple[Gate, ...]:
+def with_margin(
+    gates: Sequence[Gate],
+    given: str | None,
+    scale: float | None,
+    average: Average = "arithmetic",
+) -> tuple[Gate, ...]:
     """Return the gates, the first with another margin where one is given, as hard as its own.
 
     Raises:
@@ -67,7 +82,7 @@ def with_margin(gates: Sequence[Gate], given: str | None, scale: float | None) -
     if given is None:
         return tuple(gates)
     try:
-        value, is_relative = read_margin(given, scale)
+        value, is_relative = read_margin(given, scale, average)
     except ValueError as error:
         raise ComparisonError(f"--margin: gate {first.name or first.scorer!r} {error}") from None
     margin = Margin(value, first.margin.is_hard)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from headway_evals.averages import Report, averages_of, unanswered
-from headway_evals.outcomes import Flip, SliceOutcome, judged_slices
+from headway_evals.outcomes import Flip, SliceOutcome, parted_slices
 from headway_evals.wordings import (
     DIRECTIONS,
     bounds,
@@ -17,6 +17,7 @@ from headway_evals.wordings import (
     one_line,
     value,
 )
+from headway_measures.scores import counted
 
 _ICONS = {"improved": "🟢", "passed": "🟢", "regressed": "🔴", "inconclusive": "🟡"}
 _MOST_FLIPS = 50
@@ -68,12 +69,26 @@ def _flips(flips: Sequence[Flip], title: str) -> Iterator[str]:
 
 
 def _slices(title: str, slices: Sequence[SliceOutcome]) -> Iterator[str]:
-    judged = judged_slices(slices)
-    if judged:
+    told, passed = parted_slices(slices)
+    if told or passed:
         yield from ("", f"### {_plain(title)}", "")
-        columns = ("cases", "baseline", "candidate", "difference", "interval", "q", "verdict")
-        yield from _table(["slice", *columns])
-    for each in judged[:_MOST_SLICES]:
+    if told:
+        yield from _slice_table(told)
+    if passed:
+        more = "more slice" if told else "slice"
+        # Markdown within HTML needs empty lines around it.
+        yield from ("", f"<details><summary>{counted(len(passed), more)} passed</summary>", "")
+        yield from _slice_table(passed)
+        yield from ("", "</details>")
+    few = len(slices) - len(told) - len(passed)
+    if few:
+        yield from ("", f"{counted(few, 'more slice')} with too few cases")
+
+
+def _slice_table(slices: Sequence[SliceOutcome]) -> Iterator[str]:
+    columns = ("cases", "baseline", "candidate", "difference", "interval", "q", "verdict")
+    yield from _table(["slice", *columns])
+    for each in slices[:_MOST_SLICES]:
         cells = [
             *(_code(each.slice), str(each.n)),
             *(value(each.baseline, each.scale), value(each.candidate, each.scale)),
@@ -81,10 +96,8 @@ def _slices(title: str, slices: Sequence[SliceOutcome]) -> Iterator[str]:
             _plain(f"{each.verdict}{note(each)}"),
         ]
         yield f"| {' | '.join(cells)} |"
-    if len(judged) > _MOST_SLICES:
-        yield from ("", f"and {len(judged) - _MOST_SLICES:,} more")
-    if len(judged) < len(slices):
-        yield from ("", f"{len(slices) - len(judged)} more slices have too few cases")
+    if len(slices) > _MOST_SLICES:
+        yield from ("", f"and {len(slices) - _MOST_SLICES:,} more")
 
 
 def _averages(report: Report) -> Iterator[str]:

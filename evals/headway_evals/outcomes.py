@@ -154,3 +154,12 @@ def judged_slices(slices: Sequence[SliceOutcome]) -> list[SliceOutcome]:
     """Return the slices that have cases enough, the worst first."""
     judged = [each for each in slices if each.q_value is not None]
     return sorted(judged, key=lambda each: (each.verdict != "regressed", each.difference))
+
+
+def parted_slices(
+    slices: Sequence[SliceOutcome],
+) -> tuple[list[SliceOutcome], list[SliceOutcome]]:
+    """Return those of cases enough to be looked at, then those that passed with nothing to say."""
+    judged = judged_slices(slices)
+    passed = [each for each in judged if each.verdict == "passed" and not each.note]
+    return [each for each in judged if each not in passed], passed

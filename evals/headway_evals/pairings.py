@@ -12,10 +12,10 @@ import msgspec
 from headway_evals.errors import ComparisonError
 from headway_evals.outcomes import Flip
 from headway_evals.runs import Result, RunRecord
-from headway_evals.suites import ALL_SCORERS
+from headway_evals.suites import ALL_SCORERS, Case
 from headway_measures.errors import MeasureError
 from headway_measures.paired import Change, measure_change
-from headway_measures.scores import Direction
+from headway_measures.scores import Average, Direction, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Pairing:
     notes: tuple[str, ...]
     direction: Direction
     scale: float | None
+    average: Average = "arithmetic"
 
     def measure(self, pairs: Sequence[Pair], *, factor: float = 1.0) -> Change:
         """Return the change over some of the pairs.
@@ -85,6 +86,7 @@ class Pairing:
                 else None,
                 direction=self.direction,
                 scale=self.scale,
+                average=self.average,
             )
         except MeasureError as error:
             raise ComparisonError(f"the runs cannot be compared: {error}") from error
@@ -107,7 +109,7 @@ def pair_runs(baseline: RunRecord, candidate: RunRecord, scorer: str) -> Pairing
     old_by_id = {result.case_id: result for result in baseline.results}
     news = sorted(candidate.results, key=lambda result: result.case_id)
     common = [(old_by_id[new.case_id], new) for new in news if new.case_id in old_by_id]
-    same = [(old, new) for old, new in common if _question(old) == _question(new)]
+    same = [(old, new) for old, new in common if question_of(old) == question_of(new)]
     answered = [(old, new) for old, new in same if not (old.is_missing or new.is_missing)]
     pairs = tuple(
         Pair(old, new, before, after)
@@ -125,7 +127,9 @@ def pair_runs(baseline: RunRecord, candidate: RunRecord, scorer: str) -> Pairing
     summary = None if scorer == ALL_SCORERS else candidate.run.scores.get(scorer)
     if summary is None:
         return Pairing(pairs, tuple(notes), "up", 1.0)
-    return Pairing(pairs, tuple(notes), summary.direction, summary.scale)
+    if summary.average == "geometric":
+        notes.append("the means are geometric")
+    return Pairing(pairs, tuple(notes), summary.direction, summary.scale, summary.average)
 
 
 def _notes(
@@ -136,22 +140,23 @@ def _notes(
     if old.suite_version != new.suite_version:
         notes.append(
             f"the suite changed from {old.suite_version} to {new.suite_version}: compared on the "
-            f"{same} cases that are the same in both"
+            f"{counted(same, 'case')} that both have alike"
         )
     elif same < max(len(baseline.results), len(candidate.results)):
         notes.append(
-            f"{same} cases are in both runs, of {len(baseline.results)} and "
+            f"{counted(same, 'case')} in both runs, of {len(baseline.results)} and "
             f"{len(candidate.results)}"
         )
     if answered < same:
-        notes.append(f"{same - answered} cases without a logged answer are left out")
+        notes.append(f"left out: {counted(same - answered, 'case')} without a logged answer")
     if scored < answered:
-        notes.append(f"{answered - scored} cases without the gate's scorer are left out")
+        notes.append(f"left out: {counted(answered - scored, 'case')} without the gate's scorer")
     return notes
 
 
-def _question(result: Result) -> bytes:
-    return msgspec.json.encode((result.input, result.expected), order="sorted")
+def question_of(case: Case | Result) -> bytes:
+    """Return what makes two cases of one id the same: what is asked, and what is expected."""
+    return msgspec.json.encode((case.input, case.expected), order="sorted")
 
 
 def _side(result: Result, scorer: str) -> Side | None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from headway_measures.scores import shortened
+from headway_measures.scores import counted, shortened
 
 LINE_EVERY_S = 10.0
 
@@ -48,7 +48,7 @@ class Tally:
 
         Args:
             tokens: how many it took.
-            is_kept: whether it was answered earlier; that tells nothing of the speed.
+            is_kept: whether it was were answered earlier; that tells nothing of the speed.
         """
         self.done += 1
         self.kept += is_kept
@@ -98,13 +98,14 @@ def progress(
             )
             yield tally
     else:
-        console.print(Text(f"{title}: {total} cases"))
+        console.print(Text(f"{title}: {counted(total, 'case')}"))
         lines = _Lines(title, console)
         tally = Tally(total, clock, lambda: lines.show(tally))
         yield tally
     elapsed_s = tally.elapsed_s
-    earlier = f"{tally.kept} of {total} cases were answered earlier" if tally.kept else ""
-    words = [f"done in {elapsed_s:.1f} s", earlier, tally.speed(elapsed_s)]
+    words = [f"done in {elapsed_s:.1f} s", tally.speed(elapsed_s)]
+    if tally.kept:
+        words.insert(1, f"{tally.kept} of {counted(total, 'case')} were answered earlier")
     console.print(Text(f"{title}: {', '.join(filter(None, words))}"))
 
 
@@ -121,7 +122,7 @@ class _Lines:
         if elapsed_s < self._next_s or tally.done == tally.total:
             return
         self._next_s = elapsed_s + LINE_EVERY_S
-        words = [f"{tally.done} of {tally.total} cases", _pace(tally)]
+        words = [f"{tally.done} of {counted(tally.total, 'case')}", _pace(tally)]
         self._console.print(Text(f"{self._title}: {', '.join(filter(None, words))}"))
 
 

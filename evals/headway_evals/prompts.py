@@ -39,6 +39,12 @@ def render_prompt(template: Prompt, value: Any) -> Prompt:
     return tuple(Message(each.role, _fill(each.content, value)) for each in template)
 
 
+def has_fields(template: Prompt) -> bool:
+    """Return whether a template has a place for anything of the input."""
+    texts = [template] if isinstance(template, str) else [each.content for each in template]
+    return any(name for text in texts for _, name in _FIELD.findall(text))
+
+
 def is_chat(value: Any) -> bool:
     """Return whether an input is a list of messages, each with a role and a content."""
     return (

@@ -22,20 +22,20 @@ from headway_evals.pytest_marks import GATE, read_plan
 from headway_evals.pytest_sessions import SuiteSession
 from headway_evals.runs import Result
 from headway_evals.suites import Case
+from headway_evals.wordings import one_line
 
 _SUITE = pytest.StashKey[SuiteSession]()
 _IS_OURS = pytest.StashKey[bool]()
 """Set on a case's item where its outcome is ours, and not that of its body or its fixtures."""
 
 
-class GateItem(pytest.Item):
-    """The verdict on a suite as a test."""
+class _GateItem(pytest.Item):
+    """An item that stands where a suite's gate does."""
 
-    suite: SuiteSession
     sibling: pytest.Function
 
     @classmethod
-    def beside(cls, sibling: pytest.Function, suite: SuiteSession) -> Self:
+    def beside(cls, sibling: pytest.Function) -> Self:
         """Return the gate of the test function that made an item."""
         assert sibling.parent is not None  # a function stands in a module or a class
         # The node id is given: one made of the name has no parameters, and --lf looks for them.
@@ -44,8 +44,7 @@ class GateItem(pytest.Item):
             name=f"{sibling.originalname}[{GATE}]",
             nodeid=f"{_function_id(sibling)}[{GATE}]",
         )
-        gate.suite, gate.sibling = suite, sibling
-        gate.stash[_SUITE] = suite
+        gate.sibling = sibling
         # The function's markers are the gate's too: -m, skipif, xdist_group.
         gate.own_markers += [each for each in sibling.own_markers if each.name != "parametrize"]
         gate.keywords.update({each.name: each for each in gate.own_markers})
@@ -56,6 +55,20 @@ class GateItem(pytest.Item):
         path, line, _ = self.sibling.reportinfo()
         return path, line, self.name
 
+
+class GateItem(_GateItem):
+    """The verdict on a suite as a test."""
+
+    suite: SuiteSession
+
+    @classmethod
+    def judging(cls, suite: SuiteSession, sibling: pytest.Function) -> Self:
+        """Return the gate of a suite, beside an item of its test function."""
+        gate = cls.beside(sibling)
+        gate.suite = suite
+        gate.stash[_SUITE] = suite
+        return gate
+
     def runtest(self) -> None:
         """Judge the suite."""
         answer = self.suite.judge()
@@ -65,6 +78,25 @@ class GateItem(pytest.Item):
             _skip(self, answer.report)
         if answer.outcome == "failed":
             pytest.fail(answer.report, pytrace=False)
+
+
+class FaultItem(_GateItem):
+    """What stands for a whole suite that cannot be used: it fails, and says why and where."""
+
+    fault: str
+
+    @classmethod
+    def telling(cls, fault: str, sibling: pytest.Function) -> Self:
+        """Return what tells of a fault, beside an item of the test function."""
+        item = cls.beside(sibling)
+        item.fault = fault
+        return item
+
+    def runtest(self) -> None:
+        """Fail."""
+        self.user_properties.append(("headway", f"no verdict: {one_line(self.fault)}"))
+        path, line, _ = self.reportinfo()
+        pytest.fail(f"{path}:{(line or 0) + 1}: {self.fault}", pytrace=False)
 
 
 class SuiteItems:
@@ -88,19 +120,20 @@ class SuiteItems:
         self._folder = SharedFolder(folder, worker)
         self._is_suite = is_suite
         self._suites: dict[str, SuiteSession] = {}
+        self._faults: dict[str, str] = {}
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make an item of each case."""
+        """Make an item of each case; a suite that cannot be used stops no other test."""
         definition = metafunc.definition
-        marks = [mark for mark in definition.iter_markers("suite") if self._is_suite(mark)]
+        found = definition.iter_markers_with_node("suite")
+        marks = [(node, mark) for node, mark in found if self._is_suite(mark)]
         if not marks:
             return
         try:
             plan = read_plan(definition, marks, self._config)
         except HeadwayError as error:
-            path, line, _ = definition.reportinfo()
-            place = f"{path}:{(line or 0) + 1}"
-            raise pytest.Collector.CollectError(f"{place}: {error}") from error
+            self._faults[definition.nodeid] = str(error)
+            return
         self._suites[definition.nodeid] = SuiteSession(
             definition.nodeid, plan, self._folder, self._announce
         )
@@ -110,16 +143,24 @@ class SuiteItems:
         metafunc.parametrize("case", plan.cases, ids=[case.case_id for case in plan.cases])
 
     def with_gate(self, made: Any) -> Any:
-        """Return what was collected, with a gate where it is the items of a suite."""
+        """Return what was collected, with a gate where it is the items of a suite.
+
+        In place of a suite that cannot be used stands one item that says so.
+        """
         if not isinstance(made, list):
             return made
         items = [each for each in made if isinstance(each, pytest.Function)]
-        suite = self._suites.get(_function_id(items[0])) if items else None
+        if not items:
+            return made
+        function = _function_id(items[0])
+        if function in self._faults:
+            return [FaultItem.telling(self._faults[function], items[0])]
+        suite = self._suites.get(function)
         if suite is None:
             return made
         for item in items:
             item.stash[_SUITE] = suite
-        return [*made, GateItem.beside(items[0], suite)]
+        return [*made, GateItem.judging(suite, items[0])]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:

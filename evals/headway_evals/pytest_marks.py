@@ -7,7 +7,7 @@ not loaded, so that collecting is quick and a typing error does not cost an hour
 """
 
 import dataclasses
-import inspect
+import difflib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -81,21 +81,23 @@ class Plan:
 
 
 def read_plan(
-    definition: pytest.Function, marks: Sequence[pytest.Mark], config: pytest.Config
+    definition: pytest.Function,
+    marks: Sequence[tuple[object, pytest.Mark]],
+    config: pytest.Config,
 ) -> Plan:
     """Read the marker of a test function.
 
     Args:
         definition: the function.
-        marks: its suite markers, the nearest first.
+        marks: its suite markers with the nodes that they stand on, the nearest first.
         config: pytest's; its root folder is where earlier runs and kept answers are looked for.
 
     Raises:
         HeadwayError: the marker, the suite or a model has faults.
     """
-    if len(marks) > 1 and marks[1] in definition.own_markers:
+    if len(marks) > 1 and marks[0][0] is marks[1][0]:
         raise EvalError("a test has one suite: write another test for the other one")
-    mark = _read_mark(marks[0])
+    mark = _read_mark(marks[0][1])
     suite = load_suite(definition.path.parent / mark.path)
     if any(case.case_id == GATE for case in suite.cases):
         raise EvalError(f"{mark.path} has a case {GATE!r}, which is the gate's name: rename it")
@@ -115,12 +117,24 @@ def read_plan(
 
 
 def _read_mark(given: pytest.Mark) -> SuiteMark:
-    try:
-        bound = inspect.signature(SuiteMark).bind(*given.args, **given.kwargs)
-    except TypeError as error:
-        known = ", ".join(field.name for field in dataclasses.fields(SuiteMark))
-        raise EvalError(f"suite(…): {error}; it takes {known}") from error
-    mark = SuiteMark(*bound.args, **bound.kwargs)
+    known = [field.name for field in dataclasses.fields(SuiteMark)]
+    for name in given.kwargs:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}? It" if near else "it"
+            raise EvalError(f"suite(…) has no argument {name!r}; {hint} takes {', '.join(known)}")
+    if given.args and "path" in given.kwargs:
+        raise EvalError("suite(…) has two suite files: a test has one suite")
+    if len(given.args) > 1:
+        raise EvalError(
+            f"suite(…): {shown(given.args[1])} has no name: write model=…, baseline=… and the "
+            "others by name, after the suite's file"
+        )
+    for name in ("path", "model")[len(given.args) :]:
+        if name not in given.kwargs:
+            wanted = "a spec or a function" if name == "model" else "the suite's file"
+            raise EvalError(f"suite(…) has no {name}: give {name}=, {wanted}")
+    mark = SuiteMark(*given.args, **given.kwargs)
     for name, is_good, wanted in (
         ("path", isinstance(mark.path, str | Path), "the suite's file"),
         ("limit", _is_count(mark.limit), "1 or more cases"),

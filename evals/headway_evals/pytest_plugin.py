@@ -47,6 +47,7 @@ _VALUES = {
 _FOLDER = pytest.StashKey[Path]()
 _IS_SHOWN = pytest.StashKey[bool]()
 _ITEMS = "headway-items"
+_SUITE_ENDINGS = (".yaml", ".yml", ".jsonl")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -134,8 +135,9 @@ def _is_suite(mark: Any) -> bool:
     """Return whether a marker is ours: others may have one of that name for their own ends."""
     if getattr(mark, "name", None) != "suite":
         return False
-    path = str(mark.args[0]) if mark.args else ""
-    return "model" in mark.kwargs or path.endswith((".yaml", ".yml"))
+    path = mark.args[0] if mark.args else mark.kwargs.get("path")
+    is_file = isinstance(path, str | Path) and str(path).endswith(_SUITE_ENDINGS)
+    return "model" in mark.kwargs or is_file
 
 
 def _suite_items(config: pytest.Config) -> "SuiteItems":

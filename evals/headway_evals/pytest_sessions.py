@@ -30,7 +30,7 @@ from headway_evals.runs import Result, RunRecord
 from headway_evals.suites import ALL_SCORERS, Case, Gate
 from headway_evals.wordings import bounds, change, one_line, percent
 from headway_measures.scorers import worst_value
-from headway_measures.scores import ScoreValue
+from headway_measures.scores import ScoreValue, counted
 
 _REPORT_WIDTH = 200
 
@@ -94,8 +94,7 @@ class SuiteSession:
 
     def prompts(self) -> dict[str, str]:
         """Return what is going to be asked, a line by the key of the run."""
-        count = len(self._cases)
-        asked = f"headway: {count} prompt{'' if count == 1 else 's'} to"
+        asked = f"headway: {counted(len(self._cases), 'prompt')} to"
         return {
             self._run_key(each): f"{asked} {each.name}"
             for each in (self._plan.candidate, self._plan.baseline)
@@ -151,7 +150,7 @@ class SuiteSession:
     def judge(self) -> GateAnswer:
         """Return the gate's answer; ``wait`` comes before it."""
         if not self.is_whole:
-            line = f"{len(self._cases)} of {len(self._plan.cases)} cases, no verdict"
+            line = f"{len(self._cases)} of {counted(len(self._plan.cases), 'case')}, no verdict"
             return GateAnswer("skipped", line, line)
         if self._missing:
             return self._no_verdict(self._why_missing())
@@ -216,7 +215,9 @@ class SuiteSession:
         return GateAnswer("failed", one_line(text), text)
 
     def _why_missing(self) -> str:
-        count = f"{len(self._missing)} of {len(self._chosen)} cases did not run to their end"
+        count = (
+            f"{len(self._missing)} of {counted(len(self._chosen), 'case')} did not run to the end"
+        )
         crashed = self._folder.crashed()
         return f"{count}: {', '.join(crashed)} crashed" if crashed else count
 
@@ -289,8 +290,8 @@ def _rate(record: RunRecord, alpha: float) -> GateAnswer:
     run = record.run
     interval = pass_rate(record.results, alpha)
     line = (
-        f"{percent(run.pass_rate)} of {run.case_count} cases pass, {percent(1 - alpha, 0)} "
-        f"interval {percent(interval.lower)} to {percent(interval.upper)}; "
+        f"{percent(run.pass_rate)} of {counted(run.case_count, 'case')} pass, "
+        f"{percent(1 - alpha, 0)} interval {percent(interval.lower)} to {percent(interval.upper)}; "
         "a baseline= gives a verdict"
     )
     return GateAnswer("skipped", line, line)
@@ -303,8 +304,8 @@ def _summary_line(comparison: Comparison) -> str:
     needs = f", about {overall.needs_n:,} cases would tell" if overall.needs_n else ""
     return (
         f"{comparison.verdict}{where}: {change(overall)} ({bounds(overall)}) on "
-        f"{overall.n} cases, {overall.flips_to_fail} flipped to fail and {overall.flips_to_pass} "
-        f"to pass{needs}"
+        f"{counted(overall.n, 'case')}, {overall.flips_to_fail} flipped to fail and "
+        f"{overall.flips_to_pass} to pass{needs}"
     )
 
 

@@ -1,8 +1,11 @@
 """Reports into files, and to GitHub, as the command's flags ask for them."""
 
 import argparse
+import errno
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -32,13 +35,19 @@ class ReportFiles:
         """Return what a command's arguments ask for, those that it has."""
         given = vars(arguments)
         paths = {name: given.get(name) for name in ("markdown", "junit", "html")}
+        for name, path in paths.items():
+            if path == "":
+                raise RunError(f"--{name} has no value: give the name of a file for the report")
         return cls(
             **{name: Path(path) for name, path in paths.items() if path},
             is_annotated=given.get("annotations", False),
         )
 
-    def check(self) -> None:
-        """Make the folders, so that a typing error is told before an hour of work.
+    def check(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Make the folders and try the files: a typing error is told before an hour of work.
+
+        Args:
+            environment: the variables of the process.
 
         Raises:
             RunError: a file cannot be written there.
@@ -46,10 +55,12 @@ class ReportFiles:
         for path in filter(None, (self.markdown, self.junit, self.html)):
             if path.is_dir():
                 raise RunError(f"{path} is a folder: give the name of a file for the report")
-            try:
+            with _translated(f"no report can be written to {path}"):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise RunError(f"no report can be written to {path}: {error.strerror}") from error
+                _try(path)
+        if summary := self._summary(environment):
+            with _translated(f"{STEP_SUMMARY} is {summary}, which cannot be written"):
+                _try(summary)
 
     def write(
         self,
@@ -79,14 +90,63 @@ class ReportFiles:
         if self.is_annotated:
             output.write("".join(f"{line}\n" for line in annotations(report, suite_path)))
             output.flush()
-            summary = environment.get(STEP_SUMMARY)
-            if summary:
-                _write(Path(summary), markdown(report).encode(), mode="ab")
+        if summary := self._summary(environment):
+            with (
+                _translated(f"the report cannot be added to {summary}"),
+                summary.open("ab") as file,
+            ):
+                file.write(markdown(report).encode())
+
+    def _summary(self, environment: Mapping[str, str]) -> Path | None:
+        given = environment.get(STEP_SUMMARY) if self.is_annotated else None
+        return Path(given) if given else None
 
 
-def _write(path: Path, content: bytes, mode: str = "wb") -> None:
+def _write(path: Path, content: bytes) -> None:
+    """Write a report, whole or not at all: what stood there before stays until then."""
+    with _translated(f"the report cannot be written to {path}"):
+        if not _is_plain(path):
+            path.write_bytes(content)
+            return
+        # A link stays one.
+        target = path.resolve()
+        part = _part(target)
+        try:
+            part.write_bytes(content)
+            if target.exists():
+                shutil.copymode(target, part)
+            os.replace(part, target)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _try(path: Path) -> None:
+    """Find out whether a file can be written, and leave everything as it was.
+
+    Raises:
+        OSError: it cannot be.
+    """
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if _is_plain(path):
+        part = _part(path.resolve())
+        part.touch()
+        part.unlink()
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
+def _is_plain(path: Path) -> bool:
+    """Return whether a path is a file or nothing yet, and neither a pipe nor a device."""
+    return path.is_file() or not path.exists()
+
+
+@contextmanager
+def _translated(fault: str) -> Iterator[None]:
     try:
-        with path.open(mode) as file:
-            file.write(content)
+        yield
     except OSError as error:
-        raise RunError(f"the report cannot be written to {path}: {error.strerror}") from error
+        raise RunError(f"{fault}: {error.strerror}") from error

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headway_evals.averages import Report, averages_of, unanswered
-from headway_evals.outcomes import Flip, SliceOutcome, judged_slices
+from headway_evals.outcomes import Flip, SliceOutcome, parted_slices
 from headway_evals.wordings import (
     DIRECTIONS,
     bounds,
@@ -20,6 +20,7 @@ from headway_evals.wordings import (
     one_line,
     value,
 )
+from headway_measures.scores import counted
 from headway_measures.verdicts import Verdict
 
 _STYLES: dict[Verdict, str] = {
@@ -73,14 +74,14 @@ def _write_flips(console: Console, flips: Sequence[Flip]) -> None:
 
 
 def _write_slices(console: Console, title: str, slices: Sequence[SliceOutcome]) -> None:
-    judged = judged_slices(slices)
+    told, passed = parted_slices(slices)
     console.print(Text(f"\n{one_line(title)}", style="bold"))
-    if judged:
+    if told:
         table = Table("slice", box=None, header_style="bold", pad_edge=False)
         for column in ("cases", "baseline", "candidate", "difference", "interval", "q"):
             table.add_column(column, justify="right")
         table.add_column("verdict")
-        for each in judged:
+        for each in told:
             table.add_row(
                 Text(one_line(each.slice)),
                 str(each.n),
@@ -92,8 +93,12 @@ def _write_slices(console: Console, title: str, slices: Sequence[SliceOutcome]) 
                 Text(f"{each.verdict}{note(each)}", style=_STYLES[each.verdict]),
             )
         console.print(table)
-    if len(judged) < len(slices):
-        console.print(Text(f"{len(slices) - len(judged)} more slices have too few cases"))
+    if passed:
+        more = "more slice" if told else "slice"
+        console.print(Text(f"{counted(len(passed), more)} passed"))
+    few = len(slices) - len(told) - len(passed)
+    if few:
+        console.print(Text(f"{counted(few, 'more slice')} with too few cases"))
 
 
 def _write_averages(console: Console, report: Report) -> None:

@@ -18,14 +18,14 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from headway._version import __version__
 from headway_evals.errors import RunError
-from headway_evals.manifests import Manifest, read_manifest, write_manifest
-from headway_measures.scores import Direction, ScoreValue
+from headway_evals.manifests import Manifest, write_manifest
+from headway_measures.scores import Average, Direction, ScoreValue
 
 T = TypeVar("T")
 
@@ -75,6 +75,7 @@ class ScoreSummary(msgspec.Struct, frozen=True):
         scale: their greatest distance; None where there is no bound.
         failed_count: how many cases it could not judge. Among scores with bounds such a case has
             the worst and is counted; without bounds there is none, and it is in no mean.
+        average: which mean it is.
     """
 
     mean: float | None
@@ -82,6 +83,7 @@ class ScoreSummary(msgspec.Struct, frozen=True):
     direction: Direction = "up"
     scale: float | None = 1.0
     failed_count: int = 0
+    average: Average = "arithmetic"
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,25 +111,6 @@ class RunRecord:
     run: Run
     results: tuple[Result, ...]
     folder: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """A run without an end.
-
-    Args:
-        folder: where it lies.
-        done: how many results it has.
-        total: how many it was to have; None where that is not known.
-        is_repeatable: whether it can be made again.
-        is_under_way: whether a process is at it.
-    """
-
-    folder: Path
-    done: int
-    total: int | None
-    is_repeatable: bool
-    is_under_way: bool
 
 
 class RunWriter:
@@ -264,35 +247,6 @@ def list_runs(runs_dir: Path) -> list[Run]:
         except RunError:
             continue
     return sorted(runs, key=lambda run: run.started_at, reverse=True)
-
-
-def list_unfinished(runs_dir: Path) -> list[Unfinished]:
-    """Return the runs of a folder that are under way or were broken off, the latest first."""
-    folders = (path.parent for path in runs_dir.glob(f"*/{RESULTS_FILE}"))
-    found = [_unfinished(folder) for folder in folders if not is_finished(folder)]
-    return sorted(filter(None, found), key=lambda each: each.folder.name, reverse=True)
-
-
-def _unfinished(folder: Path) -> Unfinished | None:
-    try:
-        with (folder / RESULTS_FILE).open("rb") as file:
-            done = sum(line.endswith(b"\n") for line in file)
-            is_under_way = _is_locked(file)
-    except OSError:  # it was deleted just now, or is another's
-        return None
-    try:
-        total, is_repeatable = read_manifest(folder).case_count, True
-    except RunError:
-        total, is_repeatable = None, False
-    return Unfinished(folder, done, total, is_repeatable, is_under_way)
-
-
-def _is_locked(file: IO[bytes]) -> bool:
-    try:
-        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    return False
 
 
 def _results(path: Path) -> Iterator[Result]:

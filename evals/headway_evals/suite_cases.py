@@ -12,7 +12,7 @@ from headway_evals.suite_rows import CASE_KEYS
 from headway_evals.suite_sections import ScorerReader
 from headway_evals.suites import Asking, Case
 from headway_measures.likelihood_scorers import Choice, Perplexity
-from headway_measures.scores import Scorer, shown
+from headway_measures.scores import Scorer, counted, shown
 
 _LONGEST_ID = 200
 _LEFT_OUT = ("must_pass",)  # of the version: a matter of the gate, not of results
@@ -136,7 +136,8 @@ class CaseReader:
         if self.ask == "choice":
             texts = [each.strip() for each in case.choices]
             if len(texts) < 2:
-                section.fault("choices", f"has {len(texts)} choices, and ask: choice needs two")
+                count = counted(len(texts), "choice")
+                section.fault("choices", f"has {count}, and ask: choice needs two")
             elif "" in texts:
                 section.fault("choices", "has an empty choice")
             elif len(set(texts)) < len(texts):

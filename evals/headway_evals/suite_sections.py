@@ -24,7 +24,7 @@ from headway_evals.suites import (
 from headway_measures.errors import ScorerError
 from headway_measures.function_scorers import FunctionScorer
 from headway_measures.scorers import make_scorer
-from headway_measures.scores import Scorer, shown
+from headway_measures.scores import Scorer, average_of, shown
 from headway_measures.verdicts import Margin
 
 _USUAL_EXAMPLES = 5
@@ -192,20 +192,23 @@ def _read_margin(
 ) -> tuple[Margin, bool]:
     """Return the margin, and whether it is relative."""
     scale = scorers[scorer].scale if scorer in scorers else 1.0
+    average = average_of(scorers.get(scorer))
     given, is_hard = section.values.get("margin"), False
     if isinstance(given, MarkedDict):
         inner = section.section("margin", "margin")
         inner.check_keys(("value", "hard"))
         given, is_hard = inner.values.get("value"), inner.get("hard", bool, False)
     if given is None and scale is None:
+        unit = "" if average == "geometric" else "in the unit of the scores, or "
         section.fault(
             "margin",
-            f"has no margin, and {scorer} has no usual one: give it in the unit of the scores, "
-            "or as a part of the baseline's mean, such as 10%",
+            f"has no margin, and {scorer} has no usual one: give it {unit}as a part of the "
+            "baseline's mean, such as 10%",
         )
+        return DEFAULT_GATE.margin, False
     try:
         value, is_relative = read_margin(
-            DEFAULT_GATE.margin.value if given is None else given, scale
+            DEFAULT_GATE.margin.value if given is None else given, scale, average
         )
     except ValueError as error:
         section.fault("margin", str(error))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from headway_evals.examples import Framing
 from headway_evals.prompts import Prompt
-from headway_measures.scores import Scorer
+from headway_measures.scores import Average, Scorer, average_of
 from headway_measures.verdicts import Margin
 
 ALL_SCORERS = "all"
@@ -127,8 +127,18 @@ class Suite:
     @property
     def scale(self) -> float | None:
         """Return the greatest distance of two scores of the first gate, None without a bound."""
+        scorer = self._gates_scorer
+        return 1.0 if scorer is None else scorer.scale
+
+    @property
+    def average(self) -> Average:
+        """Return which mean of the first gate's scores says something."""
+        return average_of(self._gates_scorer)
+
+    @property
+    def _gates_scorer(self) -> Scorer | None:
         scorers = (case.scorers.get(self.gate.scorer) for case in self.cases)
-        return next((each.scale for each in scorers if each is not None), 1.0)
+        return next((each for each in scorers if each is not None), None)
 
     def prompt(self, case: Case) -> Prompt:
         """Return what a model is asked in a case."""

@@ -4,9 +4,11 @@ Shares are told in per cent and their differences in points; scores of another s
 milliseconds, as plain numbers.
 """
 
+import math
+
 from headway_evals.outcomes import Comparison, GateOutcome, Outcome
 from headway_measures.intervals import Interval
-from headway_measures.scores import shortened
+from headway_measures.scores import counted, shortened
 
 _LINE_LENGTH = 200
 
@@ -20,15 +22,17 @@ def verdict_sentence(comparison: Comparison) -> str:
     regressions = comparison.regressions
     said = overall.verdict.upper()
     if regressions:
-        joint = "too" if overall.verdict == "regressed" else f"although {overall.verdict} overall"
-        said = f"REGRESSED in {listed(regressions)}, {joint}"
+        said = f"REGRESSED in {listed(regressions)}, although {overall.verdict} overall"
+        if overall.verdict == "regressed":
+            said = f"REGRESSED overall and in {listed(regressions)}"
     elif comparison.verdict != overall.verdict:
         unsure = [each.gate for each in overall.gates if each.verdict == comparison.verdict]
         said = f"{comparison.verdict.upper()} by gate {listed(unsure)}"
     scale = overall.scale
     numbers = (
-        f"{comparison.candidate_model} scores {value(overall.candidate, scale)} on {overall.n} "
-        f"cases, {comparison.baseline_model} {value(overall.baseline, scale)}: {change(overall)}, "
+        f"{comparison.candidate_model} scores {value(overall.candidate, scale)} on "
+        f"{counted(overall.n, 'case')}, {comparison.baseline_model} "
+        f"{value(overall.baseline, scale)}: {change(overall)}, "
         f"{percent(1 - comparison.alpha, 0)} interval {bounds(overall)}, "
         f"margin {margin_of(overall)}"
     )
@@ -40,7 +44,7 @@ def gate_sentence(gate: GateOutcome) -> str:
     return (
         f"gate {gate.gate}, by {gate.scorer}: {gate.verdict}, {value(gate.baseline, gate.scale)} → "
         f"{value(gate.candidate, gate.scale)}: {change(gate)} ({bounds(gate)}), margin "
-        f"{margin_of(gate)}, adjusted p {gate.q_value:.2g}"
+        f"{margin_of(gate)}, p after Holm {gate.q_value:.2g}"
         f"{needs(gate)}{power(gate)}{note(gate)}"
     )
 
@@ -93,7 +97,9 @@ def margin_of(outcome: Outcome) -> str:
 
 
 def spread(interval: Interval, scale: float | None = 1.0) -> str:
-    """Return an average with its interval."""
+    """Return an average with its interval, "–" where so few scores have none."""
+    if not (math.isfinite(interval.lower) and math.isfinite(interval.upper)):
+        return f"{value(interval.estimate, scale)} (–)"
     if scale == 1.0:
         lower, upper = f"{interval.lower * 100:.1f}", f"{interval.upper * 100:.1f}"
     else:
@@ -116,7 +122,7 @@ def needs(outcome: Outcome) -> str:
     if not outcome.needs_n:
         return ""
     more = f", {outcome.missing_n:,} more" if outcome.missing_n else ""
-    return f"; about {outcome.needs_n:,} cases would tell{more}"
+    return f"; about {counted(outcome.needs_n, 'case')} would tell{more}"
 
 
 def note(outcome: Outcome) -> str:

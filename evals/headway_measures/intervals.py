@@ -182,6 +182,19 @@ def mean_interval(
     return mean_of(array, clusters, lowest=lowest, highest=highest).interval(alpha)
 
 
+def geometric_mean_interval(
+    values: Sequence[float], clusters: Sequence[Hashable] | None = None, alpha: float = 0.05
+) -> Interval:
+    """Return the interval of a geometric mean of values above 0, made on their logarithms.
+
+    One value, or one cluster, says nothing about spread: the interval is then all above 0.
+    """
+    logs = mean_interval(np.log(values).tolist(), clusters, alpha)
+    with np.errstate(over="ignore"):
+        estimate, lower, upper = np.exp([logs.estimate, logs.lower, logs.upper]).tolist()
+    return Interval(estimate, lower, upper)
+
+
 def reach_of(alpha: float, groups: float | None = None, power: float = 0.5) -> float:
     """Return how many standard errors a bound lies away.
 

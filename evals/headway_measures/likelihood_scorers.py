@@ -13,6 +13,7 @@ from headway_measures.limits import check_limit, judged
 from headway_measures.scores import (
     PASSED,
     Answered,
+    Average,
     Direction,
     LikelihoodValue,
     ScoreValue,
@@ -104,8 +105,9 @@ _LENGTHS: Mapping[str, Callable[[str, LikelihoodValue], int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Perplexity:
-    """e to the negative log-likelihood a token, a byte or a word of the text.
+    """e to the negative log-likelihood a token, a byte or a word of the text, at least 1.
 
+    One text can have thousands of times another's: means are geometric, and changes are ratios.
     Per token two models compare only where they share a tokenizer. Words are those of the
     expected text, or where there is none of the input.
     """
@@ -115,6 +117,7 @@ class Perplexity:
     needs_expected: ClassVar[bool] = False
     direction: ClassVar[Direction] = "down"
     scale: ClassVar[float | None] = None
+    average: ClassVar[Average] = "geometric"
 
     def __post_init__(self) -> None:
         check_limit("at_most", self.at_most)
@@ -133,7 +136,9 @@ class Perplexity:
         length = self._length(answered, value)
         if not length:
             raise ValueError(f"the text has no {self.per}")
-        return judged(math.exp(-value.logprob / length), at_most=self.at_most)
+        # Rounding may find a text a little likelier than certain.
+        surprise = max(-value.logprob / length, 0.0)
+        return judged(math.exp(surprise), at_most=self.at_most)
 
     def _length(self, answered: Answered, value: LikelihoodValue) -> int:
         if self.per == "token":

@@ -4,8 +4,8 @@ Both models answer the same cases, so the difference is taken case by case: what
 in common cancels, and a change shows with far fewer cases than two separate rates would need.
 
 ``measure_change`` picks the kind of change: ``BinaryChange`` where every score is 0 or 1 (a case
-passes or fails), ``ScoreChange`` for any other score. In both, zero variance never shortens the
-interval: five identical answers are five cases, not certainty.
+passes or fails), ``RatioChange`` where ratios count, ``ScoreChange`` for any other score. In all,
+zero variance never shortens the interval: five identical answers are five cases, not certainty.
 """
 
 from collections.abc import Hashable, Sequence
@@ -17,8 +17,9 @@ from headway_measures.binary_changes import binary_change
 from headway_measures.clusters import Floats
 from headway_measures.errors import MeasureError
 from headway_measures.intervals import Interval
+from headway_measures.ratio_changes import ratio_change
 from headway_measures.score_changes import score_change
-from headway_measures.scores import Direction
+from headway_measures.scores import Average, Direction
 
 
 class Change(Protocol):
@@ -67,6 +68,7 @@ def measure_change(
     *,
     direction: Direction = "up",
     scale: float | None = 1.0,
+    average: Average = "arithmetic",
 ) -> Change:
     """Pair two models' scores of the same cases, in the same order.
 
@@ -79,10 +81,11 @@ def measure_change(
         direction: which way scores get better.
         scale: the largest difference of two scores, which then lie from 0 to it; None where
             nothing bounds them.
+        average: geometric where ratios count, of scores that are all above 0.
 
     Raises:
-        MeasureError: nothing to pair, lengths that differ, scores that are not finite, or no
-            score at all where nothing bounds them.
+        MeasureError: nothing to pair, lengths that differ, scores that are not finite or too
+            small, or no score at all where nothing bounds them.
     """
     if not baseline or len(baseline) != len(candidate):
         raise MeasureError(
@@ -94,6 +97,8 @@ def measure_change(
         raise MeasureError("scores to be paired must be finite numbers; mark such cases instead")
     if clusters is not None and len(set(clusters)) == old.size:
         clusters = None
+    if average == "geometric":
+        return ratio_change(old, new, clusters, direction=direction)
     is_pass_or_fail = np.isin(old, (0.0, 1.0)).all() and np.isin(new, (0.0, 1.0)).all()
     if is_pass_or_fail and direction == "up" and scale == 1.0:
         return binary_change(old, new, clusters)

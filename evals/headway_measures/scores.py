@@ -6,6 +6,9 @@ from typing import Any, Literal, Protocol
 Direction = Literal["up", "down"]
 """Which way a score gets better."""
 
+Average = Literal["arithmetic", "geometric"]
+"""What mean of scores says something: of ratios, such as perplexities, the geometric one."""
+
 
 @dataclass(frozen=True, slots=True)
 class LikelihoodValue:
@@ -87,6 +90,12 @@ class Scorer(Protocol):
         """Judge an answer."""
 
 
+def average_of(scorer: Scorer | None) -> Average:
+    """Return what mean of a scorer's values says something; few scorers say another than usual."""
+    average: Average = getattr(scorer, "average", "arithmetic")
+    return average
+
+
 PASSED = ScoreValue(1.0, True)
 
 
@@ -101,6 +110,11 @@ def shown(value: object) -> str:
         return shortened(repr(value))
     except Exception as error:  # the value may be the user's own, and its repr too
         return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: "1 case", "2,000 cases"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def shortened(text: str, limit: int = 120) -> str:

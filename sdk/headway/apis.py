@@ -111,8 +111,8 @@ class ApiClient:
             response = self._pool.request(method, self.url + path, **_with_headers(self, options))
         except urllib3.exceptions.HTTPError as error:
             raise UnreachableError(
-                f"no collector answers at {self.url} ({type(error).__name__}): "
-                "start one with `headway up`, or set HEADWAY_URL"
+                f"no collector answers at {self.url}: start one with `headway up`, or "
+                "set HEADWAY_URL"
             ) from error
         except ValueError as error:
             # What http.client cannot put into a header: a line break, or another script.

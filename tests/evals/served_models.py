@@ -13,8 +13,9 @@ from typing import Any
 
 from headway_evals.models.paces import Pace
 from headway_evals.models.requests import Ask, Completion, Generate, Request
+from headway_evals.models.server_addresses import Address
 from headway_evals.models.server_calls import Calls
-from headway_evals.models.servers import Address, Server
+from headway_evals.models.servers import Server
 from headway_evals.prompts import Prompt
 
 

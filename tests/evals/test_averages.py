@@ -94,4 +94,4 @@ def test_averages_of_other_scales_are_told_as_they_are() -> None:
     _, latency = averages_of(Report((run,)))
 
     assert latency.told()[0].startswith("104 (")
-    assert unanswered(run) == ["m: 1 cases could not be scored by latency; c9: no clock"]
+    assert unanswered(run) == ["m: 1 case could not be scored by latency; c9: no clock"]

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 
 import msgspec
@@ -151,7 +152,7 @@ def test_a_changed_suite_is_compared_on_the_cases_that_are_the_same() -> None:
     assert comparison.overall.n == 98
     assert comparison.flips == ()
     assert comparison.overall.note == (
-        "the suite changed from v1 to v2: compared on the 98 cases that are the same in both"
+        "the suite changed from v1 to v2: compared on the 98 cases that both have alike"
     )
 
 
@@ -159,7 +160,7 @@ def test_a_part_of_a_run_is_compared_and_said_to_be_a_part() -> None:
     comparison = judged(results([True] * 100), results([True] * 80))
 
     assert comparison.overall.n == 80
-    assert comparison.overall.note == "80 cases are in both runs, of 100 and 80"
+    assert comparison.overall.note == "80 cases in both runs, of 100 and 80"
 
 
 def test_missing_cases_are_left_out_and_failed_ones_are_not() -> None:
@@ -172,7 +173,7 @@ def test_missing_cases_are_left_out_and_failed_ones_are_not() -> None:
 
     assert comparison.overall.n == 99
     assert [flip.case_id for flip in comparison.flips] == ["c001"]
-    assert comparison.overall.note == "1 cases without a logged answer are left out"
+    assert comparison.overall.note == "left out: 1 case without a logged answer"
 
 
 def test_runs_without_a_case_in_common_cannot_be_compared() -> None:
@@ -180,6 +181,25 @@ def test_runs_without_a_case_in_common_cannot_be_compared() -> None:
 
     with pytest.raises(ComparisonError, match="of 3 and 1 cases, 0 have the same id"):
         judged(old, new)
+
+
+def test_runs_of_two_suites_are_not_compared_whatever_their_ids() -> None:
+    new = record("new", results([True] * 100))
+    old = replace(new, run=msgspec.structs.replace(new.run, suite="other", run_id="run-old"))
+
+    with pytest.raises(ComparisonError, match="run-old is a run of the suite 'other' and not of"):
+        compare(old, new, Gate())
+
+
+def test_other_gates_of_the_baseline_are_said_not_to_judge() -> None:
+    runs = [
+        record(name, results([True] * 100), settings={"gates": [{"margin": margin}]})
+        for name, margin in (("base", 0.1), ("new", 0.05), ("twin", 0.05))
+    ]
+
+    notes = [compare(each, runs[1], Gate()).overall.note for each in (runs[0], runs[2])]
+
+    assert notes == ["by the gates of run-new; run-base has others", ""]
 
 
 def test_a_gate_can_look_at_the_values_of_one_scorer() -> None:
@@ -231,14 +251,30 @@ def test_a_report_begins_with_the_verdict_then_flips_slices_averages() -> None:
     new = sliced({"kind:a": [True] * 200, "kind:r": [False] * 12 + [True] * 8, "rare": [True] * 3})
 
     text = report(old, new)
-    places = [text.index(each) for each in ("REGRESSED in kind:r", "12 passed before", "slice ")]
+    places = [
+        text.index(each)
+        for each in ("REGRESSED overall and in kind:r", "12 passed before", "slice ")
+    ]
 
     assert places == sorted(places)
     assert "new scores 94.6 % on 223 cases, base 100.0 %: −5.4 points" in text
     assert "kind:r-1" in text
     assert "and 2 more" in text
-    assert "1 more slices have too few cases" in text
+    assert "1 more slice with too few cases" in text
     assert "all pass  100.0 % (98.3 to 100.0)  94.6 % (90.8 to 96.9)" in text
+
+
+def test_slices_that_pass_are_counted_and_those_to_look_at_shown() -> None:
+    kinds = {f"kind:{i:02}": [True] * 200 for i in range(12)}
+    old = sliced({**kinds, "kind:bad": [True] * 40})
+    new = sliced({**kinds, "kind:bad": [False] * 20 + [True] * 20})
+
+    text, green = report(old, new), report(sliced(kinds), sliced(kinds))
+
+    assert "kind:bad " in text
+    assert "kind:03" not in text
+    assert "12 more slices passed" in text
+    assert "\n12 slices passed\n" in green
 
 
 def test_an_inconclusive_report_says_how_many_cases_would_tell() -> None:
@@ -259,8 +295,8 @@ def test_cases_without_an_answer_are_told_with_the_first_reason() -> None:
     write_report(Console(file=text, width=160), Report((record("m", broken),)))
 
     assert "m passes 1 of 2 cases of s: 50.0 %" in text.getvalue()
-    assert "m: 1 cases have no logged answer and are not counted" in text.getvalue()
-    assert "m: 1 cases failed without an answer; b: it broke" in text.getvalue()
+    assert "m: 1 case without a logged answer, not counted" in text.getvalue()
+    assert "m: 1 case failed without an answer; b: it broke" in text.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import pytest
 
 from headway.commands import Command
 from headway.errors import HeadwayError
-from headway_evals.commands import DEMO, EVAL, SUITE
+from headway_evals.commands import DEMO, EVAL
+from headway_evals.errors import ComparisonError
 
 Invoke = Callable[..., int]
 
@@ -66,7 +67,7 @@ def test_a_run_alone_reports_its_rate(place: Path, capsys: pytest.CaptureFixture
     assert code == 0
     assert output.out.startswith(f"{WORSE} passes 80 of 100 cases of letters: 80.0 %")
     assert "letters: 100 cases" in output.err
-    assert "not published: no collector answers at http://127.0.0.1:1" in output.err
+    assert "not published: no collector answers at http://127.0.0.1:1: " in output.err
     assert len(list(place.glob(".headway/runs/*/run.json"))) == 1
 
 
@@ -247,36 +248,21 @@ def test_arguments_out_of_range_are_refused(
     assert f"argument {option}: {value!r} is not {wanted}" in capsys.readouterr().err
 
 
-def test_a_good_suite_is_said_to_be_good_with_what_it_can_tell(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code = invoke(SUITE, "check", "suite.yaml")
+def test_two_runs_of_other_suites_are_not_compared(place: Path) -> None:
+    run("--model", GOOD, "--no-publish")
+    (good,) = (place / ".headway" / "runs").iterdir()
+    text = (place / "suite.yaml").read_text()
+    (place / "suite.yaml").write_text(text.replace("suite: letters", "suite: other"))
+    run("--model", WORSE, "--no-publish", "--out", "kept")
+    (worse,) = (place / "kept").iterdir()
+    told = "is a run of the suite 'letters' and not of 'other'"
 
-    output = capsys.readouterr().out
-    assert code == 0
-    assert output.startswith("suite.yaml is good: suite letters, version ")
-    assert "100 cases, 0 tags, scored by exact" in output
-    assert "it finds a change of 8.9 points four times in five" in output
+    with pytest.raises(ComparisonError, match=told):
+        invoke(EVAL, "compare", str(good), str(worse), "--no-publish")
+    with pytest.raises(ComparisonError, match=told):
+        run("--model", WORSE, "--baseline", str(good), "--no-publish", "--out", "unused")
 
-
-def test_cases_that_all_ask_the_same_are_told(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (place / "suite.yaml").write_text(dedent(SUITE_FILE) + 'prompt: "Upper: {input"\n')
-
-    code = invoke(SUITE, "check", "suite.yaml")
-
-    assert code == 0
-    assert "But all 100 cases ask the same: write {input}" in capsys.readouterr().out
-
-
-def test_a_tag_cannot_break_a_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    case = {"id": "c", "input": "q", "expected": "Q", "tags": ["a\nb"]}
-    (place / "cases.jsonl").write_text(json.dumps(case))
-
-    invoke(SUITE, "check", "suite.yaml")
-
-    assert "for fewer than 10 cases: a\\nb\n" in capsys.readouterr().out
+    assert not (place / "unused").exists()
 
 
 def test_a_working_folder_that_is_gone_is_one_message(
@@ -289,13 +275,6 @@ def test_a_working_folder_that_is_gone_is_one_message(
     with pytest.raises(HeadwayError, match="the working folder is gone"):
         run("--model", GOOD)
     assert invoke(EVAL, "runs") == 0
-
-
-def test_a_bad_suite_is_told_with_its_lines(place: Path) -> None:
-    (place / "suite.yaml").write_text("suite: s\ncases:\n  - {id: a}\n")
-
-    with pytest.raises(HeadwayError, match=r"suite.yaml:3: case 'a' has no input"):
-        invoke(SUITE, "check", "suite.yaml")
 
 
 def test_a_model_on_disk_is_run_from_the_command(

@@ -1,5 +1,6 @@
 """Python functions as models: called, checked, and no fault of theirs ends the run."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import dedent
@@ -186,3 +187,63 @@ def test_a_functions_digest_follows_its_file(tmp_path: Path, module: str) -> Non
     path.write_text(path.read_text() + "\n# changed\n")
 
     assert model.digest != before
+
+
+def test_async_functions_are_awaited_together_on_one_loop(tmp_path: Path) -> None:
+    under_way, loops = [0], set()
+    most = [0]
+
+    async def answer(prompt: str) -> str:
+        loops.add(id(asyncio.get_running_loop()))
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        await asyncio.sleep(0)
+        under_way[0] -= 1
+        return prompt.upper()
+
+    function = Function(answer, folder=tmp_path, concurrency=2)
+
+    answered = ask(function, [request(each) for each in "abcde"])
+
+    assert [each.text for each in answered] == list("ABCDE")
+    assert (most, len(loops)) == ([2], 1)
+
+
+def test_async_functions_for_many_and_objects_with_an_async_call_are_awaited(
+    tmp_path: Path,
+) -> None:
+    class Bot:
+        async def __call__(self, prompt: str) -> str:
+            return f"bot {prompt}"
+
+    async def many(prompts: list[str]) -> list[str]:
+        return [f"{len(prompts)} {prompt}" for prompt in prompts]
+
+    requests = [request("a"), request("b")]
+
+    assert [each.text for each in ask(Function(Bot(), folder=tmp_path), requests)] == [
+        *("bot a", "bot b")
+    ]
+    assert [each.text for each in ask(Function(many, folder=tmp_path), requests)] == ["2 a", "2 b"]
+
+
+def test_what_an_async_function_raises_marks_its_case_alone(tmp_path: Path) -> None:
+    faults = {
+        "fault": ValueError("no"),
+        "exit": SystemExit(0),
+        "cancelled": asyncio.CancelledError(),
+    }
+
+    async def fussy(prompt: str) -> str:
+        await asyncio.sleep(0)
+        if prompt in faults:
+            raise faults[prompt]
+        return prompt
+
+    function = Function(fussy, folder=tmp_path)
+
+    answered = ask(function, [request(each) for each in ("fault", "ok", "exit", "cancelled")])
+
+    assert [each.text for each in answered] == [None, "ok", None, None]
+    errors = [str(each.error).partition(" raised ")[2] for each in answered]
+    assert errors == ["ValueError: no", "", "SystemExit: 0", "CancelledError: "]

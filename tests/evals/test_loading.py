@@ -47,8 +47,8 @@ def load(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"num_hidden_layers": 3}, r"9 tensors are missing, model.layers.2.input_layernorm.weight"),
-        ({"intermediate_size": 48}, r"do not fit its config.json: 6 tensors have another shape"),
+        ({"num_hidden_layers": 3}, r"missing: 9 tensors, model.layers.2.input_layernorm.weight"),
+        ({"intermediate_size": 48}, r"do not fit its config.json: another shape: 6 tensors"),
     ],
 )
 def test_weights_that_are_not_the_configs_are_told_in_one_line(
@@ -64,6 +64,46 @@ def test_weights_that_are_not_the_configs_are_told_in_one_line(
     assert "\n" not in str(caught.value)
     assert heard.records == []
     assert transformers.utils.logging.get_verbosity() == verbosity
+
+
+@pytest.mark.parametrize(
+    ("model_type", "message"),
+    [
+        ("quuxformer", r"odd has model_type 'quuxformer', which transformers \S+ does not know: "),
+        ("vit", r"model_type 'vit' is no causal language model in transformers \S+$"),
+    ],
+)
+def test_an_architecture_that_cannot_be_had_is_told_in_one_line(
+    folder: Path, heard: Heard, model_type: str, message: str
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": model_type}))
+
+    with pytest.raises(ModelError, match=message) as caught:
+        load(folder)
+
+    assert "\n" not in str(caught.value)
+    assert heard.records == []
+
+
+def test_an_adapter_of_another_rank_is_told_in_one_line(
+    checkpoint: Path, adapter: Path, tmp_path: Path
+) -> None:
+    odd = Path(shutil.copytree(adapter, tmp_path / "ranked"))
+    config = json.loads((odd / "adapter_config.json").read_text())
+    (odd / "adapter_config.json").write_text(json.dumps({**config, "r": 2 * config["r"]}))
+    given, wanted = config["r"], 2 * config["r"]
+
+    with pytest.raises(ModelError, match="ranked does not fit its base: ") as caught:
+        make_model(f"hf:{checkpoint}+{odd}", ModelOptions(device="cpu")).generate(
+            [Request("c", "hi", "hi", Generate(2))], lambda index, completion: None
+        )
+
+    told = str(caught.value)
+    assert "\n" not in told
+    assert f"another shape than its adapter_config.json (r={wanted}) and the base say" in told
+    assert f": ({given}, " in told
+    assert f"({wanted}, " in told
 
 
 def test_a_folder_without_a_tokenizer_says_what_to_copy(folder: Path) -> None:

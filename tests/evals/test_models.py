@@ -88,7 +88,9 @@ def test_a_prompt_that_does_not_fit_marks_its_case_alone(checkpoint: Path) -> No
 
 def test_a_chat_needs_a_template_and_follows_it(checkpoint: Path, tmp_path: Path) -> None:
     chat = request((Message("system", "s"), Message("user", "hi")))
-    with pytest.raises(ModelError, match="has no chat template, and case 'c1' is a chat"):
+    with pytest.raises(
+        ModelError, match="no chat template, and case 'c1' is a chat, made one by system, chat: tru"
+    ):
         ask(make("hf:tiny", checkpoint.parent), [chat])
     shutil.copytree(checkpoint, tmp_path / "chatty")
     (tmp_path / "chatty" / "chat_template.jinja").write_text(
@@ -156,9 +158,9 @@ def _other_architecture(folder: Path) -> None:
     ("damage", "message"),
     [
         (_truncate, r"model.safetensors is damaged or cut short \(.*\): copy it again"),
-        (_drop_a_tensor, "1 tensors are missing, model.layers.1.mlp.up_proj.weight for one"),
+        (_drop_a_tensor, "missing: 1 tensor, model.layers.1.mlp.up_proj.weight for one"),
         (_pickle, r"pytorch_model\.bin is pickled, and a pickle can hold any program"),
-        (_other_architecture, "cannot be loaded: .*nonesuch"),
+        (_other_architecture, "has model_type .nonesuch., which transformers .* does not know"),
         (lambda folder: (folder / "config.json").unlink(), "holds no config.json, so it is no"),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot be read as JSON"),
         (lambda folder: (folder / "tokenizer.json").write_text("{"), "tokenizer in .* cannot be"),

@@ -206,7 +206,7 @@ def test_a_case_that_never_ran_leaves_the_gate_without_a_verdict(
     result = Project(pytester).run()
 
     result.assert_outcomes(passed=39, failed=1)
-    assert lines_with(result, "[gate]: no verdict: 1 of 40 cases did not run to their end")
+    assert lines_with(result, "[gate]: no verdict: 1 of 40 cases did not run to the end")
 
 
 def test_over_a_selection_a_flip_fails_plainly(pytester: pytest.Pytester) -> None:
@@ -280,7 +280,7 @@ def test_cases_that_the_baseline_never_saw_are_not_held_against_the_candidate(
 def test_runs_with_nothing_in_common_give_no_verdict(pytester: pytest.Pytester) -> None:
     project = Project(pytester, mark="model=candidate, baseline='old'")
     (project.folder / "other.yaml").write_text(
-        "suite: other\nscorers: [exact]\ncases: [{id: x, input: x, expected: X}]\n"
+        "suite: letters\nscorers: [exact]\ncases: [{id: x, input: x, expected: X}]\n"
     )
     function = Function(str.upper, folder=project.folder)
     execute(load_suite(project.folder / "other.yaml"), function, project.folder / "old")

@@ -121,7 +121,7 @@ def test_an_option_that_cannot_be_says_so_before_anything_is_asked(
 
     result = project.run(option)
 
-    result.assert_outcomes(errors=1)
+    result.assert_outcomes(failed=1)
     assert any(fault in line for line in result.outlines)
 
 

@@ -1,4 +1,4 @@
-"""Suites as items: what is collected, selected and asked, and what a faulty marker says."""
+"""Suites as items: what is collected, what is selected, and what is asked."""
 
 import subprocess
 import sys
@@ -249,65 +249,6 @@ def test_junit_xml_shows_cases_and_gate(pytester: pytest.Pytester) -> None:
     verdict = tests[-1].find("properties/property[@name='headway']")
     assert verdict is not None
     assert str(verdict.get("value")).startswith("passed: −2.5 points")
-
-
-@pytest.mark.parametrize(
-    ("mark", "said"),
-    [
-        ("model=candidate, basline=baseline", "got an unexpected keyword argument 'basline'"),
-        ("baseline=baseline", "missing a required argument: 'model'"),
-        ("model=candidate)\n@pytest.mark.suite('b.yaml'", "a test has one suite"),
-        ("model=3", "3 is no model: give a spec or a function"),
-        ("model='hf:nowhere'", "there is no model folder 'nowhere'"),
-        ("model='python:nowhere:answer'", "python:nowhere:answer cannot be imported"),
-        ("model='gpt-4'", "'gpt-4' is no model: its scheme must be one of"),
-        ("model=candidate, baseline='some-run'", "there is no run 'some-run' in"),
-        ("model=candidate, limit=0", "limit is 0: give 1 or more cases"),
-        ("model=candidate, margin=5", "margin is 5: give a fraction: 0.05 is 5 points"),
-        ("model=candidate, inconclusive='ok'", "inconclusive is 'ok': give 'fail' or 'pass'"),
-    ],
-)
-def test_a_faulty_marker_is_one_clear_error_at_collection(
-    pytester: pytest.Pytester, mark: str, said: str
-) -> None:
-    result = Project(pytester, mark=mark).run()
-
-    assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert len(lines_with(result, PLACE)) == 1
-    assert said in lines_with(result, PLACE)[0]
-    result.stdout.no_fnmatch_line("*Traceback*")
-    result.stdout.no_fnmatch_line("E  *")
-
-
-def test_faults_of_a_suite_are_told_with_their_lines(pytester: pytest.Pytester) -> None:
-    suite = f"{SUITE}scorer: [exact]\ngeneration: {{max_new_tokens: 0}}\n"
-
-    result = Project(pytester, suite=suite).run()
-
-    assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert len(lines_with(result, "letters.yaml:5: ")) == 1
-    assert len(lines_with(result, "letters.yaml:6: ")) == 1
-    result.stdout.no_fnmatch_line("E  *")
-
-
-def test_a_missing_extra_is_a_line_that_installs_it(pytester: pytest.Pytester) -> None:
-    project = Project(pytester)
-    pytester.makeconftest("import sys; sys.modules['yaml'] = None")
-
-    result = project.pytester.runpytest_subprocess()
-
-    assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert lines_with(
-        result, 'suites need yaml, which is not installed: pip install "headway[evals]"'
-    )
-
-
-def test_a_case_cannot_have_the_name_of_the_gate(pytester: pytest.Pytester) -> None:
-    suite = "suite: s\nscorers: [exact]\ncases: [{id: gate, input: a, expected: A}]\n"
-
-    result = Project(pytester, suite=suite).run()
-
-    assert "has a case 'gate', which is the gate's name" in lines_with(result, PLACE)[0]
 
 
 def test_a_model_that_cannot_answer_is_said_once_and_asked_once(pytester: pytest.Pytester) -> None:

@@ -85,7 +85,7 @@ def test_a_gate_gives_no_verdict_where_a_worker_crashed(pytester: pytest.Pyteste
     result = Project(pytester, body=body).run("-n", "2")
 
     assert result.parseoutcomes()["failed"] == 2  # the case that crashed, and the gate
-    assert "did not run to their end: gw" in lines_with(result, "[gate]: no verdict")[0]
+    assert "did not run to the end: gw" in lines_with(result, "[gate]: no verdict")[0]
 
 
 def test_work_stealing_is_refused_in_one_line(pytester: pytest.Pytester) -> None:

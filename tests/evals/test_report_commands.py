@@ -1,7 +1,11 @@
 """The reports that ``headway eval`` writes where it is asked to, and what history tells it."""
 
 import argparse
+import io
 import json
+import os
+import re
+import resource
 from pathlib import Path
 from textwrap import dedent
 from xml.etree import ElementTree
@@ -10,9 +14,13 @@ import pytest
 
 from headway.commands import Command
 from headway.errors import HeadwayError
+from headway_evals.averages import Report
 from headway_evals.commands import EVAL, SUITE
 from headway_evals.history import past_changes
+from headway_evals.pairings import question_of
+from headway_evals.report_files import ReportFiles
 from headway_evals.runs import load_run
+from headway_evals.suite_files import load_suite
 
 SUITE_FILE = """
     suite: letters
@@ -50,6 +58,10 @@ def invoke(command: Command, *words: str) -> int:
 
 def run(*words: str) -> int:
     return invoke(EVAL, "run", "suite.yaml", "--no-publish", *words)
+
+
+def asked(place: Path) -> dict[str, bytes]:
+    return {case.case_id: question_of(case) for case in load_suite(place / "suite.yaml").cases}
 
 
 FILES = ("--markdown", "out/r.md", "--junit", "out/r.xml", "--html", "out/r.html")
@@ -98,15 +110,76 @@ def test_annotations_are_printed_and_the_summary_of_the_job_is_added_to(
     assert summary.read_text().startswith("before\n## 🔴 letters: regressed\n")
 
 
-def test_a_report_that_cannot_be_written_is_told_before_anything_is_run(place: Path) -> None:
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_run(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (place / "taken").write_text("")
 
     with pytest.raises(HeadwayError, match=r"no report can be written to taken/r\.xml"):
         run("--model", GOOD, "--junit", "taken/r.xml")
     with pytest.raises(HeadwayError, match=r"\. is a folder: give the name of a file"):
         run("--model", GOOD, "--html", ".")
+    with pytest.raises(HeadwayError, match=r"no report can be written to /proc/r\.html: No such"):
+        run("--model", GOOD, "--html", "/proc/r.html")
+    with pytest.raises(HeadwayError, match="--html has no value"):
+        run("--model", GOOD, "--html", "")
+    with pytest.raises(HeadwayError, match="taken is a file: --out wants the folder of the runs"):
+        run("--model", GOOD, "--out", "taken")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "gone/summary.md")
+    with pytest.raises(
+        HeadwayError, match=r"GITHUB_STEP_SUMMARY is gone/summary\.md, which cannot"
+    ):
+        run("--model", GOOD, "--annotations")
 
     assert not (place / ".headway").exists()
+
+
+def test_looking_for_room_leaves_nothing_behind(place: Path) -> None:
+    (place / "earlier.html").write_text("earlier")
+    (place / "link.html").symlink_to("earlier.html")
+    before = sorted(place.iterdir())
+
+    ReportFiles(html=place / "link.html", junit=place / "new.xml").check()
+
+    assert sorted(place.iterdir()) == before
+    assert (place / "earlier.html").read_text() == "earlier"
+
+
+def test_a_report_for_which_the_disk_has_no_room_leaves_the_earlier_one(place: Path) -> None:
+    """The limit on the size of files stands for the disk."""
+    run("--model", GOOD)
+    (folder,) = (place / ".headway/runs").iterdir()
+    files = ReportFiles(html=place / "r.html", markdown=place / "r.md")
+    (place / "r.html").write_text("earlier")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(
+            HeadwayError, match=r"the report cannot be written to .*r\.md: File too"
+        ):
+            files.write(Report((load_run(str(folder), place),)), io.StringIO())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+    assert [path.name for path in place.glob("*r.*")] == ["r.html"]
+    assert (place / "r.html").read_text() == "earlier"
+
+
+def test_a_report_goes_where_a_link_or_a_pipe_leads(place: Path) -> None:
+    (place / "shown").mkdir()
+    (place / "shown/r.html").write_text("earlier")
+    (place / "shown/r.html").chmod(0o640)
+    (place / "r.html").symlink_to("shown/r.html")
+    reader, writer = os.pipe()
+
+    run("--model", GOOD, "--html", "r.html", "--markdown", f"/dev/fd/{writer}")
+
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        assert "100 of 100 cases" in pipe.read()
+    assert (place / "r.html").is_symlink()
+    assert "passes 100 of 100" in (place / "shown/r.html").read_text()
+    assert (place / "shown/r.html").stat().st_mode & 0o777 == 0o640
 
 
 def test_several_gates_judge_a_run_and_are_kept_with_it(
@@ -127,6 +200,34 @@ def test_several_gates_judge_a_run_and_are_kept_with_it(
     assert (first, again) == (1, 1)
     assert "REGRESSED in gate tight, although passed overall:" in told
     assert "gate letters, by all: passed" in capsys.readouterr().out
+
+
+def test_regressions_overall_and_by_another_gate_are_told_apart(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gates = "gates: [{name: letters, margin: 0.02}, {name: tight, scorer: exact, margin: 0.01}]"
+    text = dedent(SUITE_FILE).replace("gate: {margin: 0.1}", gates)
+    (place / "suite.yaml").write_text(text)
+
+    run("--model", WORSE, "--baseline", GOOD)
+
+    told = capsys.readouterr().out
+    assert "REGRESSED overall and in gate tight: python:report_models:worse scores" in told
+    assert ", p after Holm " in told
+
+
+def test_one_case_is_one_case(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = {"id": "c", "input": "q0", "expected": "Q0", "tags": ["a"]}
+    (place / "cases.jsonl").write_text(json.dumps(case))
+
+    invoke(SUITE, "check", "suite.yaml")
+    run("--model", WORSE, "--baseline", GOOD)
+
+    said = capsys.readouterr()
+    assert "1 case, 1 tag, scored by exact" in said.out
+    assert "scores 100.0 % on 1 case, python" in said.out
+    assert "letters: 1 case\n" in said.err
+    assert not re.search(r"\b1 (cases|tags)", said.out + said.err)
 
 
 def test_a_case_that_must_pass_is_known_from_the_suite(
@@ -198,16 +299,39 @@ def test_history_is_of_other_models_on_the_same_suite(place: Path) -> None:
     for model in (GOOD, WORSE):
         run("--model", model)
 
-    (change,) = past_changes(runs_dir, "letters", "all")
+    questions = asked(place)
+
+    (change,) = past_changes(runs_dir, "letters", questions, "all")
 
     assert change.n == 100
     assert change.variance == pytest.approx(0.2)
-    assert past_changes(runs_dir, "other", "all") == []
-    assert past_changes(runs_dir, "letters", "bleu") == []
+    assert past_changes(runs_dir, "other", questions, "all") == []
+    assert past_changes(runs_dir, "letters", questions, "bleu") == []
+
+
+def test_history_is_of_the_cases_that_a_version_still_has(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs_dir = place / ".headway/runs"
+    for model in (GOOD, WORSE):
+        run("--model", model)
+    questions = asked(place)
+    most = dict(list(questions.items())[:60]) | {f"new-{i}": b"" for i in range(40)}
+    few = dict(list(questions.items())[:40]) | {f"new-{i}": b"" for i in range(60)}
+    others = dict.fromkeys(questions, b"another question")
+
+    kept = [past_changes(runs_dir, "letters", each, "all") for each in (most, few, others)]
+
+    assert [[change.n for change in changes] for changes in kept] == [[60], [], []]
+    lines = (place / "cases.jsonl").read_text()
+    (place / "cases.jsonl").write_text(lines.replace("q", "question "))
+    capsys.readouterr()
+    invoke(SUITE, "check", "suite.yaml")
+    assert "earlier pair" not in capsys.readouterr().out
 
 
 def test_a_model_that_is_run_twice_is_no_history(place: Path) -> None:
     for _ in range(2):
         run("--model", GOOD)
 
-    assert past_changes(place / ".headway/runs", "letters", "all") == []
+    assert past_changes(place / ".headway/runs", "letters", asked(place), "all") == []

@@ -279,6 +279,18 @@ def test_markdown_begins_with_the_verdict_and_counts_what_it_leaves_out() -> Non
     assert len(text.encode()) < 200_000
 
 
+def test_markdown_folds_slices_that_passed_and_html_shows_them() -> None:
+    old = [result(f"c{i:03}", True, [f"kind:{i % 8}"]) for i in range(1600)]
+    new = [*old[1:], result("c000", False, ["kind:0"])]
+    report = Report((record("base", old), record("new", new)), judged(old, new))
+
+    before, folded = markdown(report).split("<details><summary>8 slices passed</summary>\n\n|")
+
+    assert "`kind:3`" not in before
+    assert folded.split("\n\n</details>")[0].count("`kind:") == 8
+    assert "kind:3" in Page(html(report)).text
+
+
 def test_markdown_keeps_what_models_said_in_its_cell() -> None:
     text = markdown(hostile())
     rows = [line for line in text.splitlines() if line.startswith("| ``")]

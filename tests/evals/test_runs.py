@@ -65,13 +65,12 @@ def test_a_run_has_the_shape_of_the_contract(tmp_path: Path) -> None:
     assert (written["case_count"], written["passed_count"]) == (3, 1)
     assert written["pass_rate"] == pytest.approx(1 / 3)
     assert written["scores"]["short"] == {
-        **{
-            "mean": pytest.approx(2 / 3),
-            "count": 3,
-            "direction": "up",
-            "scale": 1.0,
-            "failed_count": 0,
-        }
+        "mean": pytest.approx(2 / 3),
+        "count": 3,
+        "direction": "up",
+        "scale": 1.0,
+        "failed_count": 0,
+        "average": "arithmetic",
     }
     assert written["settings"]["gate"]["margin"] == {"value": 0.05, "is_hard": False}
     assert written["settings"]["gates"] == [written["settings"]["gate"]]

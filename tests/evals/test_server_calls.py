@@ -10,8 +10,9 @@ import pytest
 from headway_evals.errors import ModelError
 from headway_evals.models.paces import Pace, parse_rate
 from headway_evals.models.requests import Completion
+from headway_evals.models.server_addresses import Address
 from headway_evals.models.server_calls import Calls
-from headway_evals.models.servers import Address, Server
+from headway_evals.models.servers import Server
 from headway_evals.models.specs import ModelOptions, make_model
 from tests.evals.served_models import (
     Asked,
@@ -76,7 +77,7 @@ def test_pauses_double_up_to_a_limit_and_chance_shortens_them() -> None:
         (found,) = answers(Server(Address("m", served.url), calls), "a")
 
     assert clock.waits == [0.5, 0.5, 2.0, 2.0, 8.0, 8.0, 30.0, 15.0]
-    assert found.error == f"openai:m@{served.url}: HTTP 500: oops, after 9 tries"
+    assert found.error == "HTTP 500: oops, after 9 tries"
 
 
 @pytest.mark.parametrize(
@@ -223,8 +224,7 @@ def test_a_slow_answer_is_given_up_after_the_timeout() -> None:
         release.set()
 
     assert [each.text for each in found] == [None, "B"]
-    assert "ReadTimeoutError" in str(found[0].error)
-    assert "after 2 tries" in str(found[0].error)
+    assert found[0].error == "no answer within 0.2 s, after 2 tries"
 
 
 def test_requests_run_side_by_side_up_to_the_limit_and_come_back_in_order() -> None:

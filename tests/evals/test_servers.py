@@ -12,8 +12,9 @@ from headway_evals.commands import EVAL
 from headway_evals.errors import ModelError
 from headway_evals.models.cache_keys import cache_key_of
 from headway_evals.models.requests import Choices, Completion, Generate, Likelihood, Rolling
+from headway_evals.models.server_addresses import OPENAI_URL, Address
 from headway_evals.models.server_calls import Calls
-from headway_evals.models.servers import OPENAI_URL, Address, Server, parse_address
+from headway_evals.models.servers import Server
 from headway_evals.models.specs import ModelOptions, make_model
 from headway_evals.prompts import Message
 from headway_evals.runs import list_runs
@@ -41,6 +42,11 @@ def echo(asked: Asked) -> Said:
     found = {"tokens": tokens, "token_logprobs": logprobs, "top_logprobs": tops}
     usage = {"prompt_tokens": len(tokens) - 1, "completion_tokens": 1}
     return Said({"choices": [{"text": "", "logprobs": found}], "usage": usage})
+
+
+def spoken(content: str | None, **message: Any) -> Said:
+    """Answer with a message that has more in it than its content."""
+    return Said({"choices": [{"message": {"content": content, **message}}]})
 
 
 def test_messages_go_to_the_chat_and_texts_to_the_completions() -> None:
@@ -115,8 +121,10 @@ def test_all_stops_hold_though_a_server_takes_four_and_leaves_them_in() -> None:
 @pytest.mark.parametrize(
     ("answer", "wanted"),
     [
-        (said(None), Completion("")),
         (said(""), Completion("")),
+        (said(None), "the model wrote no text (finish_reason stop)"),
+        (said(None, "length"), "the model wrote no text (finish_reason length)"),
+        (Said({"choices": [{"text": None}]}), "the model wrote no text"),
         (said(None, "content_filter"), "content filter held the answer back"),
         (said("half", "length"), Completion("half", is_cut=True)),
         (
@@ -126,10 +134,13 @@ def test_all_stops_hold_though_a_server_takes_four_and_leaves_them_in() -> None:
         (said("all", "length", completion_tokens=16), Completion("all", output_tokens=16)),
         (said("a", cost=0.25, prompt_tokens=7), Completion("a", input_tokens=7, cost_usd=0.25)),
         (said("a", cost="much", prompt_tokens=-1, completion_tokens=True), Completion("a")),
-        (
-            Said({"choices": [{"message": {"content": None, "refusal": "No."}}]}),
-            Completion("No."),
-        ),
+        (spoken(None, refusal="No,\nnever."), "refused: No, never."),
+        (spoken(None, tool_calls=[{"id": "t"}]), "the model called tools and wrote no text"),
+        (spoken("", tool_calls=[{"id": "t"}]), "the model called tools and wrote no text"),
+        (spoken(None, function_call={"name": "f"}), "the model called tools and wrote no text"),
+        (spoken(None, reasoning_content="Hm."), "the model reasoned and wrote no text"),
+        (spoken("", reasoning="Hm."), "the model reasoned and wrote no text"),
+        (spoken("a", tool_calls=[{"id": "t"}], reasoning="Hm.", refusal=None), Completion("a")),
         (
             Said({"choices": [{"message": {"content": [{"text": "a"}, {"text": "b"}]}}]}),
             Completion("ab"),
@@ -229,56 +240,6 @@ def test_tokens_that_do_not_spell_the_text_mark_the_case() -> None:
         (found,) = answers(served.model(Clock()), "Q:", ask=Likelihood("é"))
 
     assert "the server's tokens spell" in str(found.error)
-
-
-@pytest.mark.parametrize(
-    ("rest", "wanted"),
-    [
-        ("m", ("m", OPENAI_URL, None)),
-        ("org/m:7b@http://h:8000/v1/", ("org/m:7b", "http://h:8000/v1", None)),
-        ("m@v2@https://h/v1?api=chat", ("m@v2", "https://h/v1", "chat")),
-        ("m?api=completions", ("m", OPENAI_URL, "completions")),
-    ],
-)
-def test_a_spec_names_model_address_and_api(rest: str, wanted: Any) -> None:
-    environment = {"OPENAI_API_KEY": "secret"}
-
-    found = parse_address(rest, environment)
-
-    assert (found.model, found.base_url, found.api) == wanted
-    assert parse_address(found.spec.removeprefix("openai:"), environment) == found
-    assert "secret" not in repr(found)
-
-
-def test_the_environment_names_the_server_where_the_spec_does_not() -> None:
-    environment = {"OPENAI_BASE_URL": "http://h:1/v1"}
-
-    assert parse_address("m", environment).base_url == "http://h:1/v1"
-    assert parse_address("m@http://other/v1", environment).base_url == "http://other/v1"
-
-
-@pytest.mark.parametrize(
-    ("rest", "environment", "reason"),
-    [
-        ("m", {}, "needs a key: set OPENAI_API_KEY"),
-        ("m", {"OPENAI_API_KEY": "k\n"}, "holds a line break"),
-        ("m@http://u:secret@h/v1", {}, "holds a password: set OPENAI_API_KEY"),
-        ("m@http://[h/v1", {}, "is no address"),
-        ("m@http://h:99999/v1", {}, "is no address"),
-        ("m@http://", {}, "names no model"),
-        ("@http://h/v1", {}, "names no model"),
-        ("m@http://h/v1?api=responses", {}, "there are chat and completions"),
-        ("m@http://h/v1?apt=chat", {}, "unknown option 'apt'; known: api"),
-        ("m", {"OPENAI_BASE_URL": "h:8000"}, "is at 'h:8000', which is no address"),
-    ],
-)
-def test_a_spec_that_cannot_be_used_is_told(
-    rest: str, environment: dict[str, str], reason: str
-) -> None:
-    with pytest.raises(ModelError, match=reason) as caught:
-        parse_address(rest, environment)
-
-    assert "secret" not in str(caught.value)
 
 
 def test_a_rate_that_is_none_is_told_before_anything_is_asked(tmp_path: Path) -> None:

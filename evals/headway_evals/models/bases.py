@@ -16,6 +16,7 @@ from headway_evals.errors import ModelError
 from headway_evals.models.digests import stamp_of
 from headway_evals.models.loading import inject_adapter, load_weights
 from headway_evals.models.quantising import Quantisation
+from headway_measures.scores import shortened
 
 
 class Base:
@@ -84,7 +85,8 @@ class Base:
             raise
         except (ValueError, RuntimeError, NotImplementedError, AttributeError) as error:
             self._model = None
-            raise ModelError(f"the adapter {adapter} cannot be merged: {error}") from error
+            told = shortened(" ".join(str(error).split()), 400)
+            raise ModelError(f"the adapter {adapter} cannot be merged: {told}") from error
         after = dict(merged.named_parameters())
         # Biases that come with an adapter were written over before they could be copied.
         has_biases = getattr(tuned.active_peft_config, "bias", "none") != "none"

@@ -10,6 +10,7 @@ from headway_evals.engine.sampling import Sampling, seed_of
 from headway_evals.engine.token_rows import TokenPrompt
 from headway_evals.errors import ModelError
 from headway_evals.models.requests import Choices, Generate, Likelihood, Request, Rolling
+from headway_evals.prompts import Message
 from headway_measures.scores import shortened
 
 # Encoded at a time: enough to keep the tokenizer's threads busy, and few enough to hold as lists.
@@ -89,7 +90,8 @@ class RequestEncoder:
         if self._tokenizer.chat_template is None:
             raise ModelError(
                 f"the tokenizer in {self._folder} has no chat template, and case "
-                f"{request.case_id!r} is a chat: give the suite a prompt that is text"
+                f"{request.case_id!r} is a chat, made one by {_chat_makers(prompt)}: leave that "
+                "out, or take a model whose tokenizer has a template"
             )
         messages = [{"role": each.role, "content": each.content} for each in prompt]
         # What is measured itself is a chat as it was, with nobody about to answer.
@@ -132,6 +134,17 @@ class RequestEncoder:
             seed = seed_of(ask.seed, case_id, ask.sample)
             sampling = Sampling(ask.temperature, ask.top_p, seed)
         return TokenPrompt(ids, min(ask.max_new_tokens, room), ask.stop, sampling)
+
+
+def _chat_makers(messages: Sequence[Message]) -> str:
+    """Return what in a suite can have made a chat of a case, by the roles in it."""
+    roles = {each.role for each in messages}
+    makers = ["chat: true", "messages", "an input of messages"]
+    if "assistant" in roles:
+        makers.insert(0, "few_shot as: turns")
+    if "system" in roles:
+        makers.insert(0, "system")
+    return f"{', '.join(makers[:-1])} or {makers[-1]}"
 
 
 def _item(ask: Likelihood | Choices | Rolling, text: _Text) -> Item | Refusal:

@@ -69,17 +69,17 @@ def check_base(folder: Path, *, allow_pickle: bool = False) -> None:
     """
     if not (folder / CONFIG).is_file():
         if (folder / ADAPTER_CONFIG).is_file():
-            base = _read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "BASE"
+            base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "BASE"
             raise ModelError(f"{folder} is an adapter and needs its base: hf:{base}+{folder.name}")
         raise ModelError(
             f"{folder} holds no {CONFIG}, so it is no checkpoint; it holds {_listing(folder)}"
         )
-    _read_json(folder / CONFIG)
+    read_json(folder / CONFIG)
     _check_tokenizer(folder)
     weights = _choose(folder, _WEIGHTS, _PICKLED_WEIGHTS, allow_pickle)
     index = folder / f"{weights}{_INDEX}"
     if index.is_file():
-        weight_map = _read_json(index).get("weight_map")
+        weight_map = read_json(index).get("weight_map")
         if not isinstance(weight_map, dict):
             raise ModelError(f"{index} holds no weight_map")
         for name in sorted(map(str, set(weight_map.values()))):
@@ -102,7 +102,7 @@ def check_adapter(folder: Path, *, allow_pickle: bool = False) -> None:
         raise ModelError(
             f"{folder} holds no {ADAPTER_CONFIG}, so it is no adapter; it holds {_listing(folder)}"
         )
-    _read_json(folder / ADAPTER_CONFIG)
+    read_json(folder / ADAPTER_CONFIG)
     weights = _choose(folder, _ADAPTER_WEIGHTS, _PICKLED_ADAPTER_WEIGHTS, allow_pickle)
     _check_weights(folder / weights)
 
@@ -150,7 +150,12 @@ def _check_weights(path: Path) -> None:
         raise ModelError(f"{path} is damaged or cut short ({error}): copy it again") from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON file's object.
+
+    Raises:
+        ModelError: there is none.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:

@@ -2,12 +2,15 @@
 
     def answer(prompt: str) -> str                   one at a time
     def answer(prompts: list[str]) -> list[str]      many at once, told apart by the annotation
+    async def answer(prompt: str) -> str             many at once, each awaited for itself
 
 Where the suite's prompts are chats, a prompt is a list of ``{"role": …, "content": …}``, and a
 function for many at once is annotated ``list[list[dict[str, str]]]``. It gets them in chunks, so
-that a run that is broken off loses no more than one.
+that a run that is broken off loses no more than one; so many calls of an ``async`` function for one
+prompt are awaited together. All calls of a run share one event loop, as clients that they hold ask.
 """
 
+import asyncio
 import hashlib
 import importlib
 import inspect
@@ -15,6 +18,7 @@ import sys
 import time
 import typing
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +43,7 @@ class Function:
         is_cached: whether the same prompt may be answered from an earlier call, for as long as
             the file that the function stands in is the same.
         most_prompts: how many a function for many gets at once.
+        concurrency: how many calls of an async function for one are awaited together.
         clock: seconds, for latencies.
 
     Raises:
@@ -52,11 +57,14 @@ class Function:
         folder: Path,
         is_cached: bool = False,
         most_prompts: int = _CHUNK,
+        concurrency: int = 16,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._call = _import(target, folder) if isinstance(target, str) else target
         self._takes_many = _takes_many(self._call)
-        self._chunk = most_prompts if self._takes_many else 1
+        self._is_async = _is_async(self._call)
+        alone = concurrency if self._is_async else 1
+        self._chunk = most_prompts if self._takes_many else alone
         self._name = f"python:{target if isinstance(target, str) else _describe(target)}"
         self._is_cached = is_cached
         self._clock = clock
@@ -97,10 +105,13 @@ class Function:
         """
         prompts = [_argument(request) for request in requests]
         completions: list[Completion] = []
-        for start in range(0, len(prompts), self._chunk):
-            for completion in self._answer(prompts[start : start + self._chunk]):
-                on_progress(len(completions), completion)
-                completions.append(completion)
+        with asyncio.Runner() if self._is_async else nullcontext() as runner:
+            for start in range(0, len(prompts), self._chunk):
+                chunk = prompts[start : start + self._chunk]
+                answered = runner.run(self._await(chunk)) if runner else self._answer(chunk)
+                for completion in answered:
+                    on_progress(len(completions), completion)
+                    completions.append(completion)
         return completions
 
     def _answer(self, prompts: list[Any]) -> list[Completion]:
@@ -108,8 +119,28 @@ class Function:
         try:
             answers = self._call(prompts) if self._takes_many else [self._call(prompts[0])]
         except _FAULTS as error:
-            fault = f"{self._name} raised {type(error).__name__}: {message_of(error)}"
-            return [Completion(None, error=fault)] * len(prompts)
+            return [self._fault(error)] * len(prompts)
+        return self._completions(prompts, answers, started)
+
+    async def _await(self, prompts: list[Any]) -> list[Completion]:
+        if self._takes_many:
+            return await self._await_call(prompts, prompts)
+        alone = [self._await_call(prompt, [prompt]) for prompt in prompts]
+        return [completion for (completion,) in await asyncio.gather(*alone)]
+
+    async def _await_call(self, argument: Any, prompts: list[Any]) -> list[Completion]:
+        started = self._clock()
+        try:
+            answer = await self._call(argument)
+        except (*_FAULTS, asyncio.CancelledError) as error:  # also of what it awaits
+            return [self._fault(error)] * len(prompts)
+        return self._completions(prompts, answer if self._takes_many else [answer], started)
+
+    def _fault(self, error: BaseException) -> Completion:
+        told = f"{self._name} raised {type(error).__name__}: {message_of(error)}"
+        return Completion(None, error=told)
+
+    def _completions(self, prompts: list[Any], answers: Any, started: float) -> list[Completion]:
         latency_ms = round((self._clock() - started) * 1000, 3)
         if not isinstance(answers, Sequence) or len(answers) != len(prompts):
             raise ModelError(
@@ -168,6 +199,15 @@ def _takes_many(call: Callable[..., Any]) -> bool:
     (item,) = typing.get_args(annotation)
     # A list of messages is one prompt.
     return typing.get_origin(item) is not dict
+
+
+def _is_async(call: Callable[..., Any]) -> bool:
+    """Return whether a call is to be awaited: that of a function, or an object's own."""
+    own = type(call).__call__
+    try:
+        return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(own)
+    except _FAULTS:  # a hostile object raises where it is looked at
+        return inspect.iscoroutinefunction(own)
 
 
 def _is_unicode(text: str) -> bool:

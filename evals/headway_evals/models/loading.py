@@ -1,6 +1,7 @@
 """Checkpoints from disk to memory: device, weights, tokenizer, and a line where they do not fit."""
 
 import pickle
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import torch
 import transformers
 
 from headway_evals.errors import ModelError
-from headway_evals.models.folders import holds_safetensors
+from headway_evals.models.folders import ADAPTER_CONFIG, CONFIG, holds_safetensors, read_json
 from headway_evals.models.quantising import Quantisation
+from headway_measures.scores import counted, shortened
 
 DTYPES = {
     "float32": torch.float32,
@@ -28,6 +30,14 @@ _MISFITS = (OSError, ValueError, RuntimeError, KeyError, TypeError, UserWarning)
 _UNREADABLE = (
     *(pickle.UnpicklingError, struct.error, EOFError),
     *(IndexError, AttributeError, TypeError, AssertionError),
+)
+
+_VERSION = f"transformers {transformers.__version__}"
+_LONGEST = 400
+# What torch says of each tensor.
+_OTHER_SHAPE = re.compile(
+    r"size mismatch for (\S+): copying a param with shape torch\.Size\(\[([^]]*)\]\) from "
+    r"checkpoint, the shape in current model is torch\.Size\(\[([^]]*)\]\)"
 )
 
 
@@ -56,10 +66,12 @@ def load_tokenizer(folder: Path) -> Any:
     Raises:
         ModelError: it cannot be loaded.
     """
+    _check_architecture(folder)
     try:
         return transformers.AutoTokenizer.from_pretrained(folder, **_FROM_DISK)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"the tokenizer in {folder} cannot be loaded: {error}") from error
+        told = _line(str(error))
+        raise ModelError(f"the tokenizer in {folder} cannot be loaded: {told}") from error
 
 
 def load_config(folder: Path) -> Any:
@@ -68,10 +80,11 @@ def load_config(folder: Path) -> Any:
     Raises:
         ModelError: it cannot be loaded.
     """
+    _check_architecture(folder)
     try:
         return transformers.AutoConfig.from_pretrained(folder, **_FROM_DISK)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{folder} cannot be loaded: {error}") from error
+        raise ModelError(f"{folder} cannot be loaded: {_line(str(error))}") from error
 
 
 def load_context(folder: Path) -> int:
@@ -105,6 +118,7 @@ def load_weights(
     Raises:
         ModelError: it cannot be loaded, or its weights are not those of its configuration.
     """
+    _check_architecture(folder)
     transformers.utils.logging.disable_progress_bar()
     given: dict[str, Any] = {}
     if quantisation is not None:
@@ -125,20 +139,23 @@ def load_weights(
             )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, *_UNREADABLE) as error:
         form = f" as {quantisation.form} by {quantisation.library}" if quantisation else ""
-        raise ModelError(f"{folder} cannot be loaded{form}: {error}") from error
+        told = _line(str(error))
+        if told.startswith("Unrecognized configuration class"):
+            told = f"model_type {_model_type(folder)!r} is no causal language model in {_VERSION}"
+        raise ModelError(f"{folder} cannot be loaded{form}: {told}") from error
     # transformers fills what is missing with random numbers and goes on.
     lacking = sorted(report["missing_keys"])
     if lacking:
         raise ModelError(
             f"the weights in {folder} are not those of a {type(model).__name__}: "
-            f"{len(lacking)} tensors are missing, {lacking[0]} for one"
+            f"missing: {counted(len(lacking), 'tensor')}, {lacking[0]} for one"
         )
     # Each with its two shapes behind it.
     misfits = sorted(name for name, *_ in report["mismatched_keys"])
     if misfits:
         raise ModelError(
-            f"the weights in {folder} do not fit its config.json: {len(misfits)} tensors have "
-            f"another shape, {misfits[0]} for one"
+            f"the weights in {folder} do not fit its config.json: another shape: "
+            f"{counted(len(misfits), 'tensor')}, {misfits[0]} for one"
         )
     return (model if quantisation else model.to(device)).eval()
 
@@ -159,7 +176,45 @@ def inject_adapter(model: Any, adapter: Path, *, allow_pickle: bool = False) -> 
             warnings.filterwarnings("error", message="Found missing adapter keys")
             return peft.PeftModel.from_pretrained(model, adapter, local_files_only=True)
     except (*_MISFITS, *_UNREADABLE) as error:
-        raise ModelError(f"the adapter {adapter} does not fit its base: {error}") from error
+        raise ModelError(
+            f"the adapter {adapter} does not fit its base: {_misfit(adapter, str(error))}"
+        ) from error
+
+
+def _check_architecture(folder: Path) -> None:
+    """Check that transformers knows the model's type, before it warns and advises in its words.
+
+    Raises:
+        ModelError: it does not.
+    """
+    model_type = _model_type(folder)
+    if model_type is not None and model_type not in transformers.CONFIG_MAPPING:
+        raise ModelError(
+            f"{folder} has model_type {model_type!r}, which {_VERSION} does not know: if it is "
+            f"right in its {CONFIG}, install a later transformers"
+        )
+
+
+def _model_type(folder: Path) -> Any:
+    return read_json(folder / CONFIG).get("model_type")
+
+
+def _line(text: str) -> str:
+    return shortened(" ".join(text.split()), _LONGEST)
+
+
+def _misfit(adapter: Path, fault: str) -> str:
+    """Return torch's list of tensors as a line about the first of them."""
+    shapes = _OTHER_SHAPE.findall(fault)
+    if not shapes:
+        return _line(fault)
+    name, given, wanted = shapes[0]
+    name = name.removeprefix("base_model.model.")
+    rank = read_json(adapter / ADAPTER_CONFIG).get("r")
+    return (
+        f"{len(shapes)} of its tensors have another shape than its {ADAPTER_CONFIG} (r={rank}) and "
+        f"the base say, {name}: ({given}) in the file, ({wanted}) expected"
+    )
 
 
 @contextmanager

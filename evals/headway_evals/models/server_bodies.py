@@ -16,7 +16,7 @@ from typing import Any, Literal
 from headway_evals.models.requests import Completion, Generate
 from headway_evals.models.server_calls import CallFault, Reply
 from headway_evals.prompts import Prompt
-from headway_measures.scores import LikelihoodValue, shown
+from headway_measures.scores import LikelihoodValue, shortened, shown
 
 Api = Literal["chat", "completions"]
 
@@ -59,18 +59,18 @@ def read_answer(reply: Reply, ask: Generate) -> Completion:
     """Return the answer of a chat or a completion.
 
     Raises:
-        CallFault: there is none in it.
+        CallFault: there is none in it; the message says what the model did instead.
     """
     choice = _choice(reply.data)
     message = choice.get("message", choice)
     if not isinstance(message, Mapping):
         raise CallFault(f"the server's answer has {shown(message)} as its message")
-    text = _text(message.get("content", message.get("text")))
+    content = message.get("content", message.get("text"))
     reason = choice.get("finish_reason")
-    if not text and isinstance(message.get("refusal"), str):
-        text = message["refusal"]
-    if not text and reason == "content_filter":
-        raise CallFault("the server's content filter held the answer back")
+    text = "" if content is None else _text(content)
+    fault = None if text else _silence(message, reason, is_null=content is None)
+    if fault is not None:
+        raise CallFault(fault)
     usage = Usage.of(reply.data)
     spent = usage.output_tokens
     return Completion(
@@ -191,8 +191,6 @@ def _choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _text(content: Any) -> str:
     """Return a message's text, of which some servers make a list of parts."""
-    if content is None:
-        return ""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
@@ -200,6 +198,22 @@ def _text(content: Any) -> str:
     if not texts or not all(isinstance(text, str) for text in texts):
         raise CallFault(f"the server's answer is {shown(content)}, which is not text")
     return "".join(texts)
+
+
+def _silence(message: Mapping[str, Any], reason: Any, *, is_null: bool) -> str | None:
+    """Return what a model did that wrote nothing; None where that is its answer."""
+    refusal = message.get("refusal")
+    if isinstance(refusal, str) and refusal.strip():
+        return f"refused: {shortened(' '.join(refusal.split()), 300)}"
+    if reason == "content_filter":
+        return "the server's content filter held the answer back"
+    if message.get("tool_calls") or message.get("function_call"):
+        return "the model called tools and wrote no text"
+    ending = f" (finish_reason {reason})" if isinstance(reason, str) else ""
+    # Each server has its own name for it.
+    if message.get("reasoning_content") or message.get("reasoning"):
+        return f"the model reasoned and wrote no text{ending}"
+    return f"the model wrote no text{ending}" if is_null else None
 
 
 def _cut(text: str, stops: tuple[str, ...]) -> str:

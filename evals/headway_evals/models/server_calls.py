@@ -16,17 +16,11 @@ from typing import Any
 
 import msgspec
 import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    LocationParseError,
-    NewConnectionError,
-    SSLError,
-)
-from urllib3.util import Timeout
+from urllib3.exceptions import HTTPError
 
 from headway._version import __version__
 from headway_evals.errors import ModelError
+from headway_evals.models.deadlines import UNREACHABLE, fault_words, make_pool
 from headway_evals.models.paces import Pace, Wait
 from headway_measures.scores import shortened
 
@@ -38,7 +32,6 @@ _LONGEST_RETRY_AFTER_S = 300.0
 _ILL_AFTER = 10
 _LONGEST_MESSAGE = 300
 
-_UNREACHABLE = (NewConnectionError, ConnectTimeoutError, SSLError, LocationParseError)
 _PASSING = frozenset({408, 425, 429})
 _FINAL = {
     401: "set OPENAI_API_KEY to a key of this server",
@@ -98,7 +91,7 @@ class Calls:
         api_key: sent as a bearer token where given.
         concurrency: how many connections are kept.
         retries: how often a request is tried again.
-        timeout_s: the longest wait for an answer.
+        timeout_s: the longest wait for a whole answer, each try by itself.
         pace: when requests may leave.
         clock: seconds.
         wait: between tries.
@@ -130,10 +123,9 @@ class Calls:
         headers = {"User-Agent": f"headway/{__version__}", "Content-Type": "application/json"}
         if api_key:
             headers["Authorization"] = f"Bearer {api_key}"
-        self._pool = urllib3.PoolManager(
-            maxsize=concurrency,
-            headers=headers,
-            timeout=Timeout(connect=min(timeout_s, _CONNECT_TIMEOUT_S), read=timeout_s),
+        self._timeout_s = timeout_s
+        self._pool = make_pool(
+            headers, connect_s=_CONNECT_TIMEOUT_S, timeout_s=timeout_s, size=concurrency
         )
 
     def post(self, path: str, body: Mapping[str, Any], stop: threading.Event) -> Reply:
@@ -183,10 +175,9 @@ class Calls:
             response = self._pool.request(
                 "POST", self._base_url + path, body=content, retries=False, redirect=False
             )
-        except _UNREACHABLE as error:
-            return _Passing(self._clean(str(error)), is_unreachable=True)
         except HTTPError as error:
-            return _Passing(self._clean(f"{type(error).__name__}: {error}"))
+            words = self._clean(fault_words(error, self._base_url, self._timeout_s))
+            return _Passing(words, is_unreachable=isinstance(error, UNREACHABLE))
         latency_ms = round((self._clock() - started) * 1000, 3)
         data = _decode(response.data)
         if response.status < 300:

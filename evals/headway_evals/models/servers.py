@@ -1,22 +1,16 @@
 """``openai:`` models: any server that speaks OpenAI's API, such as vLLM, llama.cpp or Ollama.
 
-    openai:gpt-5-mini                               api.openai.com, or OPENAI_BASE_URL
-    openai:my-model@http://127.0.0.1:8000/v1        a server of one's own
-    openai:my-model@http://127.0.0.1:8000/v1?api=chat
-
-Messages go to ``/chat/completions``, texts to ``/completions`` as they stand. ``?api=chat`` sends
-texts as a user's message, for servers that only chat; ``?api=completions`` refuses messages.
-OPENAI_API_KEY is sent where it is set.
+Messages go to ``/chat/completions``, texts to ``/completions`` as they stand, where the address
+does not say otherwise.
 """
 
 import hashlib
 import queue
-import re
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, get_args
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
 
 from headway_evals.errors import ModelError
 from headway_evals.models.cache_keys import model_key
@@ -28,9 +22,9 @@ from headway_evals.models.requests import (
     OnProgress,
     Request,
 )
+from headway_evals.models.server_addresses import OPENAI_URL, Address
 from headway_evals.models.server_bodies import (
     PATHS,
-    Api,
     Echo,
     Usage,
     echo_body,
@@ -40,68 +34,10 @@ from headway_evals.models.server_bodies import (
 from headway_evals.models.server_calls import CallFault, Calls, Reply, Stopped
 from headway_measures.scores import LikelihoodValue
 
-OPENAI_URL = "https://api.openai.com/v1"
-
-_AT = re.compile(r"(?P<model>.+?)@(?P<url>https?://.+)")
 _NO_ECHO = (
     "log-likelihoods need a server whose /completions gives the prompt's own logprobs "
     "(`echo` with `logprobs`, as vLLM does)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a model is served.
-
-    Args:
-        model: the server's name for it.
-        base_url: the part of the URL before ``/chat/completions``.
-        api: where requests go; None sends messages to the chat and texts to the completions.
-        api_key: the server's key.
-    """
-
-    model: str
-    base_url: str = OPENAI_URL
-    api: Api | None = None
-    api_key: str | None = field(default=None, repr=False)
-
-    @property
-    def spec(self) -> str:
-        """Return what names it, with all but the key."""
-        place = "" if self.base_url == OPENAI_URL else f"@{self.base_url}"
-        return f"openai:{self.model}{place}{f'?api={self.api}' if self.api else ''}"
-
-
-def parse_address(rest: str, environment: Mapping[str, str]) -> Address:
-    """Return what ``openai:REST`` names.
-
-    Raises:
-        ModelError: it names nothing, or its address or the key cannot be used.
-    """
-    where, _, query = rest.partition("?")
-    match = _AT.fullmatch(where)
-    model = match["model"] if match else where
-    base_url = match["url"] if match else environment.get("OPENAI_BASE_URL") or OPENAI_URL
-    base_url = base_url.rstrip("/")
-    api_key = environment.get("OPENAI_API_KEY") or None
-    # A password in an address would be written into every run: neither used nor repeated.
-    if re.match(r"https?://[^/]*@", base_url):
-        raise ModelError("the address of an openai: model holds a password: set OPENAI_API_KEY")
-    if not model or model.startswith("@") or "@http" in model:
-        raise ModelError(f"openai:{rest} names no model: write openai:MODEL@http://host:8000/v1")
-    if not _is_url(base_url):
-        raise ModelError(
-            f"openai:{rest} is at {base_url!r}, which is no address: one is http://host:8000/v1 "
-            "(behind the model's name, or in OPENAI_BASE_URL)"
-        )
-    if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
-        raise ModelError("OPENAI_API_KEY holds a line break or a letter that no key has")
-    if api_key is None and base_url == OPENAI_URL:
-        raise ModelError(
-            f"openai:{rest} is at {OPENAI_URL}, which needs a key: set OPENAI_API_KEY, or name a "
-            "server of your own: openai:MODEL@http://host:8000/v1"
-        )
-    return Address(model, base_url, _parse_api(rest, query), api_key)
 
 
 class Server:
@@ -225,7 +161,7 @@ class Server:
                 case _:
                     raise ModelError(f"{self.name} cannot tell a text's perplexity: hf: models can")
         except CallFault as fault:
-            return Completion(None, error=f"{self.name}: {fault}")
+            return Completion(None, error=str(fault))
 
     def _generate(self, request: Request, ask: Generate, stop: threading.Event) -> Completion:
         api = self._address.api or ("completions" if isinstance(request.prompt, str) else "chat")
@@ -272,28 +208,3 @@ class Server:
         if echo is None:
             raise ModelError(f"{self.name} does not give its prompts back: {_NO_ECHO}")
         return echo
-
-
-def _parse_api(rest: str, query: str) -> Api | None:
-    pairs = parse_qsl(query, keep_blank_values=True)
-    unknown = [key for key, _ in pairs if key != "api"]
-    if unknown:
-        raise ModelError(f"openai:{rest} has the unknown option {unknown[0]!r}; known: api")
-    for api in get_args(Api):
-        if pairs and pairs[-1][1] == api:
-            found: Api = api
-            return found
-    if pairs:
-        raise ModelError(
-            f"openai:{rest} names the API {pairs[-1][1]!r}; there are chat and completions"
-        )
-    return None
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        is_web = parts.scheme in ("http", "https") and not parts.query and not parts.fragment
-        return is_web and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not match, or a port that is no number
-        return False

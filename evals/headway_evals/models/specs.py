@@ -7,6 +7,7 @@ openai:MODEL@URL              a model behind an OpenAI-compatible API
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +21,23 @@ from headway_evals.models.functions import Function
 from headway_evals.models.logs import Log
 from headway_evals.models.paces import Pace, parse_rate
 from headway_evals.models.requests import Model
+from headway_evals.models.server_addresses import parse_address
 from headway_evals.models.server_calls import Calls
-from headway_evals.models.servers import Server, parse_address
+from headway_evals.models.servers import Server
 
 _EXAMPLES = "hf:PATH, hf:PATH+ADAPTER, python:module:function, log:key=value, openai:MODEL@URL"
+
+# As torch has them, which takes seconds to import.
+_DTYPES = ("float32", "bfloat16", "float16")
+_DEVICE = re.compile(r"cpu(:0)?|(cuda|mps|xpu|hpu|npu)(:\d+)?")
+# The schemes that have a use for an option, and its flag where that is named otherwise.
+_FOR_CHECKPOINTS = ("device", "dtype", "quantise", "allow_pickle", "batch_tokens", "noise_floor")
+_USES = {
+    **dict.fromkeys(_FOR_CHECKPOINTS, ("hf",)),
+    "cache_functions": ("python",),
+    "concurrency": ("openai", "python"),
+    **dict.fromkeys(("retries", "rate", "timeout_s"), ("openai",)),
+}
 
 
 def _working_folder() -> Path:
@@ -53,10 +67,10 @@ class ModelOptions:
         api_key: its key.
         project: the project that ``log:`` reads; None reads all.
         concurrency: for ``openai:``, how many requests are under way at once; for ``python:``,
-            how many prompts a function of a list gets at once.
+            how many calls of an async function.
         retries: for ``openai:``; how often a request that failed is tried again.
         rate: for ``openai:``; the most requests of a time, for example ``600/min``.
-        timeout_s: for ``openai:``; the longest wait for an answer.
+        timeout_s: for ``openai:``; the longest wait for a whole answer.
     """
 
     device: str | None = None
@@ -95,14 +109,35 @@ def find_model(spec: str, options: ModelOptions) -> MakeModel:
     """Check that a spec names something that is here, and return what makes its model.
 
     Raises:
-        ModelError: it does not; the message says what could be meant.
+        ModelError: it does not, or its options are none; the message says what could be meant.
     """
+    _check_numerics(options)
     scheme, _, rest = spec.partition(":")
     if scheme not in SCHEMES:
         raise ModelError(f"{spec!r} is no model: its scheme must be one of {_EXAMPLES}")
     if not rest:
         raise ModelError(f"{spec!r} names nothing: write one of {_EXAMPLES}")
     return SCHEMES[scheme](rest, options)
+
+
+def idle_flags(spec: str, options: ModelOptions) -> str | None:
+    """Return a line about the flags that were given and that a spec's model has no use for."""
+    scheme = spec.partition(":")[0]
+    usual = ModelOptions(folder=options.folder)
+    names = [
+        f"--{name.removesuffix('_s').replace('_', '-')}"
+        for name, schemes in _USES.items()
+        if scheme not in schemes and getattr(options, name) != getattr(usual, name)
+    ]
+    return f"{spec} has no use for {' and '.join(names)}" if names else None
+
+
+def _check_numerics(options: ModelOptions) -> None:
+    """Refuse what is no device and no dtype, also where the model has neither."""
+    if options.device is not None and not _DEVICE.fullmatch(options.device):
+        raise ModelError(f"there is no device {options.device!r}; give cpu, cuda or cuda:N")
+    if options.dtype is not None and options.dtype not in _DTYPES:
+        raise ModelError(f"there is no dtype {options.dtype!r}; known: {', '.join(_DTYPES)}")
 
 
 def _checkpoint(path: str, options: ModelOptions) -> MakeModel:
@@ -142,6 +177,7 @@ def _function(target: str, options: ModelOptions) -> MakeModel:
         target,
         folder=options.folder,
         is_cached=options.cache_functions,
+        concurrency=options.concurrency,
     )
     return lambda: function
 
