@@ -64,7 +64,7 @@ $(EMITTERS): tests/emitters/requirements.txt | $(STAMP)
 		|| echo "The emitters' packages cannot be had here; their tests will skip."
 
 soak: install
-	$(BIN)/python -m tests.benchmarks.soak
+	$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
 bench: bench-sdk bench-collector bench-evals
 

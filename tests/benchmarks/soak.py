@@ -4,11 +4,13 @@ The same tests as in ``make test``, with more of everything. The variables of ``
 larger or smaller.
 """
 
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,44 +22,79 @@ SIZES = {
     "HEADWAY_EVAL_KILLS": "10",
     "HEADWAY_SIMULATION_DRAWS": "20000",
 }
-TESTS = (
-    "e2e/test_crashes",
-    "e2e/test_collector_down",
-    "e2e/test_small_journals",
-    "e2e/test_losses",
-    "e2e/test_full_disk",
-    "evals/test_resuming",
-    "measures/test_simulations",
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Tests that are run and recorded together."""
+
+    title: str
+    tests: tuple[str, ...]
+    told: Callable[[Mapping[str, int]], str]
+
+
+def _told_of_calls(sizes: Mapping[str, int]) -> str:
+    kills = sizes["HEADWAY_CRASH_ROUNDS"]
+    return (
+        f"{kills - kills // 3} applications killed with `kill -9` under 4 threads, "
+        f"{kills // 3} kills of the collector, {sizes['HEADWAY_DOWN_CALLS']:,} calls without a "
+        "collector."
+    )
+
+
+def _told_of_evals(sizes: Mapping[str, int]) -> str:
+    return (
+        f"{sizes['HEADWAY_EVAL_KILLS']} kills with `kill -9` of an eval of 1,000 cases that is "
+        f"resumed, {sizes['HEADWAY_SIMULATION_DRAWS']:,} draws of each simulated suite."
+    )
+
+
+PARTS = {
+    "calls": Part(
+        "Killed, cut off and full: nothing is lost that is not counted",
+        (
+            "e2e/test_crashes",
+            "e2e/test_collector_down",
+            "e2e/test_small_journals",
+            "e2e/test_losses",
+            "e2e/test_full_disk",
+        ),
+        _told_of_calls,
+    ),
+    "evals": Part(
+        "Evals killed and resumed, and verdicts simulated",
+        ("evals/test_resuming", "measures/test_simulations"),
+        _told_of_evals,
+    ),
+}
 
 _WORST_FIRST = ("FAILED", "skipped", "passed")
 
 
 def main() -> int:
     """Run the tests, record what came of each, and return pytest's exit code."""
-    sizes = {name: os.environ.get(name, size) for name, size in SIZES.items()}
+    parser = argparse.ArgumentParser(description="The long forms of the tests, at full size.")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas")
+    chosen = parser.parse_args().only.split(",")
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"no part {', '.join(unknown)}: there are {', '.join(PARTS)}")
+    return max(run(name, PARTS[name]) for name in chosen)
+
+
+def run(name: str, part: Part) -> int:
+    """Run one part, and return pytest's exit code."""
+    sizes = {key: int(os.environ.get(key, size)) for key, size in SIZES.items()}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        tests = [f"tests/{name}.py" for name in TESTS]
+        tests = [f"tests/{each}.py" for each in part.tests]
         code = subprocess.call(
             [sys.executable, "-m", "pytest", *tests, "-v", f"--junitxml={report}"],
-            env={**os.environ, **sizes},
+            env={**os.environ, **{key: str(size) for key, size in sizes.items()}},
         )
         rows = outcomes(ElementTree.parse(report).iter("testcase"))
-    kills = int(sizes["HEADWAY_CRASH_ROUNDS"])
-    calls = int(sizes["HEADWAY_DOWN_CALLS"])
-    record(
-        "Killed, cut off and full: nothing is lost that is not counted",
-        "make soak",
-        [
-            f"{kills - kills // 3} applications killed with `kill -9` under 4 threads, "
-            f"{kills // 3} kills of the collector, {calls:,} calls without a collector, "
-            f"{sizes['HEADWAY_EVAL_KILLS']} kills of an eval of 1,000 cases that is resumed, "
-            f"{int(sizes['HEADWAY_SIMULATION_DRAWS']):,} draws of each simulated suite.",
-            "",
-            *table(["test", "outcome", "s"], rows),
-        ],
-    )
+    command = f"make soak ARGS='--only {name}'"
+    lines = [part.told(sizes), "", *table(["test", "outcome", "s"], rows)]
+    record(part.title, command, lines)
     return code
 
 
