@@ -23,6 +23,10 @@ from headway_measures.clusters import (
     standard_error,
 )
 
+# Scores of more values than this are as good as continuous.
+_MOST_STEPS = 64
+_STEP_DIGITS = 9
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -33,10 +37,11 @@ class Interval:
     upper: float
 
 
-def wilson(passed: int, n: int, alpha: float = 0.05) -> Interval:
+def wilson(passed: float, n: float, alpha: float = 0.05) -> Interval:
     """Return Wilson's score interval of a rate (Wilson 1927, JASA 22).
 
-    (p + z²/2n ± z·sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)
+    (p + z²/2n ± z·sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n). Counts that clusters have scaled need
+    not be whole.
     """
     _check_counts(passed, n)
     return _wilson(passed, n, reach_of(alpha))
@@ -85,6 +90,7 @@ class Mean:
         lowest: the least that a piece can be.
         highest: the most that a piece can be.
         is_bounded: whether these ends are sure, and not only the furthest that was seen.
+        spacing: how far the next mean is that could have been seen; 0 where any could.
     """
 
     value: float
@@ -95,6 +101,7 @@ class Mean:
     lowest: float = -math.inf
     highest: float = math.inf
     is_bounded: bool = True
+    spacing: float = 0.0
 
     def interval(self, alpha: float, *, growth: float = 1.0, power: float = 0.5) -> Interval:
         """Return the t interval, widened for skewness and for what so few pieces cannot show.
@@ -102,7 +109,9 @@ class Mean:
         Three bounds a side, the furthest counts: Student's; Hall's, which takes the skewness into
         account (1992, JRSS B 54, 221-228), so that rare large drops are not taken for none; and,
         where almost all pieces are equal, the largest share of them that may yet be at the end of
-        what is possible (Clopper-Pearson).
+        what is possible (Clopper-Pearson). Means that come in steps are moved half a step away
+        from the bound, as with any lattice that a smooth distribution stands for (Feller 1945,
+        Annals of Mathematical Statistics 16).
 
         Args:
             alpha: the chance to miss the true mean, both sides together.
@@ -115,8 +124,9 @@ class Mean:
         if math.isfinite(error):
             reach = reach_of(alpha, groups, power)
             skewness = self.skewness / math.sqrt(growth)
-            below = error * max(reach, _hall(reach, skewness))
-            above = error * max(reach, -_hall(-reach, skewness))
+            half_step = self.spacing / growth / 2
+            below = half_step + error * max(reach, _hall(reach, skewness))
+            above = half_step + error * max(reach, -_hall(-reach, skewness))
         # Without ends there is nothing to go by but the spread that was seen, if any was.
         if unseen and (math.isfinite(self.lowest) or not 0 < error < math.inf):
             below = max(below, unseen * (self.value - self.lowest))
@@ -130,7 +140,8 @@ class Mean:
         """Return the two-sided p-value of a mean of 0, in agreement with the interval."""
         if math.isinf(self.error) or not self.error:
             return 1.0
-        student = self.value / self.error
+        seen = math.copysign(max(abs(self.value) - self.spacing / 2, 0.0), self.value)
+        student = seen / self.error
         skewed = student + self.skewness * student**2 / 3 + self.skewness**2 * student**3 / 27
         skewed += self.skewness / 6
         agreed = min(abs(student), abs(skewed)) if student * skewed > 0 else 0.0
@@ -149,8 +160,18 @@ def mean_of(
     lowest: float = -math.inf,
     highest: float = math.inf,
     is_bounded: bool = True,
+    is_stepped: bool = False,
 ) -> Mean:
-    """Return the mean of at least one value with its errors; see ``Mean``."""
+    """Return the mean of at least one value with its errors; see ``Mean``.
+
+    Args:
+        values: (pieces,).
+        clusters: of each, where pieces are not independent.
+        lowest: the least that a piece can be.
+        highest: the most that a piece can be.
+        is_bounded: whether these ends are sure.
+        is_stepped: whether values may come in steps, which are then looked for.
+    """
     return Mean(
         value=float(values.mean()),
         error=standard_error(values, clusters),
@@ -160,6 +181,7 @@ def mean_of(
         lowest=lowest,
         highest=highest,
         is_bounded=is_bounded,
+        spacing=_step(values) / values.size if is_stepped else 0.0,
     )
 
 
@@ -225,6 +247,16 @@ def unseen_share(changed: float, groups: float, alpha: float) -> float:
         return 0.0
     share = clopper_pearson(min(changed, groups), groups, alpha)
     return share.upper - share.estimate
+
+
+def _step(values: Floats) -> float:
+    """Return the distance that all distances of values are whole multiples of; 0 where none is."""
+    distinct = np.unique(values.round(_STEP_DIGITS))
+    if not 1 < distinct.size <= _MOST_STEPS:
+        return 0.0
+    gaps = np.diff(distinct)
+    multiples = gaps / gaps.min()
+    return float(gaps.min()) if np.allclose(multiples, multiples.round(), atol=1e-3) else 0.0
 
 
 def _wilson(passed: float, n: float, reach: float) -> Interval:

@@ -58,7 +58,14 @@ def score_change(
     """Take the gain case by case; without a scale the largest score seen stands for it."""
     gains = new - old if direction == "up" else old - new
     end = (float(np.abs([old, new, gains]).max()) or math.inf) if scale is None else scale
-    gain = mean_of(gains, clusters, lowest=-end, highest=end, is_bounded=scale is not None)
+    gain = mean_of(
+        gains,
+        clusters,
+        lowest=-end,
+        highest=end,
+        is_bounded=scale is not None,
+        is_stepped=True,
+    )
     p_value = gain.p_value() if gain.is_spread_seen else sign_test(cluster_sums(gains, clusters))
     return ScoreChange(
         n=old.size,

@@ -119,6 +119,22 @@ def test_identical_differences_keep_the_bound_from_no_change_seen(shift: float) 
     assert shift - interval.lower == pytest.approx(unseen * (1 + shift))
 
 
+def test_scores_that_come_in_steps_are_moved_half_a_step_away_from_the_bound() -> None:
+    old = np.full(400, 0.8)
+    drops = np.repeat([0.2, 0.0], [100, 300])
+    nudges = np.linspace(0, 1e-6, 400)
+
+    stepped = measure_change(old.tolist(), (old - drops).tolist(), scale=1.0)
+    smooth = measure_change(old.tolist(), (old - drops - nudges).tolist(), scale=1.0)
+
+    gaps = np.subtract(
+        [smooth.interval(0.05).lower, smooth.interval(0.05).upper],
+        [stepped.interval(0.05).lower, stepped.interval(0.05).upper],
+    )
+    assert gaps == pytest.approx([0.2 / 400 / 2, -0.2 / 400 / 2], abs=2e-6)
+    assert stepped.p_value > smooth.p_value
+
+
 def test_one_tiny_change_among_five_scores_is_no_certainty_either() -> None:
     change = measure_change([0.5] * 5, [0.5, 0.5, 0.5, 0.5, 0.499])
 
