@@ -9,7 +9,7 @@ EMITTERS := .venv/emitters/.installed
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check soak bench bench-sdk bench-collector bench-evals bench-gpu wrk browser emitters format clean
+.PHONY: help install demo test check soak bench bench-sdk bench-collector bench-evals bench-drift bench-gpu wrk browser emitters format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make soak      the kills, outages, full disks and simulations of make test at full size"
 	@echo "make bench     figures beside the peers (parts: make bench-sdk ARGS='--only loop,paced',"
 	@echo "               make bench-collector ARGS='--only ingest,queries', make bench-evals)"
+	@echo "make bench-drift false alarms, power and speed of drift, beside Evidently (hours; ARGS=--quick)"
 	@echo "make bench-gpu evals beside lm-eval on a CUDA device (ARGS=--smoke: tiny, on the CPU)"
 
 install: $(STAMP)
@@ -76,6 +77,10 @@ bench-collector: install wrk
 
 bench-evals: install
 	$(BIN)/python -m tests.benchmarks.bench_evals $(ARGS)
+
+# Hours, and no part of `make bench`: it says how sure drift is, and then how fast.
+bench-drift: install
+	$(BIN)/python -m tests.benchmarks.bench_drift $(ARGS)
 
 bench-gpu: install
 	$(BIN)/python -m tests.benchmarks.bench_gpu $(ARGS)

@@ -11,8 +11,18 @@ pytest_plugins = ["pytester"]
 @pytest.fixture(scope="session")
 def llmdrift_csv() -> Path:
     """The real logs of LLMDrift; they are never part of the repository."""
+    return _real_logs("PRIME_FULL_EVAL.csv")
+
+
+@pytest.fixture(scope="session")
+def sensitive_csv() -> Path:
+    """Its questions that a model had better not answer."""
+    return _real_logs("SENSITIVEQ_EVAL.csv")
+
+
+def _real_logs(name: str) -> Path:
     shared = Path(__file__).parents[2] / "shared" / "data"
-    path = Path(os.environ.get("HEADWAY_TEST_DATA", shared)) / "llmdrift" / "PRIME_FULL_EVAL.csv"
+    path = Path(os.environ.get("HEADWAY_TEST_DATA", shared)) / "llmdrift" / name
     if not path.is_file():
         pytest.skip(f"real logs are not here: {path} (set HEADWAY_TEST_DATA to their folder)")
     return path

@@ -21,6 +21,8 @@ page = st.navigation(
         "Live traffic": [
             st.Page(links.OVERVIEW, title="Overview", icon=":material/monitoring:", default=True),
             st.Page(links.TRACES, title="Traces", icon=":material/account_tree:"),
+            st.Page(links.QUALITY, title="Quality", icon=":material/grade:"),
+            st.Page(links.DRIFT, title="Drift", icon=":material/change_history:"),
         ],
         "Models": [
             st.Page(links.EVALS, title="Evals", icon=":material/balance:"),

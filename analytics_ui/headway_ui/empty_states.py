@@ -70,6 +70,33 @@ def _widen() -> None:
     st.session_state["range"] = "all"
 
 
+def no_scores(url: str, project: str | None) -> None:
+    """Show how to score a first answer, ready to copy."""
+    st.markdown(
+        "**Nothing has been scored in this window.** Score answers where you make them, from code, "
+        "a judge or a person's thumbs; means and their bands appear here:"
+    )
+    st.code(first_score_snippet(url, project or "my-app"), "python")
+    st.markdown("Or judge by hand: open a call under **Traces** and press a thumb.")
+
+
+def first_score_snippet(url: str, project: str) -> str:
+    """Return a program that logs one call and scores it, to the collector at ``url``."""
+    return f"""import headway
+
+headway.init(project="{project}", url="{url}")
+
+@headway.observe(kind="llm", model="my-model")
+def answer(question: str) -> str:
+    reply = "Forty-two."
+    headway.score("helpful", reply != "")
+    return reply
+
+answer("What is the answer?")
+headway.flush()
+"""
+
+
 def no_evals(url: str) -> None:
     """Show how to run and publish a first comparison."""
     st.markdown(

@@ -3,6 +3,8 @@
     /traces?project=support-bot&range=24h&status=error
     /traces?trace_id=0199…&span_id=1f…
     /evals?comparison=…        /evals?run=…&case=…
+    /quality?score=helpful&by=Model&reference=v1&current=v2
+    /drift?reference=start%3D-14d%26end%3D-7d&current=start%3D-7d&card=…
 
 The names of a filter in a URL are the names of the collector's span filters.
 """
@@ -17,6 +19,8 @@ from headway_ui.scopes import Scope
 OVERVIEW = "views/overview.py"
 TRACES = "views/traces.py"
 EVALS = "views/evals.py"
+QUALITY = "views/quality.py"
+DRIFT = "views/drift.py"
 
 Value = str | Sequence[str]
 
@@ -65,6 +69,16 @@ def to_run(scope: Scope, run_id: str) -> Link:
 def to_evals(scope: Scope) -> Link:
     """Return the list of comparisons and runs."""
     return Link(EVALS, scope.query)
+
+
+def to_drift(scope: Scope, card: Mapping[str, str] | None = None) -> Link:
+    """Return the list of comparisons of windows, or one of them.
+
+    Args:
+        scope: its project and window stay.
+        card: the parameters that name it: ``card``, ``reference`` and ``current``.
+    """
+    return Link(DRIFT, {**scope.query, **(card or {})})
 
 
 def draw(link: Link, label: str, icon: str = "", help: str = "") -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import streamlit as st
 
 from headway.apis import ApiClient
@@ -17,6 +18,9 @@ from headway.errors import ApiError
 from headway.records import DEFAULT_URL
 from headway.settings import load_sources
 from headway_ui.scopes import Filters
+
+Windowed = Mapping[str, Sequence[str]]
+"""Span filters by name, each with its values; ``start`` and ``end`` are among them."""
 
 FRESH_S = 10
 SLOW_S = 60
@@ -110,6 +114,28 @@ def score_names(filters: Filters) -> list[str]:
     return sorted(counts, key=lambda name: (-counts[name], name))
 
 
+def quality(
+    filters: Filters, score: str, *, by: Sequence[str] = (), bucket: str = "none"
+) -> dict[str, Any]:
+    """Return a score's mean with its band, by the dimensions over time."""
+    query = {**filters, "score": score, "by": list(by), "bucket": bucket}
+    return dict(_get("/v1/quality", query))
+
+
+def cohorts(score: str, reference: Filters, current: Filters, filters: Filters) -> dict[str, Any]:
+    """Return the difference of a score between two cohorts of answers."""
+    at = address()
+    body = {"score": score, "reference": reference, "current": current, "filters": filters}
+    return dict(
+        _post(at.url, at.api_key, "/v1/quality/cohorts", msgspec.json.encode(body).decode())
+    )
+
+
+def agreement(filters: Filters, first: str, second: str) -> dict[str, Any]:
+    """Return how two scores of the same answers go together."""
+    return dict(_get("/v1/quality/agreement", {**filters, "first": first, "second": second}))
+
+
 def losses(filters: Filters) -> dict[str, Any]:
     """Return what clients lost in the window: the total, its reasons, the latest processes."""
     return dict(_get("/v1/losses", {**filters, "limit": _LOSSES_SHOWN}))
@@ -137,6 +163,62 @@ def run(run_id: str) -> dict[str, Any] | None:
     return _get_or_none(f"/v1/runs/{_segment(run_id)}")
 
 
+def drift_cards(project: str | None, limit: int) -> Page:
+    """Return the newest kept comparisons of windows, without what they found."""
+    answer = _get("/v1/drift", {"project": project, "limit": limit})
+    return Page(answer["cards"], answer["next_cursor"])
+
+
+def drift_card(card_id: str) -> dict[str, Any] | None:
+    """Return one comparison of windows, or None where there is none."""
+    return _get_or_none(f"/v1/drift/{_segment(card_id)}")
+
+
+def drift_card_as(card_id: str, form: str) -> bytes:
+    """Return one comparison of windows as the bytes of a file: json, markdown or html."""
+    at = address()
+    path = f"/v1/drift/{_segment(card_id)}"
+    return _client(at.url, at.api_key).download(path, {"format": form})
+
+
+def compare_windows(
+    project: str | None, reference: Windowed, current: Windowed
+) -> tuple[str | None, str]:
+    """Have two windows compared; return the job, None where the card is kept, and the card."""
+    sides = {"reference": _of_all(project, reference), "current": _of_all(project, current)}
+    body = {**sides, "filters": {}, "options": {}}
+    at = address()
+    answer = _client(at.url, at.api_key).post("/v1/drift", body, project=project)
+    forget()
+    return answer["job_id"], answer["card_id"]
+
+
+def map_drift(project: str | None, filters: Windowed, bucket: str) -> str:
+    """Have the evidence of each metric mapped over time; return the job."""
+    wanted = {"filters": _of_all(project, filters), "bucket": bucket}
+    body = {**wanted, "metrics": None, "baseline": None, "options": {}}
+    at = address()
+    answer = _client(at.url, at.api_key).post("/v1/drift/heatmap", body, project=project)
+    return str(answer["job_id"])
+
+
+def job(job_id: str) -> dict[str, Any] | None:
+    """Return how far a job has come, never an old answer; None where there is no such job."""
+    at = address()
+    try:
+        return dict(_client(at.url, at.api_key).get(f"/v1/jobs/{_segment(job_id)}"))
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def cancel_job(job_id: str) -> None:
+    """End a job before it is done."""
+    at = address()
+    _client(at.url, at.api_key).delete(f"/v1/jobs/{_segment(job_id)}")
+
+
 def judge(project: str, trace_id: str, span_id: str, *, is_good: bool, comment: str | None) -> None:
     """Send a person's thumbs on a span; the score's id makes a repeated request harmless."""
     score = {
@@ -157,6 +239,14 @@ def judge(project: str, trace_id: str, span_id: str, *, is_good: bool, comment: 
 def forget() -> None:
     """Drop every cached answer, so that the next look is a fresh one."""
     st.cache_data.clear()
+
+
+def _of_all(project: str | None, filters: Windowed) -> Windowed:
+    """Return filters that hold in every project where none is chosen.
+
+    A request without a project is of the default one; without this it would be of no other.
+    """
+    return filters if project is not None else {"project": (), **filters}
 
 
 @st.cache_resource(show_spinner=False)
@@ -185,6 +275,12 @@ def _get_or_none(path: str) -> dict[str, Any] | None:
 @st.cache_data(ttl=FRESH_S, max_entries=256, show_spinner=False)
 def _read(url: str, api_key: str | None, path: str, query: tuple[tuple[str, Any], ...]) -> Any:
     return _client(url, api_key).get(path, dict(query))
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=64, show_spinner=False)
+def _post(url: str, api_key: str | None, path: str, body: str) -> Any:
+    """Ask what is too long for a URL; the body is JSON, by which the answer is kept."""
+    return _client(url, api_key).post(path, msgspec.json.decode(body))
 
 
 @st.cache_data(ttl=SLOW_S, max_entries=64, show_spinner=False)

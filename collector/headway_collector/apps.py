@@ -15,19 +15,26 @@ from headway._version import __version__
 from headway_collector.bodies import PATIENCE_S, BodyLimit
 from headway_collector.budgets import ByteBudget
 from headway_collector.costs.pricing import Prices
+from headway_collector.describing import Describer, Rhythm
+from headway_collector.drifting import make_works
 from headway_collector.exports import Ignored
 from headway_collector.faults import install_handlers
+from headway_collector.jobs import Jobs
 from headway_collector.mappers import Mappers
 from headway_collector.origins import LocalOrigins
 from headway_collector.remapping import Remapper
 from headway_collector.routes import (
+    descriptors,
     documentation,
+    drift,
     evaluations,
     health,
     ingest,
+    jobs,
     losses,
     maintenance,
     otlp,
+    quality,
     scores,
     spans,
 )
@@ -48,6 +55,7 @@ def create_app(
     prices: Prices | None = None,
     limits: Limits | None = None,
     budget: ByteBudget | None = None,
+    rhythm: Rhythm | None = None,
     body_patience_s: float = PATIENCE_S,
     is_local: bool = False,
     mapper_count: int = 0,
@@ -62,6 +70,7 @@ def create_app(
         prices: what calls cost; without the user's own those of ``genai-prices``.
         limits: what bounds the writer.
         budget: what bounds the memory of requests.
+        rhythm: how often calls that came are described.
         body_patience_s: how long a body may stall.
         mapper_count: how many processes map foreign spans; with none, threads of this one do.
         is_local: whether only programs and pages of this machine are answered.
@@ -75,9 +84,14 @@ def create_app(
         decoders = ThreadPoolExecutor(_DECODERS, "headway-decoder", step_back)
         mappers = Mappers(costs, mapper_count)
         writer = Writer(store, limits, reread=Remapper(costs).reread, clock_ns=clock_ns)
+        describer = Describer(store, writer, clock_ns=clock_ns, rhythm=rhythm)
+        writer.call_after_commits(describer.wake)
+        queue = Jobs(store, writer, make_works(store), clock_ns=clock_ns, make_id=make_id)
         app.state.collector = Collector(
             store=store,
             writer=writer,
+            jobs=queue,
+            describer=describer,
             budget=budget or ByteBudget(),
             prices=costs,
             label=label,
@@ -89,9 +103,14 @@ def create_app(
             ignored=Ignored(),
         )
         writer.start()
+        describer.start()
+        queue.start()
         try:
             yield
         finally:
+            await anyio.to_thread.run_sync(queue.close)
+            # Its last chunk is the writer's to save.
+            await anyio.to_thread.run_sync(describer.close)
             await anyio.to_thread.run_sync(writer.close)
             mappers.close()
             decoders.shutdown(wait=False)
@@ -121,10 +140,14 @@ def create_app(
         ingest,
         spans,
         scores,
+        quality,
         losses,
         evaluations,
         maintenance,
         otlp,
+        descriptors,
+        drift,
+        jobs,
         documentation,
     ):
         app.include_router(each.router)

@@ -82,7 +82,8 @@ def _ask(client: ApiClient, path: str, sleep: Callable[[float], None]) -> Any:
     return client.post(path, {})
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
+def configure_chunks(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every command that works chunk by chunk."""
     parser.add_argument(
         "--project", action="append", default=[], help="only this one; may repeat (default all)"
     )
@@ -95,7 +96,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_remap(parser: argparse.ArgumentParser) -> None:
-    _configure(parser)
+    configure_chunks(parser)
     parser.add_argument(
         "--all",
         action="store_true",
@@ -105,14 +106,19 @@ def _configure_remap(parser: argparse.ArgumentParser) -> None:
 
 def _run_remap(arguments: argparse.Namespace) -> int:
     extra = [("all", "true")] if arguments.all else []
-    return _run(arguments, "/v1/remap", extra)
+    return run_command(arguments, "/v1/remap", extra)
 
 
 def _run_reprice(arguments: argparse.Namespace) -> int:
-    return _run(arguments, "/v1/reprice", [])
+    return run_command(arguments, "/v1/reprice", [])
 
 
-def _run(arguments: argparse.Namespace, path: str, extra: list[tuple[str, str]]) -> int:
+def run_command(arguments: argparse.Namespace, path: str, extra: list[tuple[str, str]]) -> int:
+    """Drive the chunks of a path to the last, with how far it is, and say what came of them.
+
+    Raises:
+        CommandError: the collector refused or cannot be reached; it says where to go on.
+    """
     # Here and not above: `headway --help` must be quick, and work without the collector's extra.
     from rich.console import Console
     from rich.progress import Progress
@@ -167,6 +173,6 @@ REPRICE = Command(
     name="reprice",
     summary="Give stored calls the costs of today's prices.",
     extra="collector",
-    configure=_configure,
+    configure=configure_chunks,
     run=_run_reprice,
 )

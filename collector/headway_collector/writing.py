@@ -109,6 +109,7 @@ class Writer:
         self._next_checkpoint_s = 0.0
         self._pace = Pace(time.monotonic)
         self._favours_writes = False
+        self._listeners: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._run, name="headway-writer", daemon=True)
 
     def start(self) -> None:
@@ -132,6 +133,15 @@ class Writer:
         if len(self._jobs) >= self._limits.queued:
             return "the queue is full"
         return None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether rows stream in, so that other work should wait."""
+        return self._pace.is_busy
+
+    def call_after_commits(self, listener: Callable[[], None]) -> None:
+        """Call it after each commit, in the writer's thread: it has to be quick."""
+        self._listeners.append(listener)
 
     def append(self, batch: Batch, size_bytes: int = 0) -> "Future[IngestAnswer]":
         """Queue a batch; the future is done when it is on disk.
@@ -249,6 +259,8 @@ class Writer:
             self._bytes_since_checkpoint += size_bytes
             for job, result in zip(group, results, strict=True):
                 job.future.set_result(result)
+            for tell in self._listeners:
+                tell()
 
     def _perform(
         self, connection: duckdb.DuckDBPyConnection, works: list[Batch | Task[Any]]

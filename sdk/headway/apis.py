@@ -75,6 +75,24 @@ class ApiClient:
             headers[PROJECT_HEADER] = project
         return self._request("POST", path, body=msgspec.json.encode(body), headers=headers)
 
+    def delete(self, path: str) -> Any:
+        """Send ``DELETE path`` and return the JSON of the answer.
+
+        Raises:
+            UnreachableError: nobody answered.
+            ApiError: the collector said no.
+        """
+        return self._request("DELETE", path)
+
+    def download(self, path: str, params: Params | None = None) -> bytes:
+        """Return the body of ``GET path`` as it is, for what is no JSON.
+
+        Raises:
+            UnreachableError: nobody answered.
+            ApiError: the collector said no.
+        """
+        return self._send("GET", path, fields=_flatten(params or {})).data
+
     def ingest(self, lines: Sequence[bytes], *, project: str, batch_id: str) -> IngestAnswer:
         """Send encoded records as one batch; returns once the collector has committed them.
 
@@ -107,6 +125,17 @@ class ApiClient:
             query["cursor"] = page["next_cursor"]
 
     def _request(self, method: str, path: str, **options: Any) -> Any:
+        response = self._send(method, path, **options)
+        try:
+            return msgspec.json.decode(response.data)
+        except msgspec.DecodeError as error:
+            raise ApiError(
+                f"{self.url} answered {method} {path} with something that is not JSON: "
+                "is that a Headway collector?",
+                status=response.status,
+            ) from error
+
+    def _send(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
         try:
             response = self._pool.request(method, self.url + path, **_with_headers(self, options))
         except urllib3.exceptions.HTTPError as error:
@@ -119,14 +148,7 @@ class ApiClient:
             raise ApiError(f"{method} {path} cannot be sent: {error}") from error
         if response.status >= 400:
             raise _refusal(method, path, response.status, response.data)
-        try:
-            return msgspec.json.decode(response.data)
-        except msgspec.DecodeError as error:
-            raise ApiError(
-                f"{self.url} answered {method} {path} with something that is not JSON: "
-                "is that a Headway collector?",
-                status=response.status,
-            ) from error
+        return response
 
 
 def _with_headers(client: ApiClient, options: dict[str, Any]) -> dict[str, Any]:

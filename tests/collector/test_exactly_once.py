@@ -159,6 +159,7 @@ import os, signal, socket, sys
 from contextlib import contextmanager
 import uvicorn
 from headway_collector.apps import create_app
+from headway_collector.describing import Rhythm
 from headway_collector.store.connections import Store
 
 class Dying(Store):
@@ -175,7 +176,9 @@ store.commits_left = int(sys.argv[2])
 listener = socket.create_server(("127.0.0.1", 0))
 sys.stdout.write(f"{listener.getsockname()[1]}\\n")
 sys.stdout.flush()
-uvicorn.Server(uvicorn.Config(create_app(store), log_level="error")).run(sockets=[listener])
+# What it describes would be commits too.
+app = create_app(store, rhythm=Rhythm(first_s=3600))
+uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[listener])
 """
 
 

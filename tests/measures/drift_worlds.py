@@ -6,7 +6,7 @@ session call drift (reference/statistics.md, 2.3).
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ SIZES = {
     "200 v 200": (200, 200),
     "1000 v 1000": (1_000, 1_000),
     "2000 v 50": (2_000, 50),
+    "2000 v 200": (2_000, 200),
     "5000 v 5000": (5_000, 5_000),
 }
 """Calls in the reference and the current window."""
@@ -78,9 +79,8 @@ def _levels(values: NDArray[np.float64]) -> pl.Series:
     return pl.Series(np.digitize(values, [-0.5, 0.3, 1.0])).cast(pl.String)
 
 
-def _zipf(levels: int) -> World:
-    shares = 1 / np.arange(1, levels + 1)
-    names = np.array([f"level {place}" for place in range(levels)])
+def _mix(shares: NDArray[np.float64]) -> World:
+    names = np.array([f"level {place}" for place in range(shares.size)])
     return World(
         "category", lambda rng, n: pl.Series(rng.choice(names, n, p=shares / shares.sum()))
     )
@@ -100,7 +100,8 @@ def _holed(rng: Generator, n: int) -> pl.Series:
 
 
 WORLDS: dict[str, World | SessionWorld] = {
-    **{f"Zipf, {levels} levels": _zipf(levels) for levels in (3, 5, 10, 20)},
+    **{f"Zipf, {levels} levels": _mix(1 / np.arange(1, levels + 1)) for levels in (3, 5, 10, 20)},
+    **{f"{levels} levels alike": _mix(np.ones(levels)) for levels in (3, 5, 10, 50)},
     **{f"rate {rate}": _rate(rate) for rate in (0.01, 0.05, 0.1, 0.3, 0.5)},
     "normal": World("number", lambda rng, n: pl.Series(rng.normal(0, 1, n))),
     "lognormal": World("number", lambda rng, n: pl.Series(rng.lognormal(5, 1, n))),
@@ -121,26 +122,53 @@ def metric_of(kind: Kind, name: str = "column") -> Metric:
     return Metric(name, kind, "answer", "", name, f"{name} rose", f"{name} fell")
 
 
-def compare_draw(
-    world: World | SessionWorld, rng: Generator, n_ref: int, n_cur: int
-) -> tuple[Evidence, ...]:
-    """Return what the product finds in one draw of a world."""
-    ref, cur, units = world(rng, n_ref, n_cur)
-    names = [f"r{place}" for place in range(n_ref)], [f"c{place}" for place in range(n_cur)]
-    options = Options(seed=int(rng.integers(2**31)))
-    return compare_column(ref, cur, metric_of(world.kind), options, units, names)
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One draw of a world, and the seed that the product is given for it."""
+
+    ref: pl.Series
+    cur: pl.Series
+    units: Units
+    seed: int
+
+
+def draws_of(
+    name: str, n_ref: int, n_cur: int, draws: int, *, is_again: bool = False
+) -> Iterator[Draw]:
+    """Draw a world so often. The seed is the cell's name, so that nobody chose it.
+
+    Args:
+        is_again: draw others than before.
+    """
+    cell = f"{name}, {n_ref} v {n_cur}{', again' if is_again else ''}"
+    rng = np.random.default_rng(zlib.crc32(cell.encode()))
+    for _ in range(draws):
+        columns = WORLDS[name](rng, n_ref, n_cur)
+        yield Draw(*columns, int(rng.integers(2**31)))
+
+
+def compare_draw(kind: Kind, draw: Draw) -> tuple[Evidence, ...]:
+    """Return what the product finds in one draw."""
+    names = tuple(
+        [f"{side}{place}" for place in range(column.len())]
+        for side, column in (("r", draw.ref), ("c", draw.cur))
+    )
+    options = Options(seed=draw.seed)
+    return compare_column(
+        draw.ref, draw.cur, metric_of(kind), options, draw.units, (names[0], names[1])
+    )
 
 
 def false_alarm_rate(name: str, n_ref: int, n_cur: int, draws: int) -> Rate:
-    """Return how often a world's own column has p at most alpha; missing values count, too.
-
-    The seed is the cell's name, so that nobody chose it.
-    """
-    rng = np.random.default_rng(zlib.crc32(f"{name}, {n_ref} v {n_cur}".encode()))
-    tests = [
+    """Return how often a world's own column has p at most alpha; missing values count, too."""
+    return alarm_rate(
         evidence
-        for _ in range(draws)
-        for evidence in compare_draw(WORLDS[name], rng, n_ref, n_cur)
-        if evidence.p_value is not None
-    ]
-    return Rate(sum((each.p_value or 0.0) <= ALPHA for each in tests), max(1, len(tests)))
+        for draw in draws_of(name, n_ref, n_cur, draws)
+        for evidence in compare_draw(WORLDS[name].kind, draw)
+    )
+
+
+def alarm_rate(tests: Iterable[Evidence]) -> Rate:
+    """Return how often tests that were run have p at most alpha."""
+    p_values = [each.p_value for each in tests if each.p_value is not None]
+    return Rate(sum(p_value <= ALPHA for p_value in p_values), max(1, len(p_values)))

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd
 import pydantic
 import pytest
 from dateutil.tz import gettz  # type: ignore[import-untyped]

@@ -19,7 +19,12 @@ from headway.records import encode_record
 from headway_ui.commands import APP
 
 Open = Callable[..., AppTest]
-PAGES = {"overview": "", "traces": "views/traces.py", "evals": "views/evals.py"}
+PAGES = {
+    "overview": "",
+    "traces": "views/traces.py",
+    "drift": "views/drift.py",
+    "evals": "views/evals.py",
+}
 
 
 @pytest.fixture

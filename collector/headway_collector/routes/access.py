@@ -11,8 +11,10 @@ from fastapi import Depends, Header, Request, Response
 from headway.records import DEFAULT_PROJECT, PROJECT_HEADER
 from headway_collector.budgets import ByteBudget, Turns
 from headway_collector.costs.pricing import Prices
+from headway_collector.describing import Describer
 from headway_collector.errors import InvalidRequestError
 from headway_collector.exports import Ignored
+from headway_collector.jobs import Jobs
 from headway_collector.limits import MAX_NAME_CHARS
 from headway_collector.mappers import Mappers
 from headway_collector.schemas.answers import Fault
@@ -39,6 +41,8 @@ class Collector:
     """The parts that routes work with.
 
     Args:
+        describer: keeps calls described.
+        jobs: what takes longer than an answer may.
         prices: what calls cost where they do not say so themselves.
         label: a word that the dashboard shows.
         clock_ns: the time that ``-24h`` counts back from and that scores get.
@@ -53,6 +57,8 @@ class Collector:
 
     store: Store
     writer: Writer
+    describer: Describer
+    jobs: Jobs
     budget: ByteBudget
     prices: Prices
     label: str

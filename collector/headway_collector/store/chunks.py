@@ -92,7 +92,7 @@ def read_foreign(
 
     With ``older_than`` only those that a mapper before this version made.
     """
-    conditions = _select(selection)
+    conditions = select_rows(selection)
     conditions.add(_IS_FOREIGN)
     if older_than is not None:
         conditions.add("mapper_version < ?", older_than)
@@ -103,12 +103,13 @@ def read_priceable(
     connection: duckdb.DuckDBPyConnection, selection: Selection, page: Page
 ) -> Chunk:
     """Return the next spans whose cost was not reported, with what a cost depends on."""
-    conditions = _select(selection)
+    conditions = select_rows(selection)
     conditions.add(_IS_PRICEABLE)
     return _read_chunk(connection, conditions, _PRICEABLE, page, _PRICED, None)
 
 
-def _select(selection: Selection) -> Conditions:
+def select_rows(selection: Selection) -> Conditions:
+    """Return the conditions on rows that are meant."""
     conditions = Conditions()
     conditions.add_any_of("project", selection.project)
     if selection.start_ns is not None:

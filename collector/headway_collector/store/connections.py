@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from headway_collector.errors import StoreError, StoreUnavailableError, UnstorableError
 from headway_collector.store import migrations
@@ -89,14 +90,35 @@ class Store:
             StoreUnavailableError: the database cannot be read at the moment.
             duckdb.InterruptException: it took longer than ``limit_s``.
         """
+        with self._reading() as cursor, ExitStack() as watch:
+            if limit_s is not None:
+                watch.enter_context(interrupting(cursor, limit_s))
+            cursor.execute(sql, list(parameters))
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    @contextmanager
+    def stream(
+        self, sql: str, parameters: Sequence[object] = (), batch_rows: int = 10_000
+    ) -> Iterator[pa.RecordBatchReader]:
+        """Give the rows of a query batch by batch, as Arrow columns.
+
+        Raises:
+            StoreUnavailableError: the database cannot be read at the moment.
+        """
+        with self._reading() as cursor:
+            cursor.execute(sql, list(parameters))
+            yield cursor.to_arrow_reader(batch_rows)
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
-            with _translated(), self._connection.cursor() as cursor, ExitStack() as watch:
-                watch.enter_context(self._reads.count(cursor))
-                if limit_s is not None:
-                    watch.enter_context(interrupting(cursor, limit_s))
-                cursor.execute(sql, list(parameters))
-                names = [column[0] for column in cursor.description or ()]
-                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            with (
+                _translated(),
+                self._connection.cursor() as cursor,
+                self._reads.count(cursor),
+            ):
+                yield cursor
         except duckdb.InterruptException as error:
             if not self._reads.are_stopped:
                 raise

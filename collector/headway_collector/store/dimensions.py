@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from headway_collector.errors import InvalidRequestError
 from headway_collector.store.attributes import group_attribute
+from headway_collector.store.described import PREFIX, Table, group_descriptor
 from headway_collector.store.filters import SpanFilters, select_spans
 
 COLUMNS = (
@@ -66,19 +67,24 @@ def parse_dimension(name: str) -> Dimension:
     if name.startswith(ATTRIBUTE_PREFIX) and key:
         found = group_attribute(key)
         return Dimension(name, found.sql, found.values)
+    if name.startswith(PREFIX):
+        return Dimension(name, group_descriptor(name.removeprefix(PREFIX)))
     raise InvalidRequestError(
-        f"{name!r} is not a dimension; there are {', '.join((*COLUMNS, *LISTS))} "
-        f"and {ATTRIBUTE_PREFIX}KEY"
+        f"{name!r} is not a dimension; there are {', '.join((*COLUMNS, *LISTS))}, "
+        f"{ATTRIBUTE_PREFIX}KEY and {PREFIX}NAME"
     )
 
 
-def select_source(filters: SpanFilters, dimensions: Sequence[Dimension]) -> Source:
+def select_source(
+    filters: SpanFilters, dimensions: Sequence[Dimension], table: Table = "spans"
+) -> Source:
     """Return the spans to group, with each dimension as ``by_0``, ``by_1`` and so on.
 
     There is one row a span, or one for each of its different tags where those are a dimension.
+    Of table ``descriptors`` there is one a described call, with the same names of its columns.
     """
     conditions = select_spans(filters)
-    sql = f"(SELECT * FROM store.spans AS spans {conditions.where}) AS spans"
+    sql = f"(SELECT * FROM store.{table} AS spans {conditions.where}) AS spans"
     for name in (each.name for each in dimensions if each.name in LISTS):
         items = _ITEMS.format(column=LISTS[name])
         # Unnesting two lists at one level would pair their items instead of combining them.

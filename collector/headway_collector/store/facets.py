@@ -5,6 +5,7 @@ from typing import Any
 
 from headway_collector.store.connections import Store
 from headway_collector.store.deadlines import Deadline
+from headway_collector.store.described import find_table
 from headway_collector.store.dimensions import Dimension, parse_dimension, select_source
 from headway_collector.store.filters import SpanFilters
 
@@ -30,7 +31,7 @@ def read_facets(
 def _read_facet(
     store: Store, filters: SpanFilters, dimension: Dimension, deadline: Deadline
 ) -> list[dict[str, Any]]:
-    source = select_source(filters, [dimension])
+    source = select_source(filters, [dimension], find_table(filters, (), [dimension.name]))
     return deadline.read(
         store,
         f"SELECT by_0 AS value, count(*) AS count FROM {source.sql} WHERE by_0 IS NOT NULL "

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headway_collector.errors import InvalidRequestError
+from headway_collector.store.described import PREFIX, measure_descriptor
 from headway_collector.store.expressions import (
     DURATION_MS,
     DURATION_NS,
@@ -87,6 +88,8 @@ def parse_measures(names: Sequence[str]) -> Measures:
         prefix, colon, name = measure.partition(":")
         if measure in _MEASURES:
             columns.append(_MEASURES[measure])
+        elif measure.startswith(PREFIX):
+            columns.append(measure_descriptor(name))
         elif prefix + colon in _SCORE_MEASURES and name:
             if name not in score_names:
                 score_names.append(name)
@@ -95,6 +98,6 @@ def parse_measures(names: Sequence[str]) -> Measures:
         else:
             raise InvalidRequestError(
                 f"measure={measure!r} is unknown; there are {', '.join(MEASURES)}, "
-                "score:NAME and score_count:NAME"
+                f"score:NAME, score_count:NAME and {PREFIX}NAME"
             )
     return Measures(columns, score_names)

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from headway_collector.errors import InvalidRequestError
 from headway_collector.store.connections import Store
 from headway_collector.store.deadlines import Deadline, Read
+from headway_collector.store.described import Table, find_table
 from headway_collector.store.dimensions import LISTS, Dimension, parse_dimension, select_source
 from headway_collector.store.filters import SpanFilters
 from headway_collector.store.measures import parse_measures
@@ -48,10 +49,11 @@ def read_metrics(
         raise InvalidRequestError(f"by takes at most {MAX_DIMENSIONS} different dimensions")
     # A span counts once for each different item of a list, but only once in all.
     is_apart = any(name in LISTS for name in by)
+    table = find_table(filters, measures, by)
     read = partial((deadline or Deadline()).read, store)
-    rows = _read_groups(read, filters, measures, by, bucket, has_totals=not is_apart)
+    rows = _read_groups(read, table, filters, measures, by, bucket, has_totals=not is_apart)
     if is_apart:
-        rows[:0] = _read_groups(read, filters, measures, (), "none")
+        rows[:0] = _read_groups(read, table, filters, measures, (), "none")
     totals = {name: rows[0][name] for name in measures}
     groups = rows[1:] if by or bucket != "none" else rows
     is_partial = len(groups) > MAX_ROWS
@@ -74,6 +76,7 @@ def read_metrics(
 
 def _read_groups(
     read: Read,
+    table: Table,
     filters: SpanFilters,
     measures: Sequence[str],
     by: Sequence[str],
@@ -84,9 +87,9 @@ def _read_groups(
     """Return the groups in order; the totals, where there are groups, stand before them."""
     dimensions = [parse_dimension(name) for name in by]
     if bucket != "none":
-        dimensions.insert(0, Dimension("time", _bucket_sql(bucket)))
+        dimensions.insert(0, Dimension("time", bucket_sql(bucket)))
     chosen = parse_measures(measures)
-    source = select_source(filters, dimensions)
+    source = select_source(filters, dimensions, table)
     # A name that a client chose is never an identifier: columns are numbered, then renamed.
     groups = [f"spans.by_{index}" for index in range(len(dimensions))]
     columns = [f"{sql} AS c{index}" for index, sql in enumerate([*groups, *chosen.columns])]
@@ -106,7 +109,8 @@ def _read_groups(
     return [dict(zip(names, row.values(), strict=True)) for row in rows]
 
 
-def _bucket_sql(bucket: Bucket) -> str:
+def bucket_sql(bucket: Bucket) -> str:
+    """Return when the bucket of a row of ``spans`` begins, in nanoseconds, as SQL."""
     width_ns = _WIDTHS_S[bucket] * SECOND_NS
     # The remainder is taken first, so that no start, however late, leaves 64 bits.
     past_ns = f"(spans.start_ns % {width_ns} + {_OFFSET_NS % width_ns}) % {width_ns}"

@@ -148,9 +148,63 @@ def _add_foreign_spans(connection: duckdb.DuckDBPyConnection) -> None:
         )""")
 
 
+def _create_descriptors(connection: duckdb.DuckDBPyConnection) -> None:
+    # Time, project, model, prompt version and whatever else calls are narrowed by stand here once
+    # more, so that no page joins.
+    connection.execute("""
+        CREATE TABLE store.descriptors (
+            project VARCHAR, span_key BIGINT, trace_key BIGINT,
+            start_time TIMESTAMPTZ, start_ns BIGINT, received_ns BIGINT, version INTEGER,
+            name VARCHAR, kind VARCHAR, request_model VARCHAR,
+            prompt_name VARCHAR, prompt_version VARCHAR,
+            release VARCHAR, environment VARCHAR, session_id VARCHAR, tags VARCHAR[],
+            prompt_hash BIGINT, answer_hash BIGINT, template_hash BIGINT,
+            sketch_1 BIGINT, sketch_2 BIGINT,
+            prompt_chars BIGINT, prompt_words BIGINT, prompt_lines BIGINT,
+            prompt_language VARCHAR, prompt_pii VARCHAR,
+            has_prompt_code BOOLEAN, prompt_digit_share DOUBLE,
+            answer_chars BIGINT, answer_words BIGINT, answer_lines BIGINT,
+            fence_count BIGINT, fence_language VARCHAR, opener VARCHAR,
+            markdown_share DOUBLE, digit_share DOUBLE, punctuation_share DOUBLE,
+            upper_share DOUBLE, non_ascii_share DOUBLE,
+            distinct_2 DOUBLE, distinct_3 DOUBLE, max_repeat BIGINT, zlib_ratio DOUBLE,
+            is_refusal BOOLEAN, hedge_count BIGINT, asks_back BOOLEAN,
+            is_json BOOLEAN, is_json_broken BOOLEAN,
+            is_truncated BOOLEAN, truncation VARCHAR,
+            answer_language VARCHAR, answer_pii VARCHAR, prompt_copy_share DOUBLE,
+            own VARCHAR
+        )""")
+    connection.execute(
+        "CREATE TABLE store.due_descriptors (project VARCHAR, span_key BIGINT, start_ns BIGINT)"
+    )
+    connection.execute("CREATE TABLE store.descriptor_marks (version INTEGER, received_ns BIGINT)")
+
+
+def _create_drift(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("""
+        CREATE TABLE store.jobs (
+            project VARCHAR, job_id VARCHAR, kind VARCHAR, state VARCHAR,
+            created_ns BIGINT, started_ns BIGINT, ended_ns BIGINT,
+            error VARCHAR, request VARCHAR, result VARCHAR
+        )""")
+    connection.execute(f"""
+        CREATE TABLE store.drift_cards (
+            project VARCHAR, card_id VARCHAR, created_ns BIGINT,
+            verdict VARCHAR, headline VARCHAR, finding_count BIGINT,
+            reference_query VARCHAR, current_query VARCHAR, fingerprint VARCHAR,
+            card {_LONG_TEXT}
+        )""")
+
+
+def _create_descriptors_and_drift(connection: duckdb.DuckDBPyConnection) -> None:
+    _create_descriptors(connection)
+    _create_drift(connection)
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     _create_first_schema,
     _create_losses,
     _add_foreign_spans,
+    _create_descriptors_and_drift,
 ]
 """The step of version n stands at n - 1."""

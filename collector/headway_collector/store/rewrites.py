@@ -19,6 +19,9 @@ from headway_collector.store.columns import build_spans, make_span_keys
 from headway_collector.store.expressions import HAS_KEY
 from headway_collector.store.writes import insert_rows
 
+DESCRIBED_KIND = "llm"
+"""The kind of span that has descriptors."""
+
 RAW = ("input", "output", "params", "prompt_variables", "attributes")
 
 _MATCH = (
@@ -152,6 +155,7 @@ def replace_spans(
     )
     received = pa.array([row.received_ns for row in after], pa.int64())
     insert_rows(connection, "spans", table.append_column("received_ns", received))
+    _note_due(connection, [*before, *after])
 
 
 def stamp_spans(
@@ -173,6 +177,23 @@ def save_costs(connection: duckdb.DuckDBPyConnection, rows: Sequence[StoredSpan]
             "is_usage_inconsistent": pa.array(flags, pa.bool_()),
         }
         _update(connection, rows, columns)
+
+
+def _note_due(connection: duckdb.DuckDBPyConnection, rows: Sequence[StoredSpan]) -> None:
+    """Note which calls have to be described again: what is said of them may be another now."""
+    changed = {
+        (row.project, row.span.span_id, row.span.start_ns)
+        for row in rows
+        if row.span.kind == DESCRIBED_KIND
+    }
+    if changed:
+        projects, span_ids, starts_ns = zip(*changed, strict=True)
+        due = {
+            "project": pa.array(projects, pa.string()),
+            "span_key": make_span_keys(span_ids),
+            "start_ns": pa.array(starts_ns, pa.int64()),
+        }
+        insert_rows(connection, "due_descriptors", pa.table(due))
 
 
 def _update(

@@ -18,7 +18,7 @@ from headway_measures.drift.categories import compare_categories
 from headway_measures.drift.numbers import clip_bounds, compare_numbers
 from headway_measures.drift.permutations import chance, most_draws
 from headway_measures.drift.rates import compare_rates
-from headway_measures.drift.results import Evidence
+from headway_measures.drift.results import Evidence, State
 from headway_measures.drift.samples import (
     Outcome,
     Ranks,
@@ -34,6 +34,9 @@ from headway_measures.drift.wordings import figure, level_name
 
 LEAST_UNITS = 30
 """With fewer units a side a column says nothing."""
+
+MISSING = ":missing"
+"""What the rate of calls without a value of a metric is named by, behind the metric's name."""
 
 _DRAWN = "p counts one call a unit"
 
@@ -85,7 +88,9 @@ def compare_column(
         ranks = rank_names(names[0], options.seed), rank_names(names[1], options.seed)
     if not (columns.ref_there.any() or columns.cur_there.any()):
         nothing = Sample(np.empty(0), np.empty(0, np.int64))
-        outcome = Outcome("none", "identical", note="no call has a value")
+        is_empty = not (ref.len() and cur.len())
+        state: State = "not_enough_data" if is_empty else "identical"
+        outcome = Outcome("none", state, note="no call has a value")
         return (_evidence(nothing, nothing, metric, outcome),)
     samples = draw_samples(
         (columns.ref, columns.ref_there), (columns.cur, columns.cur_there), units, ranks
@@ -101,7 +106,7 @@ def compare_column(
 def missing_metric(metric: Metric) -> Metric:
     """Return the rate of calls that have no value of a metric."""
     return Metric(
-        name=f"{metric.name}:missing",
+        name=f"{metric.name}{MISSING}",
         kind="rate",
         side=metric.side,
         unit="",
@@ -144,7 +149,7 @@ def _compare(
     What is read from both windows together cannot favour a difference.
     """
     distinct = np.unique(np.concatenate([ref.values, cur.values]))
-    if distinct.size == 1:
+    if distinct.size == 1 and ref.units and cur.units:
         words = _constant(float(distinct[0]), levels, metric)
         return Outcome("none", "identical", before=words, after=words, note="every value is equal")
     if min(ref.units, cur.units) < 2:

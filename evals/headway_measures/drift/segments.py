@@ -103,9 +103,10 @@ def usual_fields(ref: pl.DataFrame, cur: pl.DataFrame, options: Options) -> tupl
 def field_values(rows: pl.DataFrame, field: str) -> pl.Series:
     """Return each call's value of a column, or of a tag family such as ``kind:*``, as text.
 
-    A call with several tags of the family counts for the first by alphabet.
+    A call with several tags of the family counts for the first by alphabet. Where the rows have
+    a column of that name, it has been read before.
     """
-    if field.endswith(":*"):
+    if field.endswith(":*") and field not in rows.columns:
         prefix = field[:-1]
         element = pl.element()
         values = _tags(rows).list.eval(element.filter(element.str.starts_with(prefix)))

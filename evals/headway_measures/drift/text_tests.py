@@ -60,7 +60,7 @@ class TextResult:
             did not see it: about -1 for the reference, 1 for the current window; NaN where a text
             took no part.
         cur_scores: the same of the current window.
-        terms: what differs most, the commoner now first.
+        terms: what differs most, the commoner now first; none where the windows are alike.
     """
 
     evidence: Evidence
@@ -110,7 +110,10 @@ def compare_texts(
         _conclude(empty.evidence, sample, own[:, 0], permuted, scheme, options),
         scores[: len(ref.texts)],
         scores[len(ref.texts) :],
-        find_terms(sample.texts, sample.labels > 0, sample.units, features.hashed),
+        # What alike windows differ in is chance, and takes as long to find.
+        find_terms(sample.texts, sample.labels > 0, sample.units, features.hashed)
+        if permuted.p_value <= options.alpha
+        else (),
     )
 
 

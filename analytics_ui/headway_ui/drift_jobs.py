@@ -1,0 +1,144 @@
+"""What a comparison of windows is made from, and how far its making has come."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from headway.errors import ApiError
+from headway_ui import drift_words, empty_states, formats, queries
+from headway_ui.scopes import Scope
+
+FIELDS = {
+    "request_model": "Model",
+    "prompt_version": "Prompt version",
+    "release": "Release",
+    "environment": "Environment",
+}
+_STAGES = {
+    "describing": "describing calls that are new",
+    "reading": "reading the calls",
+    "columns": "comparing columns",
+    "text": "comparing texts",
+    "texts": "comparing texts",
+    "embeddings": "comparing meanings",
+    "explaining": "explaining what was found",
+    "writing": "writing the card",
+}
+_ENDED = {"failed": "failed", "cancelled": "was cancelled"}
+_POLL_S = 1.0
+
+Facets = Mapping[str, Sequence[Mapping[str, Any]]]
+Windows = tuple[drift_words.Windowed, drift_words.Windowed]
+
+
+def draw_form(scope: Scope, windows: Windows) -> Windows | None:
+    """Draw the form of two windows; return them where they are to be compared.
+
+    Args:
+        scope: whose values there are to choose from.
+        windows: what stands in it first, the reference and the current one.
+    """
+    facets = queries.facets(scope.filters, list(FIELDS))
+    # Widgets keep what they were first set to, so another pair of windows is another form.
+    stamp = " ".join(drift_words.window_text(each) for each in windows)
+    with st.form(f"windows {stamp}"):
+        sides = zip(("Reference", "Current"), st.columns(2), windows, strict=True)
+        chosen = [_side(stamp, *side, facets) for side in sides]
+        st.caption("A time is written as -7d, -36h or 2026-11-22T10:00:00Z; empty for no limit.")
+        if st.form_submit_button("Compare", type="primary", icon=":material/compare_arrows:"):
+            return chosen[0], chosen[1]
+    return None
+
+
+def _side(
+    stamp: str, word: str, column: Any, window: drift_words.Windowed, facets: Facets
+) -> drift_words.Windowed:
+    def key(name: str) -> str:
+        return f"{word} {name} {stamp}"
+
+    chosen: dict[str, Sequence[str]] = {}
+    with column:
+        st.markdown(f"**{word}**")
+        with st.container(horizontal=True):
+            for name, label in (("start", "From"), ("end", "Until")):
+                value = "".join(window.get(name, ())[:1])
+                chosen[name] = [st.text_input(label, value, key=key(name)).strip()]
+        for name, label in FIELDS.items():
+            known = [str(each["value"]) for each in facets.get(name, ()) if each["value"]]
+            linked = [each for each in window.get(name, ()) if each not in known]
+            chosen[name] = st.multiselect(
+                label,
+                [*known, *linked],
+                list(window.get(name, ())),
+                key=key(name),
+                placeholder="any",
+                accept_new_options=True,
+            )
+    # Of a link, what the form has no field for; it goes along.
+    others = {name: values for name, values in window.items() if name not in chosen}
+    given = {name: [each for each in values if each] for name, values in chosen.items()}
+    if others:
+        words = ", ".join(f"{name} {', '.join(values)}" for name, values in others.items())
+        column.caption(formats.plain(f"And {words}"))
+    return others | {name: values for name, values in given.items() if values}
+
+
+def start(scope: Scope, windows: Windows) -> None:
+    """Have the windows compared, and lead the URL to the job, or to the card where it is kept."""
+    try:
+        job_id, card_id = queries.compare_windows(scope.project, *windows)
+    except ApiError as error:
+        if error.status not in (400, 422):
+            raise
+        st.error(formats.plain(str(error)), icon=":material/block:")
+        return
+    reference, current = (drift_words.window_text(each) for each in windows)
+    st.query_params.update({"reference": reference, "current": current})
+    if job_id is None:
+        st.query_params["card"] = card_id
+    else:
+        st.query_params["job"] = job_id
+    st.rerun()
+
+
+def follow(job_id: str, on_done: Callable[[Mapping[str, Any]], None]) -> None:
+    """Draw how far a job has come, again each second, until it is done.
+
+    Args:
+        job_id: of a job.
+        on_done: is given its result, and the page is drawn again.
+    """
+
+    @st.fragment(run_every=_POLL_S)
+    def progress() -> None:
+        job = queries.job(job_id)
+        if job is None:
+            empty_states.not_found("job", job_id)
+        elif job["state"] == "done":
+            on_done(job["result"] or {})
+            st.rerun()
+        elif job["state"] in _ENDED:
+            _ended(job)
+        else:
+            _draw_progress(job)
+
+    progress()
+
+
+def _draw_progress(job: Mapping[str, Any]) -> None:
+    done, total = job["done"] or 0, job["total"] or 0
+    stage = job["stage"] or ""
+    words = _STAGES.get(stage, stage) if job["state"] == "running" else "waiting for its turn"
+    if total:
+        words += f", {formats.count(done)} of {formats.count(total)}"
+    st.progress(min(1.0, done / total) if total else 0.0, formats.plain(words.capitalize()))
+    if st.button("Cancel", icon=":material/close:", key=f"cancel {job['job_id']}"):
+        queries.cancel_job(job["job_id"])
+        st.rerun()
+
+
+def _ended(job: Mapping[str, Any]) -> None:
+    reason = f": {job['error']}" if job["error"] else "."
+    words = f"The job {_ENDED[job['state']]}{reason}"
+    st.warning(formats.plain(words), icon=":material/error:")

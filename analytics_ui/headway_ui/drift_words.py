@@ -1,0 +1,146 @@
+"""What a comparison of windows says, in words: states, effects, windows, moments. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from headway_ui import formats
+from headway_ui.kinds import Look
+
+Json = Mapping[str, Any]
+Windowed = Mapping[str, Sequence[str]]
+
+STATES = {
+    "drift": Look("change_circle", "drift", "red"),
+    "no_drift": Look("check_circle", "no drift", "green"),
+    "not_enough_data": Look("help", "not enough data", "gray"),
+    "identical": Look("drag_handle", "identical", "gray"),
+    "failed": Look("error", "failed", "orange"),
+}
+_EFFECTS = {
+    "risk_difference": "difference",
+    "wasserstein_sd": "distance in standard deviations",
+    "cliffs_delta": "Cliff's δ",
+    "tvd": "share that moved",
+    "auc": "told apart (AUC)",
+    "mmd": "MMD",
+}
+_IN_POINTS = frozenset({"risk_difference", "tvd"})
+
+
+def look(state: str) -> Look:
+    """Return how a state looks."""
+    return STATES.get(state, Look("help", state.replace("_", " "), "gray"))
+
+
+def badge(state: str) -> str:
+    """Return a state as Markdown: a coloured badge with an icon and its words."""
+    one = look(state)
+    return f":{one.colour}-badge[{one.markdown_icon} {formats.plain(one.word)}]"
+
+
+def effect(evidence: Json) -> str:
+    """Return the effect that decides, with its interval: ``difference +10.0 (+5.2 to +14.9)``."""
+    effects = evidence["effects"]
+    if not effects:
+        return formats.MISSING
+    one = effects[0]
+    is_share = one["name"] in _IN_POINTS
+    value, ends = signed(one["value"], is_share), [one["lower"], one["upper"]]
+    told = f"{_EFFECTS.get(one['name'], one['name'])} {value}{' points' if is_share else ''}"
+    if None in ends:
+        return told
+    return f"{told} ({' to '.join(signed(end, is_share) for end in ends)})"
+
+
+def p_value(value: float | None) -> str:
+    """Return a p- or q-value in two digits."""
+    if value is None:
+        return formats.MISSING
+    return f"{value:.2g}" if value >= 1e-4 or value == 0 else f"{value:.0e}"
+
+
+def at(nanoseconds: int) -> str:
+    """Return nanoseconds since 1970 as RFC 3339, to the second."""
+    moment = datetime.fromtimestamp(nanoseconds // 10**9, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def since(change: Json) -> str:
+    """Return since when, and how sure that is."""
+    start, lower, upper = (
+        formats.when(at(change[name])) for name in ("start_ns", "lower_ns", "upper_ns")
+    )
+    sure = f"{change['confidence'] * 100:.0f} %"
+    note = f"; {change['note']}" if change["note"] else ""
+    return f"since about {start} ({sure} between {lower} and {upper}){note}"
+
+
+def window(filters: Windowed) -> str:
+    """Return a window in words."""
+    told = [
+        f"{name} {', '.join(values)}"
+        for name, values in filters.items()
+        if name not in ("start", "end")
+    ]
+    for name, word in (("start", "from"), ("end", "until")):
+        told += [f"{word} {_moment(text)}" for text in filters.get(name, ())[:1]]
+    return ", ".join(told) or "every call"
+
+
+def window_text(filters: Windowed) -> str:
+    """Return a window as it stands in a URL and after ``--ref``: ``start=-14d&end=-7d``."""
+    pairs = [(name, value) for name, values in filters.items() for value in values if value]
+    return urlencode(pairs, safe=":")
+
+
+def read_window(text: str) -> dict[str, list[str]]:
+    """Read ``start=-14d&end=-7d&request_model=m``; what is no filter is left out."""
+    filters: dict[str, list[str]] = {}
+    for name, value in parse_qsl(text):
+        filters.setdefault(name, []).append(value)
+    return filters
+
+
+def query_window(one: Json) -> dict[str, list[str]]:
+    """Return the window that a card was made from, as filters."""
+    filters = {name: list(values) for name, values in dict(one["filters"]).items()}
+    for name in ("start", "end"):
+        if one[f"{name}_ns"] is not None:
+            filters[name] = [at(one[f"{name}_ns"])]
+    return filters
+
+
+def _moment(text: str) -> str:
+    try:
+        return formats.when(text)
+    except ValueError:
+        return text
+
+
+def rows_filters(finding: Json, current: Json) -> dict[str, Any]:
+    """Return the filters of Traces that lead to the calls a finding speaks of.
+
+    Traces knows a period as ``from`` and ``until``, and only with both of its ends.
+    """
+    wanted: dict[str, Any] = {name: list(values) for name, values in dict(finding["rows"]).items()}
+    period = query_window(current)
+    ends = []
+    for name in ("start", "end"):
+        moments = wanted.pop(f"{name}_ns", None)
+        told = [at(int(each)) for each in moments] if moments else period.get(name, [])
+        ends += told[:1]
+    if len(ends) == 2:
+        wanted |= {"from": ends[0], "until": ends[1]}
+    return wanted
+
+
+def signed(value: float | None, is_share: bool = False) -> str:
+    """Return a difference with its sign, of shares in percentage points."""
+    if value is None:
+        return formats.MISSING
+    if value == 0:
+        return "0"
+    told = f"{value * 100:+.1f}" if is_share else f"{value:+.3g}"
+    return told.replace("-", "−")

@@ -1,0 +1,288 @@
+"""``headway drift``: two windows compared by the collector, with an exit code for scripts.
+
+    headway drift --ref 'start=-14d&end=-7d' --cur 'start=-7d' --fail-on answer
+
+The exit code is 0 where nothing drifted, 1 where something did, 2 where it could not be found out
+for a fault, and 3 where there is not enough data to say.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from headway.apis import ApiClient
+from headway.commands import Command
+from headway.errors import ApiError, CommandError
+from headway.records import DEFAULT_PROJECT, DEFAULT_URL
+from headway.settings import load_sources
+
+EXIT_DRIFT = 1
+EXIT_TOO_LITTLE = 3
+
+ANY = "drift"
+_SIDES = ("prompt", "answer", "call", "score")
+_TRIED = ("drift", "no_drift", "identical")
+_FORMATS = ("text", "json", "markdown", "html")
+_POLL_S = 0.25
+_TIMEOUT_S = 60.0
+
+
+def ask(
+    client: ApiClient,
+    path: str,
+    body: dict[str, Any],
+    project: str | None,
+    on_progress: Callable[[dict[str, Any]], None] = lambda job: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[str, dict[str, Any]]:
+    """Have a card computed, and return its id and the result of its job, when that is done.
+
+    Args:
+        client: the collector.
+        path: ``/v1/drift``, or that of a replay.
+        body: what is asked.
+        project: of the calls.
+        on_progress: called with the job each time it is looked at.
+        sleep: waits between looks.
+
+    Raises:
+        CommandError: the job failed or was cancelled.
+        ApiError: the collector refused, or cannot be reached.
+    """
+    asked = client.post(path, body, project=project)
+    if asked["job_id"] is None:
+        return asked["card_id"], {}
+    while True:
+        job = client.get(f"/v1/jobs/{asked['job_id']}")
+        on_progress(job)
+        if job["state"] == "done":
+            return asked["card_id"], job["result"]
+        if job["state"] not in ("queued", "running"):
+            reason = job["error"] or f"it was {job['state']}"
+            raise CommandError(f"the comparison came to nothing: {reason}")
+        sleep(_POLL_S)
+
+
+def find_exit_code(card: dict[str, Any], fail_on: list[str]) -> int:
+    """Return the exit code for a card.
+
+    Args:
+        card: as the collector returns it.
+        fail_on: ``drift`` for any, a side, or the name of a metric.
+
+    Raises:
+        CommandError: a metric is none of the card's.
+    """
+    known = {test["metric"] for test in card["tests"]}
+    for name in fail_on:
+        if name not in (ANY, *_SIDES, *known):
+            shown = ", ".join(sorted(known)) or "nothing"
+            raise CommandError(f"--fail-on {name}: this card compares {shown}")
+    if any(_is_meant(finding["evidence"], fail_on) for finding in card["findings"]):
+        return EXIT_DRIFT
+    if ANY in fail_on:
+        is_tried = card["verdict"] != "not_enough_data" and card["n_ref"] and card["n_cur"]
+    else:
+        is_tried = any(
+            test["state"] in _TRIED and min(test["n_ref"], test["n_cur"])
+            for test in card["tests"]
+            if _is_meant(test, fail_on)
+        )
+    return 0 if is_tried else EXIT_TOO_LITTLE
+
+
+def show_card(card: dict[str, Any]) -> str:
+    """Return a card as lines for a terminal."""
+    lines = [card["headline"], ""]
+    lines += [f"  {finding['sentence']}" for finding in card["findings"]]
+    lines += [""] if card["findings"] else []
+    states = [test["state"] for test in card["tests"]]
+    counts = [
+        (states.count("drift"), "drifted"),
+        (states.count("no_drift"), "did not"),
+        (states.count("identical"), "the same by design"),
+        (states.count("not_enough_data"), "without enough data"),
+        (states.count("failed"), "failed"),
+    ]
+    told = ", ".join(f"{count} {words}" for count, words in counts if count)
+    lines.append(
+        f"{card['n_ref']:,} calls before, {card['n_cur']:,} after; "
+        f"{len(states)} measures: {told or 'none'}"
+    )
+    lines += card["notes"]
+    lines.append(f"card {card['card_id']}")
+    return "\n".join(lines) + "\n"
+
+
+def _is_meant(test: dict[str, Any], fail_on: list[str]) -> bool:
+    return ANY in fail_on or test["side"] in fail_on or test["metric"] in fail_on
+
+
+def parse_filters(option: str, text: str) -> dict[str, list[str]]:
+    """Return the filters of a query string.
+
+    Raises:
+        CommandError: it is none.
+    """
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text))
+    except ValueError as error:
+        raise CommandError(
+            f"{option} {text!r} is not of the form name=value&name=value, "
+            "such as 'start=-14d&end=-7d'"
+        ) from error
+    filters: dict[str, list[str]] = {}
+    for name, value in pairs:
+        filters.setdefault(name, []).append(value)
+    return filters
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ref", metavar="FILTERS", help="the calls before, such as 'start=-14d&end=-7d'"
+    )
+    parser.add_argument("--cur", metavar="FILTERS", help="the calls after, such as 'start=-7d'")
+    parser.add_argument(
+        "--filter",
+        metavar="FILTERS",
+        action="append",
+        default=[],
+        help="of both, such as 'request_model=m'; may repeat",
+    )
+    parser.add_argument("--project", help=f"whose calls (default {DEFAULT_PROJECT})")
+    parser.add_argument(
+        "--fail-on",
+        metavar="WHAT",
+        action="append",
+        default=[],
+        help=f"exit with 1 only if this drifted: {ANY} (anything, the default), "
+        f"{', '.join(_SIDES)}, or a metric by name; may repeat",
+    )
+    parser.add_argument("--format", choices=_FORMATS, default="text", help="of the card")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the card")
+    parser.add_argument(
+        "--pair",
+        choices=("auto", "never", "prompt"),
+        help="compare the same prompts with each other",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="of all that is drawn (default 0)")
+    parser.add_argument("--alpha", type=float, help="the rate of false alarms (default 0.05)")
+    parser.add_argument(
+        "--segment-by",
+        metavar="FIELD",
+        action="append",
+        help="look for whom it holds by this column or attribute:KEY too; may repeat",
+    )
+    parser.add_argument(
+        "--metric", dest="metrics", metavar="NAME", action="append", help="only this; may repeat"
+    )
+    parser.add_argument(
+        "--replay",
+        metavar="CARD_ID",
+        help="compute a card again, and say whether the same bytes come out",
+    )
+    parser.add_argument("--url", help=f"the collector (default {DEFAULT_URL})")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    sources = load_sources()
+    url = sources.get("url", arguments.url, DEFAULT_URL)
+    if not url.startswith(("http://", "https://")):
+        raise CommandError(f"the collector's URL is {url!r}: give one such as {DEFAULT_URL}")
+    client = ApiClient(url, api_key=sources.get("api_key", None, "") or None, timeout_s=_TIMEOUT_S)
+    project = sources.get("project", arguments.project, DEFAULT_PROJECT)
+    try:
+        if arguments.replay is not None:
+            return _replay(client, arguments.replay)
+        return _compare(client, project, arguments)
+    except ApiError as error:
+        raise CommandError(str(error)) from error
+
+
+def _compare(client: ApiClient, project: str, arguments: argparse.Namespace) -> int:
+    card_id, _ = _ask_shown(client, "/v1/drift", _make_body(arguments), project)
+    path = f"/v1/drift/{card_id}"
+    card = client.get(path)
+    # A metric that is misspelt is told before anything is written.
+    exit_code = find_exit_code(card, arguments.fail_on or [ANY])
+    if arguments.format == "text":
+        shown = show_card(card).encode()
+    else:
+        shown = client.download(path, {"format": arguments.format})
+    if arguments.out is None:
+        sys.stdout.buffer.write(shown)
+        sys.stdout.buffer.flush()
+    else:
+        try:
+            arguments.out.write_bytes(shown)
+        except OSError as error:
+            raise CommandError(f"--out {arguments.out} cannot be written: {error}") from error
+    return exit_code
+
+
+def _make_body(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.ref is None or arguments.cur is None:
+        raise CommandError(
+            "say which calls to compare, for example --ref 'start=-14d&end=-7d' --cur 'start=-7d'"
+        )
+    options = {
+        name: value
+        for name in ("pair", "seed", "alpha", "segment_by", "metrics")
+        if (value := getattr(arguments, name)) is not None
+    }
+    return {
+        "reference": parse_filters("--ref", arguments.ref),
+        "current": parse_filters("--cur", arguments.cur),
+        "filters": parse_filters("--filter", "&".join(arguments.filter)),
+        "options": options,
+    }
+
+
+def _replay(client: ApiClient, card_id: str) -> int:
+    _, result = _ask_shown(client, f"/v1/drift/{card_id}/replay", {}, None)
+    if result["is_same"]:
+        sys.stdout.write(f"card {card_id}: the same bytes\n")
+        return 0
+    reasons = {
+        "data": "the calls are no longer the same",
+        "versions": "it was computed by other versions",
+        "result": "the same calls and versions came to something else",
+        "card": "it is gone",
+    }
+    told = " and ".join(reasons[name] for name in result["differs"])
+    sys.stdout.write(f"card {card_id}: other bytes, since {told}\n")
+    return EXIT_DRIFT
+
+
+def _ask_shown(
+    client: ApiClient, path: str, body: dict[str, Any], project: str | None
+) -> tuple[str, dict[str, Any]]:
+    # Here and not above: `headway --help` must be quick, and work without the collector's extra.
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(
+        console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+    ) as progress:
+        task = progress.add_task("asking", total=None)
+
+        def show(job: dict[str, Any]) -> None:
+            words = job["stage"] or job["state"]
+            progress.update(
+                task, description=words, completed=job["done"], total=job["total"] or None
+            )
+
+        return ask(client, path, body, project, show)
+
+
+DRIFT = Command(
+    name="drift",
+    summary="Compare two windows of calls: what drifted, since when, for whom and why.",
+    extra="collector",
+    configure=_configure,
+    run=_run,
+)

@@ -1,0 +1,23 @@
+"""Which calls to describe, and how far that came."""
+
+from pydantic import BaseModel, Field
+
+from headway_collector.describing import DESCRIBED_ROWS
+from headway_collector.schemas.maintenance import MOST_ROWS, RepriceQuery
+
+
+class DescribeQuery(RepriceQuery):
+    """Which calls; without a filter all that have no descriptors of this version."""
+
+    limit: int = Field(DESCRIBED_ROWS, ge=1, le=MOST_ROWS, description="calls of one chunk")
+    all: bool = Field(False, description="those too that are described")
+
+
+class Descriptors(BaseModel):
+    """How far calls are described."""
+
+    version: int | None = Field(description="of the descriptors; null before the first call")
+    described: int = Field(description="calls that have descriptors of this version")
+    due: int = Field(description="calls that have none yet, or were written anew since")
+    lag_s: float = Field(description="how long ago the oldest call without descriptors arrived")
+    faults: int = Field(description="calls since the start that could not be described")

@@ -1,0 +1,236 @@
+"""Figures, moments and names of a card as people read them, and texts that cannot steer a page.
+
+What tests say in short (``median 346 chars``, ``stop 91 %``) is read back and put side by side:
+``median 346 → 48 characters``, ``“stop” 91 % → 60 %``.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from math import isfinite
+
+from headway_measures.descriptors.catalog import METRICS
+from headway_measures.descriptors.metrics import Metric
+from headway_measures.drift.columns import missing_metric
+from headway_measures.drift.metrics_found import CALL_METRICS, TEXT_METRICS
+from headway_measures.drift.results import Effect, Evidence
+from headway_measures.scores import shortened
+
+_CENTRE = re.compile(r"(median|mean) (-?[\d,]*\.?\d+(?:e[+-]?\d+)?)(?: (\S+))?")
+_SHARE = re.compile(r"(.{1,60}?) (\d[\d.e+-]* %)(?:, |$)")
+_CLUSTER = re.compile(r"(\d+ %) (.+)")
+_HASH = re.compile(r"-?\d{10,}")
+_MONEY = ("usd", "$", "dollars")
+_NOUNS = {"chars": "characters", "character": "characters"}
+# Of the words of a test; categories are named in fewer.
+_READ = 400
+_UNQUOTED = ("other", "empty")
+_SIGNED = ("risk_difference", "cliffs_delta")
+_KNOWN = METRICS | {metric.name: metric for metric in (*CALL_METRICS, *TEXT_METRICS)}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_FIELDS = {
+    "request_model": "model",
+    "prompt_name": "prompt",
+    "prompt_version": "prompt version",
+    "prompt_language": "language of prompts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """The middle of a number's values: its name, how large it is, and in what."""
+
+    name: str
+    value: float
+    unit: str
+
+
+def one_line(text: str, length: int = 200) -> str:
+    """Return a text as one short line that cannot steer a terminal or turn its own direction."""
+    return shortened(" ".join(printable(text[: length + 1]).split()), length)
+
+
+def printable(text: str) -> str:
+    """Return a text with its lines, what cannot be seen being spelled out."""
+    return "".join(
+        each if each.isprintable() or each in "\n\t " else repr(each)[1:-1] for each in text
+    )
+
+
+def quoted(text: str, length: int = 60) -> str:
+    """Return a text of a call in quotes, so that nobody takes it for ours."""
+    line = "".join("↵" if each in "\r\n" else each for each in text[: length + 1])
+    return f"“{one_line(line, length)}”"
+
+
+def digits(value: float) -> str:
+    """Return a number with three digits, or all before the point, and never with an exponent."""
+    if not isfinite(value):
+        return "no number"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return format(Decimal(f"{value:.3g}"), "f")
+
+
+def amount(value: float, unit: str) -> str:
+    """Return a number in its unit: ``1 character``, ``1,840 ms``, ``$0.0042``."""
+    if unit.lower() in _MONEY:
+        return f"{'-' if value < 0 else ''}${digits(abs(value))}"
+    noun = _NOUNS.get(unit, unit)
+    if abs(value) == 1 and len(noun) > 2 and noun.endswith("s"):
+        noun = noun[:-1]
+    return f"{digits(value)} {noun}".strip()
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent, as exact as it is small."""
+    return f"{digits(100 * share)} %"
+
+
+def points(difference: float) -> str:
+    """Return a difference of shares as signed percentage points."""
+    return f"{_signed(100 * difference)} points"
+
+
+def change(difference: float, metric: Metric, *, is_share: bool) -> str:
+    """Return a difference of means with its sign and unit."""
+    if is_share or is_percentage(metric):
+        return points(difference)
+    return ("+" if difference >= 0 else "−") + amount(abs(difference), metric.unit)
+
+
+def change_between(lower: float, upper: float, metric: Metric, *, is_share: bool) -> str:
+    """Return between which ends a difference of means is."""
+    ends = [change(end, metric, is_share=is_share) for end in (lower, upper)]
+    return f"likely between {joined(ends[0], 'and', ends[1])}"
+
+
+def joined(first: str, word: str, second: str) -> str:
+    """Return two amounts with their unit once: ``−10 of −200 characters``."""
+    number, _, unit = first.partition(" ")
+    told = number if unit and second.endswith(f" {unit}") else first
+    return f"{told} {word} {second}"
+
+
+def moment(at_ns: int) -> str:
+    """Return a moment to the minute, in UTC."""
+    try:
+        at = _EPOCH + timedelta(microseconds=at_ns // 1000)
+    except OverflowError:
+        return "a moment out of the calendar"
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def is_percentage(metric: Metric) -> bool:
+    """Return whether a number is a share of something."""
+    return metric.side in ("prompt", "answer") and metric.label.startswith("share of ")
+
+
+def field_name(field: str) -> str:
+    """Return a column as people call it; ``kind:*`` is a family of tags."""
+    if field.endswith(":*"):
+        return f"tag {quoted(field[:-2])}"
+    return _FIELDS.get(field) or one_line(field, 60)
+
+
+def group_name(field: str, value: str) -> str:
+    """Return the calls that have a value: ``model “gpt-4”``, ``tag “kind:refund”``."""
+    if field.endswith(":*"):
+        return f"tag {quoted(field[:-1] + value)}"
+    return f"{field_name(field)} {quoted(value)}"
+
+
+def plain_metric(evidence: Evidence) -> Metric:
+    """Return what evidence speaks of, as far as its name tells: a card holds names alone."""
+    name = evidence.metric
+    known = _KNOWN.get(name)
+    if known is not None:
+        return known
+    if name.endswith(":missing"):
+        measured = replace(evidence, metric=name.removesuffix(":missing"))
+        return missing_metric(plain_metric(measured))
+    label = one_line(name, 80).removeprefix("score:").replace("tag:", "tags ", 1)
+    rises, falls = (
+        (f"{label} rose", f"{label} fell") if evidence.kind in ("number", "rate") else ("", "")
+    )
+    return Metric(name, evidence.kind, evidence.side, "", label, rises, falls)
+
+
+def listed(parts: list[str], most: int = 3) -> str:
+    """Return parts in a row, the first of them where they are many."""
+    shown = parts[:most]
+    if len(parts) > most:
+        shown = [*shown, f"{len(parts) - most} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def centre_of(words: str) -> Centre | None:
+    """Return the median or mean that words tell, None where they tell something else."""
+    found = _CENTRE.fullmatch(words)
+    if found is None:
+        return None
+    return Centre(found[1], float(found[2].replace(",", "")), found[3] or "")
+
+
+def before_and_after(metric: Metric, evidence: Evidence) -> str:
+    """Return what was and what is, side by side; "" where nothing was counted."""
+    old, new = centre_of(evidence.before), centre_of(evidence.after)
+    if old is not None and new is not None and old.name == new.name:
+        return f"{old.name} {_moved(old, new, metric)}"
+    levels = _levels(evidence)
+    if levels:
+        return levels
+    if not (evidence.before or evidence.after):
+        return ""
+    # A rate of one category of two is told with its name.
+    return f"{one_line(evidence.before) or 'nothing'} → {one_line(evidence.after) or 'nothing'}"
+
+
+def direction_of(evidence: Evidence) -> int:
+    """Return 1 for a rise, -1 for a fall, 0 for a change that has no direction."""
+    for name in _SIGNED:
+        effect = effect_named(evidence, name)
+        if effect is not None and (name == "risk_difference" or abs(effect.value) >= effect.floor):
+            return (effect.value > 0) - (effect.value < 0)
+    return 0
+
+
+def effect_named(evidence: Evidence, name: str) -> Effect | None:
+    """Return an effect by name, None where it was not measured."""
+    return next((each for each in evidence.effects if each.name == name), None)
+
+
+def _moved(old: Centre, new: Centre, metric: Metric) -> str:
+    if is_percentage(metric) and not new.unit:
+        return f"{percent(old.value)} → {percent(new.value)}"
+    if new.unit.lower() in _MONEY:
+        return f"{amount(old.value, new.unit)} → {amount(new.value, new.unit)}"
+    return f"{digits(old.value)} → {amount(new.value, new.unit)}"
+
+
+def _levels(evidence: Evidence) -> str:
+    """Return each category with both of its shares, "" where the words tell none."""
+    words = evidence.before[:_READ], evidence.after[:_READ]
+    if evidence.kind == "cluster":
+        old, new = (_CLUSTER.fullmatch(each) for each in words)
+        if old and new and old[2] == new[2]:
+            return f"{quoted(old[2])} {old[1]} → {new[1]}"
+    before, after = (_SHARE.findall(each) for each in words)
+    if not before or [name for name, _ in before] != [name for name, _ in after]:
+        return ""
+    return ", ".join(
+        f"{_level(name, place)} {old} → {new}"
+        for place, ((name, old), (_, new)) in enumerate(zip(before, after, strict=True))
+    )
+
+
+def _level(name: str, place: int) -> str:
+    if _HASH.fullmatch(name):
+        return ("one of them", "another", "a third")[min(place, 2)]
+    return name if name in _UNQUOTED else quoted(name)
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.1f}".replace("-", "−") if isfinite(number) else "an unknown number of"

@@ -1,0 +1,218 @@
+"""The card: two windows compared by everything there is, the drifts explained.
+
+It depends on the rows, the options and the versions alone: no clock, host or number of threads
+enters it, and every test draws by the seed and its metric's name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from threadpoolctl import threadpool_limits
+
+from headway_measures.descriptors.metrics import Metric
+from headway_measures.drift.card_json import card_id_of, fingerprint_of
+from headway_measures.drift.columns import missing_metric
+from headway_measures.drift.comparisons import Comparison, prepare
+from headway_measures.drift.decisions import decide, verdict_of
+from headway_measures.drift.echoes import group_drifts
+from headway_measures.drift.explainers import Explainer
+from headway_measures.drift.metrics_found import (
+    TEXT_METRICS,
+    choose_metrics,
+    find_metrics,
+    labels_of,
+)
+from headway_measures.drift.results import Card, Evidence, Finding, Term
+from headway_measures.drift.sentences import finding_sentence, headline
+from headway_measures.drift.texts_compared import compare_side, with_texts
+from headway_measures.drift.windows import Options, Window
+
+Progress = Callable[[str, int, int], None]
+"""Is told the stage, how much of it is done, and of how much."""
+
+_STAGES = {"texts": ("text",), "embeddings": ("embedding", "cluster")}
+
+__all__ = ["Progress", "compare_windows", "find_metrics"]
+
+
+def _ignore(stage: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def compare_windows(
+    ref: Window,
+    cur: Window,
+    options: Options,
+    *,
+    versions: Sequence[tuple[str, str]] = (),
+    project: str = "",
+    progress: Progress = _ignore,
+) -> Card:
+    """Compare two windows of calls, and explain each drift.
+
+    Args:
+        ref: the window before.
+        cur: the window after.
+        options: how they are compared.
+        versions: of all that figures depend on, by name.
+        project: whose calls they are, for the card's id.
+        progress: told of the stages ``columns``, ``texts``, ``embeddings`` and ``explaining``.
+    """
+    # The order in which threads add up floats would show in the last digits; and matrices as small
+    # as these are quicker on one.
+    with threadpool_limits(limits=1):
+        return _compare(ref, cur, options, versions, project, progress)
+
+
+def _compare(
+    ref: Window,
+    cur: Window,
+    options: Options,
+    versions: Sequence[tuple[str, str]],
+    project: str,
+    progress: Progress,
+) -> Card:
+    columns = find_metrics(ref.rows, cur.rows, options)
+    texts = choose_metrics(TEXT_METRICS, options)
+    metrics = labels_of([*columns, *map(missing_metric, columns), *texts])
+    comparison = prepare(ref, cur, options, len(columns) + len(texts))
+    tests = _compare_columns(comparison, columns, progress)
+    explainer, of_texts = _compare_texts(comparison, texts, progress)
+    decided = decide([*tests, *of_texts], options.alpha)
+    findings = _explain(explainer, decided, metrics, progress)
+    verdict = verdict_of(decided)
+    return Card(
+        card_id=card_id_of(project, ref.query, cur.query, options, versions),
+        verdict=verdict,
+        headline=headline(verdict, findings, decided, metrics),
+        reference=ref.query,
+        current=cur.query,
+        n_ref=ref.row_count,
+        n_cur=cur.row_count,
+        options=options,
+        versions=tuple(versions),
+        fingerprint=fingerprint_of(ref.rows, cur.rows),
+        findings=findings,
+        tests=tuple(decided),
+        quality=tuple(each for each in decided if each.side == "score"),
+        notes=_notes(comparison, decided),
+    )
+
+
+def _compare_columns(
+    comparison: Comparison, metrics: Sequence[Metric], progress: Progress
+) -> list[Evidence]:
+    """Compare every column; that calls have no value is told once for all columns that lack it."""
+    found: list[Evidence] = []
+    told: set[tuple[object, ...]] = set()
+    for done, metric in enumerate(metrics):
+        progress("columns", done, len(metrics))
+        for each in _measured(comparison, metric):
+            missing = (each.side, each.before, each.after, each.n_ref, each.p_value, each.effects)
+            if each.metric != metric.name:
+                if missing in told:
+                    continue
+                told.add(missing)
+            found.append(each)
+    progress("columns", len(metrics), len(metrics))
+    return found
+
+
+def _measured(comparison: Comparison, metric: Metric) -> tuple[Evidence, ...]:
+    try:
+        return comparison.measure(metric)
+    except Exception as error:  # a column of strange values costs itself only
+        return (_failed(comparison, metric, error),)
+
+
+def _compare_texts(
+    comparison: Comparison, metrics: Sequence[Metric], progress: Progress
+) -> tuple[Explainer, list[Evidence]]:
+    """Compare the texts of both sides, their wordings first, then their vectors."""
+    found: list[Evidence] = []
+    terms: dict[str, tuple[Term, ...]] = {}
+    compared = comparison
+    for stage, kinds in _STAGES.items():
+        of_stage = [each for each in metrics if each.kind in kinds]
+        guard = _Guard(comparison, stage, len(of_stage), progress)
+        for side in ("prompt", "answer"):
+            chosen = [each for each in of_stage if each.side == side]
+            of_side = compare_side(comparison, side, chosen, guard)
+            compared = with_texts(compared, of_side)
+            terms[side] = terms.get(side, ()) + of_side.terms
+            found += of_side.tests
+        progress(stage, len(of_stage), len(of_stage))
+    return Explainer(compared, terms), found
+
+
+@dataclass(slots=True)
+class _Guard:
+    """Runs the tests of a stage, of which one that fails costs itself only."""
+
+    comparison: Comparison
+    stage: str
+    total: int
+    progress: Progress
+    done: int = 0
+
+    def __call__(self, metric: Metric, compare: Callable[[], Evidence]) -> Evidence:
+        self.progress(self.stage, self.done, self.total)
+        self.done += 1
+        try:
+            return compare()
+        except Exception as error:  # whatever a text or a representation may bring
+            return _failed(self.comparison, metric, error)
+
+
+def _explain(
+    explainer: Explainer,
+    tests: Sequence[Evidence],
+    metrics: Mapping[str, Metric],
+    progress: Progress,
+) -> tuple[Finding, ...]:
+    """Explain the strongest of each group of drifts that say the same."""
+    drifted = {each.metric for each in tests if each.state == "drift"}
+    told = {side: terms for side, terms in explainer.terms.items() if f"{side}_text" in drifted}
+    explainer = replace(explainer, terms=told)
+    groups = group_drifts(tests)
+    found = []
+    for done, group in enumerate(groups):
+        progress("explaining", done, len(groups))
+        metric = metrics[group.head.metric]
+        evidence = replace(group.head, note=group.note(metrics))
+        finding = explainer.explain(evidence, metric)
+        found.append(replace(finding, sentence=finding_sentence(metric, finding)))
+    progress("explaining", len(groups), len(groups))
+    return tuple(found)
+
+
+def _failed(comparison: Comparison, metric: Metric, error: Exception) -> Evidence:
+    return Evidence(
+        metric.name,
+        metric.kind,
+        metric.side,
+        "none",
+        "failed",
+        comparison.ref.rows.height,
+        comparison.cur.rows.height,
+        0,
+        0,
+        note=f"{type(error).__name__}: {error}",
+    )
+
+
+def _notes(comparison: Comparison, tests: Sequence[Evidence]) -> tuple[str, ...]:
+    notes = []
+    for name, window in (("reference", comparison.ref), ("current window", comparison.cur)):
+        if window.rows.height < window.row_count:
+            notes.append(
+                f"of the {name}'s {window.row_count:,} calls {window.rows.height:,} were drawn"
+            )
+    if comparison.design != "unpaired":
+        notes.append("both windows ask the same prompts: answers are compared prompt by prompt")
+    if comparison.is_repeated:
+        notes.append(f"p-values count one call a {comparison.options.unit}")
+    failed = [each.metric for each in tests if each.state == "failed"]
+    if failed:
+        notes.append(f"not compared, since the test failed: {', '.join(failed)}")
+    return tuple(notes)

@@ -1,0 +1,176 @@
+"""What can be compared between two windows: descriptors, the calls' own numbers, scores, tags."""
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from headway_measures.descriptors.catalog import METRICS
+from headway_measures.descriptors.metrics import Kind, Metric, Side
+from headway_measures.drift.segments import usual_fields
+from headway_measures.drift.windows import Options
+
+SCORE = "score:"
+"""What the columns of scores begin with."""
+
+TAG = "tag:"
+"""What the metrics of tag families begin with; their column is the family's value."""
+
+CALL_METRICS = (
+    Metric(
+        "duration_ms", "number", "call", "ms", "latency", "calls got slower", "calls got faster"
+    ),
+    Metric(
+        "ttft_ms",
+        "number",
+        "call",
+        "ms",
+        "time to the first token",
+        "the first token comes later",
+        "the first token comes earlier",
+    ),
+    Metric(
+        "input_tokens",
+        "number",
+        "call",
+        "tokens",
+        "input tokens",
+        "calls take more input tokens",
+        "calls take fewer input tokens",
+    ),
+    Metric(
+        "output_tokens",
+        "number",
+        "call",
+        "tokens",
+        "output tokens",
+        "calls give more output tokens",
+        "calls give fewer output tokens",
+    ),
+    Metric(
+        "cost_usd",
+        "number",
+        "call",
+        "USD",
+        "cost",
+        "calls got more expensive",
+        "calls got cheaper",
+    ),
+    Metric(
+        "status",
+        "category",
+        "call",
+        "",
+        "status of calls",
+        "calls end in another status than before",
+        "calls end in another status than before",
+    ),
+    Metric(
+        "finish_reason",
+        "category",
+        "call",
+        "",
+        "finish reasons",
+        "answers end for other reasons than before",
+        "answers end for other reasons than before",
+    ),
+)
+
+
+def _of_texts(name: str, kind: Kind, side: Side, label: str, changes: str) -> Metric:
+    return Metric(name, kind, side, "", label, changes, changes)
+
+
+TEXT_METRICS = (
+    _of_texts(
+        "prompt_text", "text", "prompt", "wording of prompts", "prompts are worded otherwise"
+    ),
+    _of_texts(
+        "prompt_embedding",
+        "embedding",
+        "prompt",
+        "vectors of prompts",
+        "prompts lie elsewhere as vectors",
+    ),
+    _of_texts(
+        "prompt_clusters",
+        "cluster",
+        "prompt",
+        "groups of prompts",
+        "the mix of prompts that are alike changed",
+    ),
+    _of_texts(
+        "answer_text", "text", "answer", "wording of answers", "answers are worded otherwise"
+    ),
+    _of_texts(
+        "answer_embedding",
+        "embedding",
+        "answer",
+        "vectors of answers",
+        "answers lie elsewhere as vectors",
+    ),
+    _of_texts(
+        "answer_clusters",
+        "cluster",
+        "answer",
+        "groups of answers",
+        "the mix of answers that are alike changed",
+    ),
+)
+"""What is compared where texts themselves were drawn."""
+
+
+def find_metrics(ref: pl.DataFrame, cur: pl.DataFrame, options: Options) -> tuple[Metric, ...]:
+    """Return what the columns of both windows can be compared by, as the options ask.
+
+    Scores come first, then descriptors, then what calls say of themselves, then tag families.
+
+    Args:
+        ref: the rows before.
+        cur: the rows after; a column that one of them lacks counts as null there.
+        options: ``metrics`` leaves out all others.
+    """
+    names = dict.fromkeys([*ref.columns, *cur.columns])
+    scores = [
+        _score(name, [rows[name] for rows in (ref, cur) if name in rows.columns])
+        for name in sorted(names)
+        if name.startswith(SCORE)
+    ]
+    described = [metric for name, metric in METRICS.items() if name in names]
+    called = [metric for metric in CALL_METRICS if metric.name in names]
+    families = [field[:-2] for field in usual_fields(ref, cur, options) if field.endswith(":*")]
+    found = [*scores, *described, *called, *map(_family, families)]
+    return choose_metrics(found, options)
+
+
+def choose_metrics(metrics: Sequence[Metric], options: Options) -> tuple[Metric, ...]:
+    """Return those that the options ask for: all, where they name none."""
+    asked = options.metrics
+    return tuple(each for each in metrics if asked is None or each.name in asked)
+
+
+def labels_of(metrics: Sequence[Metric]) -> Mapping[str, Metric]:
+    """Return metrics by name."""
+    return {metric.name: metric for metric in metrics}
+
+
+def _score(name: str, columns: Sequence[pl.Series]) -> Metric:
+    """Return the metric of a score: a rate of flags, a number, or a word.
+
+    Args:
+        name: of the score's columns.
+        columns: of the windows that have it.
+    """
+    values = [column for each in columns if len(column := each.drop_nulls())]
+    is_number = all(each.dtype.is_numeric() or each.dtype == pl.Boolean for each in values)
+    is_flag = is_number and all(each.cast(pl.Float64).is_in([0.0, 1.0]).all() for each in values)
+    kind: Kind = "rate" if is_flag else "number" if is_number else "category"
+    label = name.removeprefix(SCORE)
+    if kind == "category":
+        changes = f"{label} is given otherwise than before"
+        return Metric(name, kind, "score", "", label, changes, changes)
+    return Metric(name, kind, "score", "", label, f"{label} rose", f"{label} fell")
+
+
+def _family(family: str) -> Metric:
+    changes = f"calls are tagged {family} otherwise than before"
+    return Metric(f"{TAG}{family}", "category", "call", "", f"tags {family}", changes, changes)

@@ -1,0 +1,193 @@
+"""``headway drift``: what it asks, prints and exits with."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headway.apis import ApiClient
+from headway.errors import CommandError
+from headway_collector.drift_command import (
+    DRIFT,
+    EXIT_DRIFT,
+    EXIT_TOO_LITTLE,
+    ask,
+    find_exit_code,
+    parse_filters,
+    show_card,
+)
+from tests.collector.test_drift_cards import NOW_NS, make_call
+
+
+def make_test(metric: str, side: str, state: str) -> dict[str, Any]:
+    return {"metric": metric, "side": side, "state": state, "n_ref": 90, "n_cur": 30}
+
+
+def make_card(*tests: dict[str, Any], verdict: str = "no_drift") -> dict[str, Any]:
+    findings = [
+        {"evidence": test, "sentence": f"{test['metric']} moved"}
+        for test in tests
+        if test["state"] == "drift"
+    ]
+    return {
+        "card_id": "c",
+        "verdict": "drift" if findings else verdict,
+        "headline": "Headline.",
+        "n_ref": 1_200,
+        "n_cur": 30,
+        "findings": findings,
+        "tests": list(tests),
+        "notes": ["A note."],
+    }
+
+
+DRIFTED = make_card(
+    make_test("answer_chars", "answer", "drift"),
+    make_test("prompt_chars", "prompt", "identical"),
+    make_test("cost_usd", "call", "not_enough_data"),
+)
+PROMPTS_ALONE = make_card(
+    make_test("prompt_chars", "prompt", "no_drift"), verdict="not_enough_data"
+)
+
+
+@pytest.mark.parametrize(
+    ("card", "fail_on", "code"),
+    [
+        (DRIFTED, ["drift"], EXIT_DRIFT),
+        (DRIFTED, ["answer"], EXIT_DRIFT),
+        (DRIFTED, ["answer_chars"], EXIT_DRIFT),
+        (DRIFTED, ["prompt"], 0),
+        (DRIFTED, ["prompt", "answer_chars"], EXIT_DRIFT),
+        (DRIFTED, ["prompt_chars"], 0),
+        (DRIFTED, ["call"], EXIT_TOO_LITTLE),
+        (DRIFTED, ["cost_usd"], EXIT_TOO_LITTLE),
+        (DRIFTED, ["score"], EXIT_TOO_LITTLE),
+        (make_card(make_test("answer_chars", "answer", "no_drift")), ["drift"], 0),
+        (make_card(verdict="not_enough_data"), ["drift"], EXIT_TOO_LITTLE),
+        (PROMPTS_ALONE, ["drift"], EXIT_TOO_LITTLE),
+        (PROMPTS_ALONE, ["prompt"], 0),
+    ],
+)
+def test_the_exit_code_answers_the_question(
+    card: dict[str, Any], fail_on: list[str], code: int
+) -> None:
+    assert find_exit_code(card, fail_on) == code
+
+
+def test_a_metric_that_no_card_has_is_a_fault_and_no_verdict() -> None:
+    with pytest.raises(CommandError, match="this card compares answer_chars, cost_usd"):
+        find_exit_code(DRIFTED, ["answer_words"])
+
+
+def test_a_card_is_shown_in_lines() -> None:
+    assert show_card(DRIFTED) == (
+        "Headline.\n\n  answer_chars moved\n\n"
+        "1,200 calls before, 30 after; 3 measures: 1 drifted, 1 the same by design, "
+        "1 without enough data\nA note.\ncard c\n"
+    )
+
+
+def test_filters_are_read_as_they_stand_in_a_url() -> None:
+    found = parse_filters("--ref", "start=-14d&tag=kind%3Aa&tag=b&where=cost_usd%3E0.1")
+
+    assert found == {"start": ["-14d"], "tag": ["kind:a", "b"], "where": ["cost_usd>0.1"]}
+    assert parse_filters("--filter", "") == {}
+    with pytest.raises(CommandError, match="--ref 'last week' is not of the form name=value"):
+        parse_filters("--ref", "last week")
+
+
+@pytest.fixture
+def headway(
+    listen: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
+    """Run ``headway drift`` on a collector with calls that drifted five days ago."""
+    monkeypatch.chdir(tmp_path)
+    url = listen(clock_ns=lambda: NOW_NS)
+    lines = [make_call(number) for number in range(1, 241)]
+    ApiClient(url).ingest(lines, project="shop", batch_id="b")
+    parser = argparse.ArgumentParser()
+    DRIFT.configure(parser)
+
+    def run(*words: str) -> int:
+        return DRIFT.run(parser.parse_args([*words, "--url", url, "--project", "shop"]))
+
+    return run
+
+
+def test_windows_are_compared_written_and_replayed(
+    headway: Callable[..., int], capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> None:
+    asked = ["--ref", "start=-10d&end=-5d", "--cur", "start=-5d", "--filter", "request_model=m"]
+    asked += ["--metric", "answer_chars"]
+
+    assert headway(*asked) == EXIT_DRIFT
+    text = capfdbinary.readouterr().out.decode()
+    assert "answer" in text
+    assert headway(*asked, "--fail-on", "answer_chars", "--format", "json") == EXIT_DRIFT
+    card = json.loads(capfdbinary.readouterr().out)
+    assert text.startswith(card["headline"])
+    assert text.endswith(f"card {card['card_id']}\n")
+    file = tmp_path / "card.html"
+    assert headway(*asked, "--format", "html", "--out", str(file)) == EXIT_DRIFT
+    assert file.read_text().startswith("<!doctype html>")
+    assert capfdbinary.readouterr().out == b""
+    assert headway("--replay", card["card_id"]) == 0
+    assert capfdbinary.readouterr().out.decode() == f"card {card['card_id']}: the same bytes\n"
+
+
+def test_windows_without_calls_are_too_little_data(headway: Callable[..., int]) -> None:
+    nobody = ["--ref", "start=-10d&end=-5d", "--cur", "start=-5d", "--filter", "request_model=x"]
+
+    assert headway(*nobody, "--metric", "answer_chars") == EXIT_TOO_LITTLE
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ([], "say which calls to compare"),
+        (["--ref", "modle=m", "--cur", ""], "modle is unknown"),
+        (["--ref", "", "--cur", "", "--alpha", "2"], "alpha"),
+        (["--replay", "none"], "there is no drift card 'none'"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_in_a_line(
+    headway: Callable[..., int], words: list[str], reason: str
+) -> None:
+    with pytest.raises(CommandError, match=reason):
+        headway(*words)
+
+
+class Answering(ApiClient):
+    """A collector that answers what it is told."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self._answers = iter(answers)
+
+    def post(self, path: str, body: Any, *, project: str | None = None) -> Any:
+        return next(self._answers)
+
+    def get(self, path: str, params: Any = None) -> Any:
+        return next(self._answers)
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "reason"),
+    [("failed", "out of memory", "out of memory"), ("cancelled", None, "it was cancelled")],
+)
+def test_a_job_that_comes_to_nothing_is_told(state: str, error: str | None, reason: str) -> None:
+    client = Answering(
+        {"job_id": "j", "card_id": "c"},
+        {"state": "running", "error": None},
+        {"state": state, "error": error},
+    )
+    seen: list[str] = []
+
+    with pytest.raises(CommandError, match=reason):
+        ask(client, "/v1/drift", {}, None, lambda job: seen.append(job["state"]), lambda s: None)
+
+    assert seen == ["running", state]
