@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
+from headway.importing import IMPORTING, let_go
 from headway.interruptions import is_from_outside
 from headway.standing_in import StandIn
 from headway.tallies import Stats
@@ -215,6 +216,9 @@ def _finish() -> None:
 
 
 def _wait_for_client() -> None:
+    # First, for a client that is made while we wait begins to import at once, and the hook of
+    # ``transports`` came too late for this fork.
+    IMPORTING.acquire(timeout=_LONGEST_MAKING_S)
     # Not for ever: whoever makes it may wait for a lock that this thread has.
     _lock.acquire(timeout=_LONGEST_MAKING_S)
     for name in _LATE_MODULES:
@@ -225,12 +229,14 @@ def _wait_for_client() -> None:
 
 
 def _let_go() -> None:
+    let_go()
     with suppress(RuntimeError):  # it waited in vain
         _lock.release()
 
 
 def _renew_in_child() -> None:
     global _lock, _starter
+    let_go()
     _lock = threading.RLock()
     if _starter != threading.get_ident():
         _starter = 0

@@ -6,10 +6,8 @@ import io
 # that of logging, which the import of urllib3 takes under ours.
 import logging  # noqa: F401
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from types import ModuleType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -19,6 +17,7 @@ import msgspec
 from headway._version import __version__
 from headway.compressors import Compressor, find_compressor
 from headway.errors import SettingsError
+from headway.importing import IMPORTING, let_go
 from headway.records import BATCH_HEADER, COLLECTOR_HEADER, PROJECT_HEADER, IngestAnswer
 
 TIMEOUT_S = 30.0
@@ -326,13 +325,10 @@ def _make_pool(urllib3: ModuleType, url: str) -> Any:
     return pool
 
 
-_importing = threading.RLock()
-
-
 def _import_urllib3() -> ModuleType:
     # Here and not above: it costs more than the rest of headway, and no caller should pay it. A
     # fork waits for it, because a child would find the half-imported module locked for ever.
-    with _importing:
+    with IMPORTING:
         import encodings.idna  # noqa: F401  # what the first look-up of a host imports
 
         import urllib3
@@ -340,10 +336,4 @@ def _import_urllib3() -> ModuleType:
         return urllib3
 
 
-def _let_go() -> None:
-    # Where these hooks were registered while a fork waited for others, it does not have the lock.
-    with suppress(RuntimeError):
-        _importing.release()
-
-
-os.register_at_fork(before=_importing.acquire, after_in_parent=_let_go, after_in_child=_let_go)
+os.register_at_fork(before=IMPORTING.acquire, after_in_parent=let_go, after_in_child=let_go)
