@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
-from headway.importing import IMPORTING, let_go
+from headway.forks import IMPORTING, let_go
 from headway.interruptions import is_from_outside
 from headway.standing_in import StandIn
 from headway.tallies import Stats

@@ -17,7 +17,7 @@ import msgspec
 from headway._version import __version__
 from headway.compressors import Compressor, find_compressor
 from headway.errors import SettingsError
-from headway.importing import IMPORTING, let_go
+from headway.forks import IMPORTING, let_go
 from headway.records import BATCH_HEADER, COLLECTOR_HEADER, PROJECT_HEADER, IngestAnswer
 
 TIMEOUT_S = 30.0

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from streamlit.testing.v1 import AppTest
 
 from headway_measures.drift import results
 from headway_measures.drift.card_json import encode_card
@@ -195,3 +196,17 @@ def serving(answers: Collector) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+def words_of(page: AppTest) -> str:
+    """Return all that a page says, which drew without a fault."""
+    assert not page.exception
+    elements = [*page.title, *page.markdown, *page.caption, *page.text, *page.code, *page.warning]
+    tables = [str(table.value.to_dict("records")) for table in page.table]
+    return "\n".join([str(each.value) for each in elements] + tables).replace("\\", "")
+
+
+def click(page: AppTest, label: str) -> AppTest:
+    """Press the one button of this label."""
+    (button,) = [each for each in page.button if each.label == label]
+    return button.click().run()

@@ -20,8 +20,10 @@ from tests.ui.drift_answers import (
     PROMPT,
     REFUSALS,
     Collector,
+    click,
     job,
     serving,
+    words_of,
 )
 
 
@@ -43,18 +45,6 @@ def open_page(collector: Collector) -> Callable[..., AppTest]:
         return page.run()
 
     return run
-
-
-def words_of(page: AppTest) -> str:
-    assert not page.exception
-    elements = [*page.title, *page.markdown, *page.caption, *page.text, *page.code, *page.warning]
-    tables = [str(table.value.to_dict("records")) for table in page.table]
-    return "\n".join([str(each.value) for each in elements] + tables).replace("\\", "")
-
-
-def click(page: AppTest, label: str) -> AppTest:
-    (button,) = [each for each in page.button if each.label == label]
-    return button.click().run()
 
 
 def test_without_calls_the_page_says_how_to_log_one(

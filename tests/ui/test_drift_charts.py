@@ -9,7 +9,16 @@ from streamlit.testing.v1 import AppTest
 
 from headway_ui import drift_charts, drift_words
 from headway_ui.commands import APP
-from tests.ui.drift_answers import BUCKETS, CELL, HEAT, Collector, job, serving
+from tests.ui.drift_answers import (
+    BUCKETS,
+    CELL,
+    HEAT,
+    Collector,
+    click,
+    job,
+    serving,
+    words_of,
+)
 
 
 @pytest.fixture
@@ -30,18 +39,6 @@ def open_page(collector: Collector) -> Callable[..., AppTest]:
         return page.run()
 
     return run
-
-
-def words_of(page: AppTest) -> str:
-    assert not page.exception
-    elements = [*page.title, *page.markdown, *page.caption, *page.text, *page.code, *page.warning]
-    tables = [str(table.value.to_dict("records")) for table in page.table]
-    return "\n".join([str(each.value) for each in elements] + tables).replace("\\", "")
-
-
-def click(page: AppTest, label: str) -> AppTest:
-    (button,) = [each for each in page.button if each.label == label]
-    return button.click().run()
 
 
 def test_a_map_is_asked_for_and_drawn_with_a_word_in_each_cell(
