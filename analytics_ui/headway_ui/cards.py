@@ -72,6 +72,7 @@ def chart(
     *,
     value_name: str,
     on_pick: Callable[[Mapping[str, Any]], links.Link],
+    more: tuple[links.Link, str] | None = None,
 ) -> None:
     """Draw a chart as a card.
 
@@ -83,6 +84,7 @@ def chart(
         key: names the card among those of the page.
         value_name: the heading of the values in the table.
         on_pick: from the fields of a clicked mark to the rows behind it.
+        more: the page that says more, and the words that lead there.
     """
     with st.container(border=True, height="stretch"):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -96,6 +98,8 @@ def chart(
                 label_visibility="collapsed",
             )
         st.caption(plain(takeaway))
+        if more:
+            links.draw(more[0], f":small[{more[1]}]", ":material/arrow_forward:")
         if not points:
             return
         if view == TABLE:

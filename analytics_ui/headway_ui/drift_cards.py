@@ -13,21 +13,27 @@ from headway_ui.scopes import Scope
 Json = Mapping[str, Any]
 
 _BEFORE, _AFTER = "213, 94, 0", "0, 114, 178"
+_SIDES = {"reference": "Reference", "current": "Current"}
 _FORMS = {
     "JSON": ("json", "json", "application/json"),
     "Markdown": ("markdown", "md", "text/markdown"),
     "HTML": ("html", "html", "text/html"),
 }
+# Kinds of metrics whose changes are differences of shares.
+_SHARES = frozenset({"rate", "category", "cluster"})
 # Of Traces' own, besides the filters of its bar.
 _TRACES_KNOW = frozenset({*filters.FIELDS, "project", "q", "from", "until", "min_duration_ms"})
 
 
 def draw(scope: Scope, card: Json) -> None:
     """Draw the whole page of a card."""
+    labels = queries.metric_labels()
     _head(card)
-    for finding in card["findings"]:
-        _finding(scope, card, finding)
-    _tests(card)
+    if len(card["findings"]) > 1:
+        _table("At a glance", card["findings"], lambda each: _glance(each, labels))
+    for number, finding in enumerate(card["findings"]):
+        _finding(scope, card, finding, labels, is_first=number == 0)
+    _tests(card, labels)
     for note in card["notes"]:
         st.caption(formats.plain(note))
     _how(card)
@@ -38,8 +44,8 @@ def _head(card: Json) -> None:
         st.markdown(drift_words.badge(card["verdict"]), width="content")
         st.caption(formats.plain(f"card {card['card_id']}"))
     st.markdown(f"#### {formats.plain(card['headline'])}")
-    for noun, side, count in (("Reference", "reference", "n_ref"), ("Current", "current", "n_cur")):
-        window = drift_words.window(drift_words.query_window(card[side]))
+    told = drift_words.windows(*(drift_words.query_window(card[side]) for side in _SIDES))
+    for noun, window, count in zip(_SIDES.values(), told, ("n_ref", "n_cur"), strict=True):
         calls = formats.plural(card[count], "call")
         st.markdown(f"**{noun}:** {formats.plain(f'{window}, {calls}')}")
     with st.container(horizontal=True, gap="small"):
@@ -59,12 +65,27 @@ def _deferred(card_id: str, form: str) -> Callable[[], bytes]:
     return lambda: queries.drift_card_as(card_id, form)
 
 
-def _finding(scope: Scope, card: Json, finding: Json) -> None:
+def _glance(finding: Json, labels: Mapping[str, str]) -> Mapping[str, str]:
+    evidence, since = finding["evidence"], finding["since"]
+    change = evidence["before"] or formats.MISSING, evidence["after"] or formats.MISSING
+    whom = [drift_words.group(each["field"], each["value"]) for each in finding["segments"]]
+    return {
+        "Metric": formats.plain(drift_words.heading(evidence["metric"], labels)),
+        "Change": formats.plain(" → ".join(formats.shorten(each) for each in change)),
+        "Since about": formats.day_and_hour(drift_words.at(since["start_ns"])) if since else "",
+        "For whom": formats.plain(drift_words.listed(whom, 2)),
+    }
+
+
+def _finding(
+    scope: Scope, card: Json, finding: Json, labels: Mapping[str, str], *, is_first: bool
+) -> None:
     evidence = finding["evidence"]
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.subheader(formats.plain(evidence["metric"]), anchor=False, width="content")
-            st.badge(formats.plain(evidence["side"]), color="gray")
+            title = drift_words.heading(evidence["metric"], labels)
+            st.subheader(formats.plain(title), anchor=False, width="content")
+            st.badge(formats.plain(f"of the {evidence['side']}"), color="gray")
         st.markdown(formats.plain(finding["sentence"]))
         with st.container(horizontal=True, gap="large"):
             fact("Before", evidence["before"] or formats.MISSING)
@@ -72,18 +93,33 @@ def _finding(scope: Scope, card: Json, finding: Json) -> None:
             fact("Effect", drift_words.effect(evidence))
             fact("q-value", drift_words.p_value(evidence["q_value"]))
             fact("Calls", _sizes(evidence))
-        if finding["since"]:
-            st.markdown(f":material/schedule: {formats.plain(drift_words.since(finding['since']))}")
-        for coincidence in finding["coincidences"]:
-            st.markdown(f":material/link: {formats.plain(_coincidence(coincidence))}")
-        _table("For whom", finding["segments"], _segment)
-        _table("Other calls, or the same calls answered otherwise", finding["mixes"], _mix)
-        _table("What differs most in the texts", finding["terms"], _term)
         _rows(scope, card, finding)
+        # One finding open is read; ten open ones are scrolled past.
+        with st.expander("Since when, for whom and why", expanded=is_first):
+            _why(finding)
         if finding["examples"]:
-            with st.expander(f"Examples side by side ({len(finding['examples'])})", expanded=True):
+            title = f"Examples side by side ({len(finding['examples'])})"
+            with st.expander(title, expanded=is_first):
                 for pair in finding["examples"]:
                     _example_pair(scope, pair)
+
+
+def _why(finding: Json) -> None:
+    if finding["since"]:
+        st.markdown(f":material/schedule: {formats.plain(drift_words.since(finding['since']))}")
+    for coincidence in finding["coincidences"]:
+        st.markdown(f":material/link: {formats.plain(_coincidence(coincidence))}")
+    is_share = finding["evidence"]["kind"] in _SHARES
+    _table("For whom", finding["segments"], _segment)
+    _table(
+        "Other calls, or the same calls answered otherwise",
+        finding["mixes"],
+        lambda each: _mix(each, is_share),
+    )
+    _table("What differs most in the texts", finding["terms"], _term)
+    parts = ("since", "coincidences", "segments", "mixes", "terms")
+    if not any(finding[part] for part in parts):
+        st.caption("No group, day or wording stands out.")
 
 
 def _sizes(evidence: Json) -> str:
@@ -92,7 +128,8 @@ def _sizes(evidence: Json) -> str:
 
 def _coincidence(one: Json) -> str:
     told = (
-        f"{one['field']} {one['value']} came at {formats.when(drift_words.at(one['first_ns']))}: "
+        f"{drift_words.group(one['field'], one['value'])} came at "
+        f"{formats.when(drift_words.at(one['first_ns']))}: "
         f"{formats.share(one['share_ref'])} → {formats.share(one['share_cur'])} of the calls"
     )
     if one["within_without"] is None:
@@ -109,7 +146,7 @@ def _table(title: str, items: Sequence[Json], row: Callable[[Json], Mapping[str,
 def _segment(one: Json) -> Mapping[str, str]:
     evidence = one["evidence"]
     return {
-        "Calls with": formats.plain(f"{one['field']} {one['value']}"),
+        "Calls with": formats.plain(drift_words.group(one["field"], one["value"])),
         "State": drift_words.badge(evidence["state"]),
         "Before": formats.plain(evidence["before"]),
         "After": formats.plain(evidence["after"]),
@@ -118,21 +155,25 @@ def _segment(one: Json) -> Mapping[str, str]:
     }
 
 
-def _mix(one: Json) -> Mapping[str, str]:
-    interval = f"{signed(one['within_lower'])} to {signed(one['within_upper'])}"
+def _mix(one: Json, is_share: bool) -> Mapping[str, str]:
+    def told(name: str) -> str:
+        return signed(one[name], is_share)
+
+    unit = " points" if is_share else ""
+    interval = f"{told('within_lower')} to {told('within_upper')}"
     return {
-        "By": formats.plain(one["by"]),
-        "Change": formats.plain(signed(one["total"])),
-        "Other calls (mix)": formats.plain(signed(one["mix"])),
-        "Answered otherwise": formats.plain(f"{signed(one['within'])} ({interval})"),
-        "New or gone": formats.plain(signed(one["new_or_gone"])),
+        "By": formats.plain(drift_words.group(one["by"])),
+        "Change": formats.plain(told("total") + unit),
+        "Other calls (mix)": formats.plain(told("mix")),
+        "Answered otherwise": formats.plain(f"{told('within')} ({interval})"),
+        "New or gone": formats.plain(told("new_or_gone")),
     }
 
 
 def _term(one: Json) -> Mapping[str, str]:
     return {
         "Text": formats.plain(formats.shorten(one["text"])),
-        "Kind": formats.plain(one["kind"]),
+        "Kind": formats.plain(drift_words.TERMS.get(one["kind"]) or one["kind"]),
         "Before": formats.share(one["share_ref"]),
         "After": formats.share(one["share_cur"]),
         "q-value": drift_words.p_value(one["q_value"]),
@@ -184,7 +225,7 @@ def _example_pair(scope: Scope, pair: Json) -> None:
                 )
 
 
-def _tests(card: Json) -> None:
+def _tests(card: Json, labels: Mapping[str, str]) -> None:
     if not card["tests"]:
         return
     drifted = sum(each["state"] == "drift" for each in card["tests"])
@@ -194,13 +235,13 @@ def _tests(card: Json) -> None:
             "The q-value is the p-value corrected for all these tests; a difference below its "
             "floor is too small to be called a drift."
         )
-        rows = [_test_row(each) for each in card["tests"]]
+        rows = [_test_row(each, labels) for each in card["tests"]]
         st.table(rows, border="horizontal", hide_index=True, alt="Every test with its evidence")
 
 
-def _test_row(one: Json) -> Mapping[str, str]:
+def _test_row(one: Json, labels: Mapping[str, str]) -> Mapping[str, str]:
     return {
-        "Metric": formats.plain(one["metric"]),
+        "Metric": formats.plain(drift_words.heading(one["metric"], labels)),
         "State": drift_words.badge(one["state"]),
         "Side": formats.plain(one["side"]),
         "Before": formats.plain(one["before"]),

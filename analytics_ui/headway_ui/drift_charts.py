@@ -3,6 +3,7 @@
 Each cell says its state as a word beside the colour, since colour alone says nothing to some.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from headway_ui.charts import PICK, layered, of_rows
 _ROW_HEIGHT = 22
 _AXIS_HEIGHT = 110
 BASELINE = "baseline"
-# Short enough to be read in a cell.
+# Short enough to be read in a cell; where cells are narrow, its sign alone.
 _WORDS = {
     "drift": "drift",
     "no_drift": "ok",
@@ -24,6 +25,17 @@ _WORDS = {
     "failed": "fault",
     BASELINE: "base",
 }
+_SIGNS = {
+    "drift": "●",
+    "no_drift": "✓",
+    "not_enough_data": "?",
+    "identical": "=",
+    "failed": "!",
+    BASELINE: "–",
+}
+_TEXT = "bandwidth('x') < 26 ? datum.sign : datum.word"
+_LABEL_LIMIT = "width < 420 ? 110 : 230"
+_DATES_TOLD = 3
 # Okabe and Ito's, as the theme's; light enough to be written on in black.
 _COLOURS = {
     "drift": "#E8875A",
@@ -34,9 +46,9 @@ _COLOURS = {
     BASELINE: "#B9D6EC",
 }
 LEGEND = (
-    "**drift** the metric differs from the baseline · **ok** no drift was found · **few** not "
-    "enough calls to tell · **same** nothing differs at all · **fault** the test failed · **base** "
-    "the baseline · no cell: no calls"
+    "**● drift** the metric differs from the baseline · **✓ ok** no drift was found · **? few** "
+    "not enough calls to tell · **= same** nothing differs at all · **! fault** the test failed · "
+    "**– base** the baseline · no cell: no calls"
 )
 
 
@@ -69,6 +81,7 @@ def to_rows(heat: Mapping[str, Any], *, only_drifted: bool = False) -> list[dict
     """
     buckets, baseline = heat["buckets"], baseline_of(heat)
     drifted = {cell["metric"] for cell in heat["cells"] if cell["state"] == "drift"}
+    labels = labels_of(heat)
     sides = {
         each["name"]: each["side"]
         for each in heat["metrics"]
@@ -77,21 +90,29 @@ def to_rows(heat: Mapping[str, Any], *, only_drifted: bool = False) -> list[dict
     ends = dict(zip(buckets, _ends(buckets), strict=True))
     bucket = bucket_of(buckets)
     rows = [
-        _row(cell, sides[cell["metric"]], ends[cell["time"]], bucket)
+        _row(cell, labels[cell["metric"]], sides[cell["metric"]], ends[cell["time"]], bucket)
         for cell in heat["cells"]
         if cell["metric"] in sides and cell["time"] in ends
     ]
-    seen = {(row["metric"], row["time"]) for row in rows}
+    seen = {(row["name"], row["time"]) for row in rows}
     if baseline is not None:
         start, end = (formats.moment(text) for text in baseline)
         for time in buckets:
             if start <= formats.moment(time) < end:
                 rows += [
-                    _row(_base(name, time), side, ends[time], bucket)
+                    _row(_base(name, time), labels[name], side, ends[time], bucket)
                     for name, side in sides.items()
                     if (name, time) not in seen
                 ]
     return rows
+
+
+def labels_of(heat: Mapping[str, Any]) -> dict[str, str]:
+    """Return what people call each metric of a map, by its name; no two are called alike."""
+    named = {each["name"]: each["label"] for each in heat["metrics"]}
+    told = {name: drift_words.label(name, named) for name in named}
+    twice = {label for label, times in Counter(told.values()).items() if times > 1}
+    return {name: f"{label} ({name})" if label in twice else label for name, label in told.items()}
 
 
 def heat_map(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> alt.LayerChart:
@@ -99,7 +120,7 @@ def heat_map(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> alt.L
 
     Args:
         rows: as ``to_rows`` makes them.
-        metrics: their names, from top to bottom.
+        metrics: as the rows call them, from top to bottom.
     """
     shown = {row["metric"] for row in rows}
     order = [name for name in metrics if name in shown]
@@ -108,21 +129,29 @@ def heat_map(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> alt.L
     states = list(_COLOURS)
     base = of_rows(rows).encode(
         x=alt.X("when:N", title=None, sort=times, axis=alt.Axis(labelAngle=-40, labelLimit=140)),
-        y=alt.Y("metric:N", title=None, sort=order, axis=alt.Axis(labelLimit=200, ticks=False)),
-        tooltip=[
-            alt.Tooltip("metric:N", title="Metric"),
-            alt.Tooltip("when:N", title="Time"),
-            alt.Tooltip("says:N", title="State"),
-            alt.Tooltip("text:N", title="Evidence"),
-        ],
+        y=alt.Y(
+            "metric:N",
+            title=None,
+            sort=order,
+            axis=alt.Axis(labelLimit=alt.ExprRef(_LABEL_LIMIT), ticks=False, labelFlush=False),
+        ),
     )
+    tooltip = [
+        alt.Tooltip("metric:N", title="Metric"),
+        alt.Tooltip("when:N", title="Time"),
+        alt.Tooltip("says:N", title="State"),
+        alt.Tooltip("text:N", title="Evidence"),
+    ]
     colour = alt.Color(
         "state:N",
         scale=alt.Scale(domain=states, range=[_COLOURS[state] for state in states]),
         legend=None,
     )
-    cells = base.mark_rect(stroke="white", strokeWidth=1).encode(color=colour)
-    words = base.mark_text(fontSize=9).encode(text="word:N", color=alt.value("#1A1D21"))
+    cells = base.mark_rect(stroke="white", strokeWidth=1).encode(color=colour, tooltip=tooltip)
+    # Without a tooltip of its own a word lets clicks through to its cell.
+    words = base.mark_text(aria=False, fontSize=9, text=alt.ExprRef(_TEXT)).encode(
+        color=alt.value("#1A1D21")
+    )
     pick = alt.selection_point(name=PICK, fields=["time", "end", "state"], empty=True)
     height = _ROW_HEIGHT * len(order) + _AXIS_HEIGHT
     return layered([cells.add_params(pick), words]).properties(height=height)
@@ -140,27 +169,40 @@ def takeaway(heat: Mapping[str, Any]) -> str:
             return f"It cannot be told: {formats.plural(few, 'cell')} had too few calls."
         beside = f"; {formats.plural(few, 'cell')} had too few calls to tell" if few else ""
         return f"No drift in {formats.plural(len(states) - few, 'cell')}{beside}."
-    first = min(drifted, key=lambda cell: formats.moment(cell["time"]))
-    names = sorted({cell["metric"] for cell in drifted})
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    begin = formats.bucket_label(first["time"], bucket_of(heat["buckets"]))
-    return f"{formats.plural(len(names), 'metric')} drifted, the first on {begin}: {listed}."
+    first: dict[str, str] = {}
+    for cell in sorted(drifted, key=lambda cell: formats.moment(cell["time"])):
+        first.setdefault(cell["metric"], cell["time"])
+    labels = labels_of(heat)
+    # The dates on which most began, in order of time: what happened on one day belongs together.
+    often = Counter(first.values()).most_common(_DATES_TOLD)
+    told = []
+    for time in sorted((time for time, _ in often), key=formats.moment):
+        began = [
+            labels[each["name"]] for each in heat["metrics"] if first.get(each["name"]) == time
+        ]
+        begin = formats.bucket_label(time, bucket_of(heat["buckets"]))
+        told.append(f"from {begin} {drift_words.listed(began)}")
+    rest = len(first) - sum(times for _, times in often)
+    told += [f"{rest} more at other times"] if rest else []
+    return f"{formats.plural(len(first), 'metric')} drifted: {'; '.join(told)}."
 
 
 def _base(metric: str, time: str) -> dict[str, Any]:
     return {"metric": metric, "time": time, "state": BASELINE}
 
 
-def _row(cell: Mapping[str, Any], side: str, end: str, bucket: str) -> dict[str, Any]:
+def _row(cell: Mapping[str, Any], label: str, side: str, end: str, bucket: str) -> dict[str, Any]:
     state = cell["state"]
     return {
-        "metric": cell["metric"],
+        "name": cell["metric"],
+        "metric": label,
         "side": side,
         "time": cell["time"],
         "end": end,
         "when": formats.bucket_label(cell["time"], bucket),
         "state": state,
         "word": _WORDS.get(state, state),
+        "sign": _SIGNS.get(state, ""),
         "says": drift_words.look(state).word,
         "text": _evidence(cell),
     }

@@ -15,6 +15,11 @@ FIELDS = {
     "release": "Release",
     "environment": "Environment",
 }
+# None stands for what the collector does by itself.
+_PAIRS = {"where most prompts match": None, "never": "never", "always": "prompt"}
+_UNITS = {"sessions": None, "traces": "trace", "users": "user", "calls": "row"}
+_SEGMENTS = ("user_id", "session_id", "name", "finish_reason")
+_ALARMS = 5.0
 _STAGES = {
     "describing": "describing calls that are new",
     "reading": "reading the calls",
@@ -32,8 +37,8 @@ Facets = Mapping[str, Sequence[Mapping[str, Any]]]
 Windows = tuple[drift_words.Windowed, drift_words.Windowed]
 
 
-def draw_form(scope: Scope, windows: Windows) -> Windows | None:
-    """Draw the form of two windows; return them where they are to be compared.
+def draw_form(scope: Scope, windows: Windows) -> tuple[Windows, dict[str, Any]] | None:
+    """Draw the form of two windows; return them with their options where they are to be compared.
 
     Args:
         scope: whose values there are to choose from.
@@ -46,9 +51,44 @@ def draw_form(scope: Scope, windows: Windows) -> Windows | None:
         sides = zip(("Reference", "Current"), st.columns(2), windows, strict=True)
         chosen = [_side(stamp, *side, facets) for side in sides]
         st.caption("A time is written as -7d, -36h or 2026-11-22T10:00:00Z; empty for no limit.")
+        options = _options(stamp)
         if st.form_submit_button("Compare", type="primary", icon=":material/compare_arrows:"):
-            return chosen[0], chosen[1]
+            return (chosen[0], chosen[1]), options
     return None
+
+
+def _options(stamp: str) -> dict[str, Any]:
+    """Return the options that are not as they come, so that the same question is the same card."""
+    with st.expander("Options"), st.container(horizontal=True):
+        pair = st.selectbox("Pair calls with the same prompt", list(_PAIRS), key=f"pair {stamp}")
+        unit = st.selectbox(
+            "Independent of each other are",
+            list(_UNITS),
+            key=f"unit {stamp}",
+            help="Calls of one session resemble each other; p-values count one call of each.",
+        )
+        alpha = st.number_input(
+            "False alarms, of 100 cards without a drift",
+            min_value=0.1,
+            max_value=50.0,
+            value=_ALARMS,
+            step=1.0,
+            key=f"alpha {stamp}",
+        )
+        fields = st.multiselect(
+            "Also look for whom by",
+            list(_SEGMENTS),
+            key=f"segments {stamp}",
+            placeholder="attribute:KEY, user_id …",
+            accept_new_options=True,
+        )
+    given = {
+        "pair": _PAIRS[pair],
+        "unit": _UNITS[unit],
+        "alpha": None if alpha == _ALARMS else round(alpha / 100, 6),
+        "segment_by": fields or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _side(
@@ -84,10 +124,10 @@ def _side(
     return others | {name: values for name, values in given.items() if values}
 
 
-def start(scope: Scope, windows: Windows) -> None:
+def start(scope: Scope, windows: Windows, options: Mapping[str, Any] | None = None) -> None:
     """Have the windows compared, and lead the URL to the job, or to the card where it is kept."""
     try:
-        job_id, card_id = queries.compare_windows(scope.project, *windows)
+        job_id, card_id = queries.compare_windows(scope.project, *windows, options)
     except ApiError as error:
         if error.status not in (400, 422):
             raise

@@ -26,6 +26,16 @@ _EFFECTS = {
     "auc": "told apart (AUC)",
     "mmd": "MMD",
 }
+_FIELDS = {
+    "request_model": "model",
+    "prompt_name": "prompt",
+    "prompt_version": "prompt version",
+    "prompt_language": "language of prompts",
+    "user_id": "user",
+    "session_id": "session",
+}
+_ENDS = ("start", "end")
+_MISSING = ":missing"
 _IN_POINTS = frozenset({"risk_difference", "tvd"})
 
 
@@ -38,6 +48,57 @@ def badge(state: str) -> str:
     """Return a state as Markdown: a coloured badge with an icon and its words."""
     one = look(state)
     return f":{one.colour}-badge[{one.markdown_icon} {formats.plain(one.word)}]"
+
+
+def label(name: str, labels: Mapping[str, str]) -> str:
+    """Return what people call a metric: ``length of answers``.
+
+    Args:
+        name: the metric's.
+        labels: as ``GET /v1/drift/metrics`` has them; a score, a family of tags and somebody's own
+            descriptor go by their names.
+    """
+    if name.startswith("score:"):
+        return name.replace(":", " ", 1)
+    if name in labels:
+        return labels[name]
+    if name.endswith(_MISSING):
+        return f"calls without {label(name.removesuffix(_MISSING), labels)}"
+    if name.startswith("tag:"):
+        return f"tags {name.removeprefix('tag:')}"
+    return name
+
+
+def heading(name: str, labels: Mapping[str, str]) -> str:
+    """Return the same where a line begins."""
+    told = label(name, labels)
+    # A name that is not ours keeps its own first letter.
+    return told[:1].upper() + told[1:] if told != name else told
+
+
+def listed(words: Sequence[str], most: int = 4) -> str:
+    """Return words in a row: ``length of answers, refusals and 3 more``."""
+    shown = list(words) if len(words) <= most else [*words[: most - 1]]
+    if len(shown) < len(words):
+        shown.append(f"{len(words) - len(shown)} more")
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def windows(reference: Windowed, current: Windowed) -> tuple[str, str]:
+    """Return two windows in words, without what goes for every comparison of a project."""
+    told = []
+    for one in (reference, current):
+        hidden = {"project"} if reference.get("project") == current.get("project") else set()
+        hidden |= {"kind"} if list(one.get("kind", ())) == ["llm"] else set()
+        told.append(window({name: each for name, each in one.items() if name not in hidden}))
+    return told[0], told[1]
+
+
+def group(field: str, value: str = "") -> str:
+    """Return the calls that have a value in words: ``model v3``, ``tag kind:refund``."""
+    if field.endswith(":*"):
+        return f"tag {field[:-1]}{value}" if value else f"tag {field[:-2]}"
+    return f"{_FIELDS.get(field, field)} {value}".rstrip()
 
 
 def effect(evidence: Json) -> str:
@@ -79,11 +140,7 @@ def since(change: Json) -> str:
 
 def window(filters: Windowed) -> str:
     """Return a window in words."""
-    told = [
-        f"{name} {', '.join(values)}"
-        for name, values in filters.items()
-        if name not in ("start", "end")
-    ]
+    told = [group(name, ", ".join(values)) for name, values in filters.items() if name not in _ENDS]
     for name, word in (("start", "from"), ("end", "until")):
         told += [f"{word} {_moment(text)}" for text in filters.get(name, ())[:1]]
     return ", ".join(told) or "every call"
@@ -134,6 +191,15 @@ def rows_filters(finding: Json, current: Json) -> dict[str, Any]:
     if len(ends) == 2:
         wanted |= {"from": ends[0], "until": ends[1]}
     return wanted
+
+
+TERMS = {
+    "word": "word",
+    "chars": "signs",
+    "opener": "opening",
+    "answer": "whole answer",
+    "format": "format",
+}
 
 
 def signed(value: float | None, is_share: bool = False) -> str:

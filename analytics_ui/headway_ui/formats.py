@@ -106,11 +106,16 @@ def when(text: str | None) -> str:
     return MISSING if text is None else f"{moment(text):%-d %b %Y, %H:%M:%S} UTC"
 
 
+def day_and_hour(text: str) -> str:
+    """Return a time to the minute, without its year: ``22 Nov, 10:00 UTC``."""
+    return f"{moment(text):%-d %b, %H:%M} UTC"
+
+
 def bucket_label(text: str, bucket: str) -> str:
     """Return the name of a time bucket that starts at ``text``: ``22 Nov, 10:00 UTC``."""
     start = moment(text)
     if bucket in ("minute", "hour"):
-        return f"{start:%-d %b, %H:%M} UTC"
+        return day_and_hour(text)
     return f"{start:%-d %b %Y}" if bucket == "day" else f"week of {start:%-d %b %Y}"
 
 

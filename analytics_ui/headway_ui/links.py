@@ -71,6 +71,11 @@ def to_evals(scope: Scope) -> Link:
     return Link(EVALS, scope.query)
 
 
+def to_quality(scope: Scope, score: str) -> Link:
+    """Return the course of a score."""
+    return Link(QUALITY, {**scope.query, "score": score})
+
+
 def to_drift(scope: Scope, card: Mapping[str, str] | None = None) -> Link:
     """Return the list of comparisons of windows, or one of them.
 

@@ -81,6 +81,7 @@ def quality(scope: Scope, only: Filters, name: str, by_model: Sequence[Mapping[s
         f"quality_{name}",
         value_name=f"Mean {name}",
         on_pick=lambda mark: _behind(scope, only, mark, Dimension("model", MODEL)),
+        more=(links.to_quality(scope, name), "How sure that is, and cohorts compared"),
     )
 
 

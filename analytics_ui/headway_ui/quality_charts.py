@@ -62,6 +62,11 @@ def largest(totals: Sequence[Mapping[str, Any]], by: str | None, keep: int) -> l
     return [name_of(row, by) if by else "all" for row in ranked[:keep]]
 
 
+def by_series(totals: Sequence[Mapping[str, Any]], by: str | None) -> dict[str, Mapping[str, Any]]:
+    """Return the level of each series over the whole window, by its name."""
+    return {name_of(row, by) if by else "all": row for row in totals}
+
+
 def in_order_of_time(found: Mapping[str, Any], by: str | None) -> list[str]:
     """Return the series that can be asked for one by one, the one that was scored first first.
 

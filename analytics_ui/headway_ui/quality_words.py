@@ -4,30 +4,65 @@ Pure functions over what the collector answers. A difference that does not show 
 none: the sentence says how large it may be, and how many scores would tell.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headway_ui import formats
 from headway_ui.quality_charts import BandPoint, describe_level
 
+_MOST_TOLD = 3
 
-def of_course(points: Sequence[BandPoint], series: Sequence[str], *, is_rate: bool) -> str:
-    """Say whether the newest band of the largest series lies apart from its oldest."""
+
+def of_course(
+    points: Sequence[BandPoint],
+    series: Sequence[str],
+    totals: Mapping[str, Mapping[str, Any]],
+    *,
+    is_rate: bool,
+) -> str:
+    """Say which series lie apart from the largest, and which left the band that they began in.
+
+    Args:
+        points: of the series, in order of time.
+        series: the largest first.
+        totals: each one's mean over the whole window, with the ends of its band.
+        is_rate: whether means are shares.
+    """
     if not points:
         return "Nothing was scored in this window."
     read = formats.share if is_rate else formats.score
     said = []
-    for name in series[:3]:
-        mine = [point for point in points if point["series"] == name]
+    for name in series[:_MOST_TOLD]:
         who = name if len(series) > 1 else "The mean"
-        if len(mine) == 1:
-            said.append(f"{who} has one bucket: {mine[0]['text']}")
-        elif mine and _are_apart(mine[0], mine[-1]):
-            verb = "fell" if (mine[-1]["value"] or 0) < (mine[0]["value"] or 0) else "rose"
-            said.append(f"{who} {verb} from {read(mine[0]['value'])} to {read(mine[-1]['value'])}")
-        elif mine:
-            said.append(f"{who} ends at {read(mine[-1]['value'])}, in reach of where it began")
-    return f"{'; '.join(said)}."
+        said.append(_course_of([each for each in points if each["series"] == name], who, read))
+    first, *others = series[:_MOST_TOLD]
+    for name in others:
+        mine, its = totals.get(name), totals.get(first)
+        if mine and its and _are_apart(its, mine):
+            verb = "below" if mine["mean"] < its["mean"] else "above"
+            level = f"{read(mine['mean'])} against {read(its['mean'])}"
+            said.insert(0, f"{name} lies {verb} {first}: {level}")
+    return f"{'; '.join(filter(None, said))}."
+
+
+def _course_of(mine: Sequence[BandPoint], who: str, read: Callable[[float | None], str]) -> str:
+    if not mine:
+        return ""
+    first, last = mine[0], mine[-1]
+    if len(mine) == 1:
+        return f"{who} has one bucket: {first['text']}"
+    apart = [each for each in mine[1:] if _are_apart(first, each)]
+    if not apart:
+        return f"{who} ends at {read(last['value'])}, in reach of where it began"
+    farthest = max(apart, key=lambda each: abs((each["value"] or 0) - (first["value"] or 0)))
+    if _are_apart(first, last):
+        verb = "fell" if (last["value"] or 0) < (first["value"] or 0) else "rose"
+        return f"{who} {verb} from {read(first['value'])} to {read(last['value'])}"
+    verb = "fell" if (farthest["value"] or 0) < (first["value"] or 0) else "rose"
+    return (
+        f"{who} {verb} from {read(first['value'])} to {read(farthest['value'])} "
+        f"({farthest['when']}), and ends at {read(last['value'])}"
+    )
 
 
 def of_change(change: Mapping[str, Any], names: tuple[str, str]) -> str:
@@ -49,7 +84,7 @@ def of_change(change: Mapping[str, Any], names: tuple[str, str]) -> str:
     gain = of_gain(change)
     if change["lower"] is None or change["upper"] is None:
         return f"{gain} {how}: too few sessions to say whether {current} differs."
-    certainty = f"{gain} ({_bounds(change)}), p = {_p_value(change['p_value'])}, {how}."
+    certainty = f"{gain} ({_bounds(change)}), p {_p_value(change['p_value'])}, {how}."
     if not change["lower"] <= 0 <= change["upper"]:
         verb = "below" if change["difference"] < 0 else "above"
         return f"{current} scores {verb} {reference}: {certainty}"
@@ -137,10 +172,10 @@ def _signed(value: float, *, is_rate: bool) -> str:
 
 
 def _p_value(p_value: float) -> str:
-    return "< 0.0001" if p_value < 1e-4 else f"{p_value:.2g}"
+    return "< 0.0001" if p_value < 1e-4 else f"= {p_value:.2g}"
 
 
-def _are_apart(first: BandPoint, last: BandPoint) -> bool:
+def _are_apart(first: Mapping[str, Any], last: Mapping[str, Any]) -> bool:
     if None in (first["lower"], first["upper"], last["lower"], last["upper"]):
         return False
     return (first["upper"] or 0) < (last["lower"] or 0) or (last["upper"] or 0) < (

@@ -174,6 +174,11 @@ def drift_card(card_id: str) -> dict[str, Any] | None:
     return _get_or_none(f"/v1/drift/{_segment(card_id)}")
 
 
+def metric_labels() -> dict[str, str]:
+    """Return what people call each metric, by its name."""
+    return {each["name"]: each["label"] for each in _get("/v1/drift/metrics", {})["metrics"]}
+
+
 def drift_card_as(card_id: str, form: str) -> bytes:
     """Return one comparison of windows as the bytes of a file: json, markdown or html."""
     at = address()
@@ -182,21 +187,26 @@ def drift_card_as(card_id: str, form: str) -> bytes:
 
 
 def compare_windows(
-    project: str | None, reference: Windowed, current: Windowed
+    project: str | None,
+    reference: Windowed,
+    current: Windowed,
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[str | None, str]:
     """Have two windows compared; return the job, None where the card is kept, and the card."""
     sides = {"reference": _of_all(project, reference), "current": _of_all(project, current)}
-    body = {**sides, "filters": {}, "options": {}}
+    body = {**sides, "filters": {}, "options": options or {}}
     at = address()
     answer = _client(at.url, at.api_key).post("/v1/drift", body, project=project)
     forget()
     return answer["job_id"], answer["card_id"]
 
 
-def map_drift(project: str | None, filters: Windowed, bucket: str) -> str:
+def map_drift(
+    project: str | None, filters: Windowed, bucket: str, baseline: Mapping[str, str] | None = None
+) -> str:
     """Have the evidence of each metric mapped over time; return the job."""
     wanted = {"filters": _of_all(project, filters), "bucket": bucket}
-    body = {**wanted, "metrics": None, "baseline": None, "options": {}}
+    body = {**wanted, "metrics": None, "baseline": baseline, "options": {}}
     at = address()
     answer = _client(at.url, at.api_key).post("/v1/drift/heatmap", body, project=project)
     return str(answer["job_id"])

@@ -22,6 +22,7 @@ from headway_collector.faults import install_handlers
 from headway_collector.jobs import Jobs
 from headway_collector.mappers import Mappers
 from headway_collector.origins import LocalOrigins
+from headway_collector.own_functions import OwnFunctions
 from headway_collector.remapping import Remapper
 from headway_collector.routes import (
     descriptors,
@@ -56,6 +57,7 @@ def create_app(
     limits: Limits | None = None,
     budget: ByteBudget | None = None,
     rhythm: Rhythm | None = None,
+    own: OwnFunctions | None = None,
     body_patience_s: float = PATIENCE_S,
     is_local: bool = False,
     mapper_count: int = 0,
@@ -71,6 +73,7 @@ def create_app(
         limits: what bounds the writer.
         budget: what bounds the memory of requests.
         rhythm: how often calls that came are described.
+        own: the user's functions that describe them, too; closed at the end.
         body_patience_s: how long a body may stall.
         mapper_count: how many processes map foreign spans; with none, threads of this one do.
         is_local: whether only programs and pages of this machine are answered.
@@ -84,7 +87,7 @@ def create_app(
         decoders = ThreadPoolExecutor(_DECODERS, "headway-decoder", step_back)
         mappers = Mappers(costs, mapper_count)
         writer = Writer(store, limits, reread=Remapper(costs).reread, clock_ns=clock_ns)
-        describer = Describer(store, writer, clock_ns=clock_ns, rhythm=rhythm)
+        describer = Describer(store, writer, clock_ns=clock_ns, rhythm=rhythm, own=own)
         writer.call_after_commits(describer.wake)
         queue = Jobs(store, writer, make_works(store), clock_ns=clock_ns, make_id=make_id)
         app.state.collector = Collector(

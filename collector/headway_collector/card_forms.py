@@ -11,8 +11,9 @@ import msgspec
 from headway._version import __version__
 from headway_collector.drifting import DriftRequest
 from headway_collector.store.drift_cards import StoredQuery
-from headway_measures.descriptors.catalog import VERSION
+from headway_measures.descriptors.catalog import METRICS, VERSION
 from headway_measures.drift.card_json import card_id_of, decode_card
+from headway_measures.drift.metrics_found import CALL_METRICS, TEXT_METRICS
 from headway_measures.drift.windows import Options, Query
 from headway_measures.representations import HashedText
 
@@ -53,6 +54,14 @@ def make_query(query: StoredQuery) -> Query:
 def make_options(options: dict[str, Any]) -> Options:
     """Return options as the measures take them."""
     return msgspec.convert(options, Options)
+
+
+def list_metrics() -> list[dict[str, str]]:
+    """Return every metric that calls have by themselves, with its name for people."""
+    return [
+        {"name": each.name, "label": each.label, "side": each.side, "kind": each.kind}
+        for each in (*METRICS.values(), *CALL_METRICS, *TEXT_METRICS)
+    ]
 
 
 def list_versions() -> list[tuple[str, str]]:

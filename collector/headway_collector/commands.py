@@ -59,6 +59,7 @@ def _run_serve(arguments: argparse.Namespace) -> int:
     # Here and not above: `headway --help` must be quick, and work without the collector's extra.
     from headway_collector.costs.pricing import Prices
     from headway_collector.costs.tables import read_prices
+    from headway_collector.own_settings import read_functions
     from headway_collector.serving import Address, serve
 
     sources = load_sources()
@@ -74,6 +75,7 @@ def _run_serve(arguments: argparse.Namespace) -> int:
         prices=Prices(read_prices(Path(price_file)) if price_file else None),
         is_insecure=arguments.insecure,
         mapper_count=arguments.mappers,
+        functions=read_functions(sources),
     )
     return 0
 

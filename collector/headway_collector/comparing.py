@@ -3,6 +3,7 @@
 Calls that are not described yet are described here, from their texts.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from headway_collector.card_forms import make_options, make_query
+from headway_collector.drawing import Mask, draw_calls, draw_windows
 from headway_collector.drifting import (
     ASKED_FILE,
     CARD_FILE,
@@ -19,15 +21,17 @@ from headway_collector.drifting import (
     HEAT_SIDE,
     SIDES,
     Asked,
+    DriftRequest,
     HeatRequest,
 )
 from headway_collector.processes import ComputeError, Tell
-from headway_collector.store.frames import COLUMNS, Files
+from headway_collector.store.frames import COLUMNS, KEY, LACKS, LOT, SAID, Files
 from headway_collector.times import format_time
 from headway_measures.descriptors.catalog import SCHEMA
 from headway_measures.descriptors.describing import describe
+from headway_measures.descriptors.own import read_own
 from headway_measures.descriptors.readings import read_answer, read_prompt
-from headway_measures.drift.windows import Query, Window
+from headway_measures.drift.windows import Query, Window, WindowsError
 
 if TYPE_CHECKING:
     from headway_measures.drift.heat import Cell
@@ -36,6 +40,7 @@ MOST_SCORES = 100
 """Names of scores that become columns, the commonest; others are not compared."""
 
 _IDS = ("project", "trace_id", "span_id")
+_ID_TYPES: dict[str, type[pl.DataType]] = dict.fromkeys(_IDS, pl.String)
 _TEXTS: dict[str, type[pl.DataType]] = {"prompt": pl.String, "answer": pl.String}
 _ORDER = ("start_ns", "span_id", "trace_id", "project")
 
@@ -49,17 +54,13 @@ def compare(folder: Path, tell: Tell) -> None:
     asked = msgspec.json.decode((folder / ASKED_FILE).read_bytes(), type=Asked)
     request = asked.request
     options = make_options(request.options)
-    reference, current = (
-        read_window(
-            Files(folder, side),
-            make_query(getattr(request, side)),
-            asked.row_counts[side],
-            options.text_rows,
-            tell,
+    reference, current = read_windows(folder, request, asked.row_counts, tell)
+    try:
+        card = compare_windows(
+            reference, current, options, versions=request.versions, progress=tell
         )
-        for side in SIDES
-    )
-    card = compare_windows(reference, current, options, versions=request.versions, progress=tell)
+    except WindowsError as error:
+        raise ComputeError(str(error)) from error
     named = replace(card, card_id=request.card_id)
     (folder / CARD_FILE).write_bytes(encode_card(named))
 
@@ -80,7 +81,9 @@ def map_heat(folder: Path, tell: Tell) -> None:
     shown = {
         "buckets": [format_time(start_ns) for start_ns in heat.buckets],
         "baseline": baseline if heat.buckets else None,
-        "metrics": [{"name": each.name, "side": each.side} for each in heat.metrics],
+        "metrics": [
+            {"name": each.name, "label": each.label, "side": each.side} for each in heat.metrics
+        ],
         "cells": [_show_cell(cell) for cell in heat.cells],
     }
     (folder / HEAT_FILE).write_bytes(msgspec.json.encode(shown))
@@ -91,59 +94,82 @@ def _show_cell(cell: "Cell") -> dict[str, Any]:
     return {"metric": shown.pop("metric"), "time": format_time(shown.pop("start_ns")), **shown}
 
 
+def read_windows(
+    folder: Path, request: DriftRequest, row_counts: dict[str, int], tell: Tell = lambda *_: None
+) -> tuple[Window, Window]:
+    """Return both windows from their files, each call described and the drawn ones with texts."""
+    options = make_options(request.options)
+    files = [Files(folder, side) for side in SIDES]
+    ref, cur = (_read_rows(each, tell) for each in files)
+    windows = [
+        _make_window(rows, each, make_query(getattr(request, side)), row_counts[side], are_drawn)
+        for rows, each, side, are_drawn in zip(
+            (ref, cur), files, SIDES, draw_windows((ref, cur), options), strict=True
+        )
+    ]
+    return windows[0], windows[1]
+
+
 def read_window(
     files: Files, query: Query, row_count: int, text_rows: int, tell: Tell = lambda *_: None
 ) -> Window:
-    """Return a window from its files, each call described and the drawn ones with their texts."""
-    rows = pl.read_ipc(files.find("rows")).sort(_ORDER)
-    is_drawn = pl.Series("_is_drawn", range(rows.height)).is_in(
-        rows["_lot"].arg_sort()[:text_rows].implode()
-    )
-    rows = rows.with_columns(is_drawn)
-    described, texts = _read_texts(rows.select(*_IDS, "_is_undescribed", "_is_drawn"), files, tell)
-    rows = _fill_descriptors(rows, described).join(texts, on=_IDS, how="left")
+    """Return one window from its files, each call described and the drawn ones with texts."""
+    rows = _read_rows(files, tell)
+    return _make_window(rows, files, query, row_count, draw_calls(rows, text_rows))
+
+
+def _make_window(
+    rows: pl.DataFrame, files: Files, query: Query, row_count: int, are_drawn: Mask
+) -> Window:
+    drawn = rows.filter(pl.Series(are_drawn)).select(_IDS)
+    rows = rows.join(_read_texts(drawn, files), on=_IDS, how="left")
     rows, scores = _add_scores(rows, files)
-    own = [*COLUMNS, "finish_reason", "duration_ms", *SCHEMA, *scores, *_TEXTS]
-    hidden = {*_IDS[:1], "_key", "_lot", "_is_undescribed", "_is_drawn"}
-    extra = [name for name in rows.columns if name not in (*own, *hidden)]
-    return Window(query, rows.sort(_ORDER).select(*own, *extra), row_count)
+    said = read_own(rows[SAID])
+    rows = rows.with_columns(said)
+    described = [*SCHEMA, *(each.name for each in said)]
+    known = [*COLUMNS, "finish_reason", "duration_ms", *described, *scores, *_TEXTS]
+    hidden = {*_IDS[:1], KEY, LOT, LACKS, SAID}
+    extra = [name for name in rows.columns if name not in (*known, *hidden)]
+    return Window(query, rows.sort(_ORDER).select(*known, *extra), row_count)
 
 
-def _read_texts(
-    wanted: pl.DataFrame, files: Files, tell: Tell
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the descriptors of calls that lack them, and the texts of those that were drawn."""
-    ids: dict[str, type[pl.DataType]] = dict.fromkeys(_IDS, pl.String)
-    described, texts = [pl.DataFrame(schema=ids | SCHEMA)], [pl.DataFrame(schema=ids | _TEXTS)]
-    total = int(wanted["_is_undescribed"].sum())
-    done = 0
+def _read_rows(files: Files, tell: Tell) -> pl.DataFrame:
+    """Return every call, each with its descriptors."""
+    rows = pl.read_ipc(files.find("rows")).sort(_ORDER).cast(dict(SCHEMA.items()))
+    lacking = rows.filter(LACKS)
+    if not lacking.height:
+        return rows
+    described = _describe(lacking.select(_IDS), files, tell)
+    lacking = lacking.drop(*SCHEMA).join(described, on=_IDS, how="left").select(rows.columns)
+    return pl.concat([rows.filter(~pl.col(LACKS)), lacking]).sort(_ORDER)
+
+
+def _describe(wanted: pl.DataFrame, files: Files, tell: Tell) -> pl.DataFrame:
+    found, done = [pl.DataFrame(schema=_ID_TYPES | SCHEMA)], 0
+    for texts in _iterate_texts(wanted, files):
+        found.append(pl.concat([texts.select(_IDS), describe(texts)], how="horizontal"))
+        done += texts.height
+        tell("describing", done, wanted.height)
+    return pl.concat(found)
+
+
+def _read_texts(wanted: pl.DataFrame, files: Files) -> pl.DataFrame:
+    found = [pl.DataFrame(schema=_ID_TYPES | _TEXTS)]
+    found += (texts.drop("finish_reason") for texts in _iterate_texts(wanted, files))
+    return pl.concat(found)
+
+
+def _iterate_texts(wanted: pl.DataFrame, files: Files) -> Iterator[pl.DataFrame]:
     with pa.OSFile(str(files.find("texts"))) as file, pa.ipc.open_file(file) as reader:
         for index in range(reader.num_record_batches):
             stored = pl.DataFrame(reader.get_batch(index)).join(wanted, on=_IDS)
-            read = stored.select(
-                *_IDS,
-                "finish_reason",
-                "_is_undescribed",
-                "_is_drawn",
-                pl.Series("prompt", map(read_prompt, stored["input"]), pl.String),
-                pl.Series("answer", map(read_answer, stored["output"]), pl.String),
-            )
-            texts.append(read.filter("_is_drawn").select(*_IDS, *_TEXTS))
-            lacking = read.filter("_is_undescribed")
-            if lacking.height:
-                described.append(
-                    pl.concat([lacking.select(_IDS), describe(lacking)], how="horizontal")
+            if stored.height:
+                yield stored.select(
+                    *_IDS,
+                    "finish_reason",
+                    pl.Series("prompt", map(read_prompt, stored["input"]), pl.String),
+                    pl.Series("answer", map(read_answer, stored["output"]), pl.String),
                 )
-                done += lacking.height
-                tell("describing", done, total)
-    return pl.concat(described), pl.concat(texts)
-
-
-def _fill_descriptors(rows: pl.DataFrame, described: pl.DataFrame) -> pl.DataFrame:
-    rows = rows.cast(dict(SCHEMA.items()))
-    lacking = rows.filter("_is_undescribed").drop(*SCHEMA).join(described, on=_IDS, how="left")
-    known = rows.filter(~pl.col("_is_undescribed"))
-    return pl.concat([known, lacking.select(known.columns)])
 
 
 def _add_scores(rows: pl.DataFrame, files: Files) -> tuple[pl.DataFrame, list[str]]:

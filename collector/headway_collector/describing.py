@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from headway_collector.errors import QueueFullError, StoreUnavailableError
+from headway_collector.own_functions import OwnFunctions
 from headway_collector.remapping import Progress
 from headway_collector.store.chunks import Selection
 from headway_collector.store.connections import Store
@@ -38,6 +39,7 @@ from headway_collector.store.descriptors import (
     read_section,
     save,
 )
+from headway_collector.store.own import raise_versions
 from headway_collector.store.paging import Page
 from headway_collector.tuning import step_back
 from headway_collector.writing import Writer
@@ -83,14 +85,14 @@ class Rhythm:
     share: float = 0.5
 
 
-def load_describing() -> Describing:
-    """Return the descriptors of today, for which polars is imported."""
+def load_describing(own: OwnFunctions) -> Describing:
+    """Return the descriptors of today, for which polars is imported, beside the user's own."""
     # Its threads would take the cores from ingest and from reads.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     from headway_collector.descriptions import describe_calls
     from headway_measures.descriptors.catalog import VERSION
 
-    return Describing(VERSION, describe_calls)
+    return Describing(VERSION, partial(describe_calls, ask=own.describe))
 
 
 class Describer:
@@ -100,7 +102,8 @@ class Describer:
         store: what is read.
         writer: saves the rows.
         clock_ns: what the lag is counted back from.
-        load: called once there is a call to describe.
+        own: the user's functions, which are closed with it.
+        load: called once there is a call to describe; without it what is made today.
         chunk_rows: how many calls are described at once.
     """
 
@@ -111,14 +114,16 @@ class Describer:
         *,
         clock_ns: Callable[[], int] = time.time_ns,
         rhythm: Rhythm | None = None,
-        load: Callable[[], Describing] = load_describing,
+        own: OwnFunctions | None = None,
+        load: Callable[[], Describing] | None = None,
         chunk_rows: int = DESCRIBED_ROWS,
     ) -> None:
         self._store = store
         self._writer = writer
         self._clock_ns = clock_ns
         self._rhythm = rhythm or Rhythm()
-        self._load = load
+        self._own = own or OwnFunctions()
+        self._load = load or partial(load_describing, self._own)
         self._chunk_rows = chunk_rows
         self._describing: Describing | None = None
         self._mark_ns: int | None = None
@@ -133,8 +138,12 @@ class Describer:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread, after the chunk that it is at; the writer has to run until then."""
+        """End the thread, after the chunk that it is at; the writer has to run until then.
+
+        A chunk that the user's functions are asked about is given up: they may take their time.
+        """
         self._closing.set()
+        self._own.close()
         self._woken.set()
         self._thread.join()
 
@@ -192,8 +201,10 @@ class Describer:
     def tell(self) -> dict[str, Any]:
         """Return how many calls are described, and how far behind their arrival that is."""
         describing = self._find_describing()
+        own = self._own.tell()
         if describing is None:
-            return {"version": None, "described": 0, "due": 0, "lag_s": 0.0, "faults": 0}
+            nothing = {"version": None, "described": 0, "due": 0, "lag_s": 0.0, "faults": 0}
+            return {**nothing, "own": own}
         counts = count_calls(self._store, describing.version)
         first_ns = counts["first_ns"]
         lag_ns = 0 if first_ns is None else max(0, self._clock_ns() - first_ns)
@@ -203,6 +214,7 @@ class Describer:
             "due": counts["fresh"] + counts["again"],
             "lag_s": round(lag_ns / 1e9, 3),
             "faults": self._faults,
+            "own": own,
         }
 
     def _run(self) -> None:
@@ -233,6 +245,8 @@ class Describer:
 
     def _find_describing(self) -> Describing | None:
         if self._describing is None and has_calls(self._store):
+            if versions := self._own.versions:
+                self._writer.perform(partial(raise_versions, versions=versions)).result()
             self._describing = self._load()
         return self._describing
 
@@ -253,10 +267,10 @@ class Describer:
         return len(rows)
 
     def _take(self, keys: Sequence[CallKey]) -> list[CallKey]:
-        """Return as many as fit into memory together, and at least one."""
+        """Return as many as fit into memory and a few seconds, and at least one."""
         sizes = measure_calls(self._store, keys)
         taken, left_bytes = [], _CHUNK_BYTES
-        for key in keys:
+        for key in keys[: self._own.most_calls]:
             taken.append(key)
             left_bytes -= sizes.get(key, 0)
             if left_bytes <= 0:

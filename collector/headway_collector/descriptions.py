@@ -18,7 +18,9 @@ from headway_measures.descriptors.describing import describe
 from headway_measures.descriptors.readings import read_answer, read_prompt
 
 Call = dict[str, Any]
+Texts = dict[str, str | None]
 Describe = Callable[[pl.DataFrame], pl.DataFrame]
+Ask = Callable[[Sequence[Call], Sequence[Texts | None]], list[str | None]]
 
 _TEXTS = {"prompt": pl.String, "answer": pl.String, "finish_reason": pl.String}
 
@@ -36,21 +38,30 @@ class Described:
     faults: int
 
 
-def describe_calls(calls: Sequence[Call], describe: Describe = describe) -> Described:
+def _ask_nobody(calls: Sequence[Call], texts: Sequence[Texts | None]) -> list[str | None]:
+    return [None] * len(calls)
+
+
+def describe_calls(
+    calls: Sequence[Call], describe: Describe = describe, ask: Ask = _ask_nobody
+) -> Described:
     """Describe calls as `store.descriptors.read_calls` returns them.
 
     Args:
         calls: with their texts.
         describe: makes descriptors of texts; a call that it fails on costs its own row alone.
+        ask: what the user's own functions say of each call, as JSON.
     """
     texts = [_read_texts(call) for call in calls]
     frame = pl.DataFrame([each or {} for each in texts], schema=_TEXTS)
     described, faults = _describe(frame, calls, describe)
     unread = texts.count(None)
-    return Described(build_rows(calls, described.to_arrow()), faults + unread)
+    own = pl.Series("own", ask(calls, texts), pl.String)
+    rows = build_rows(calls, described.with_columns(own).to_arrow())
+    return Described(rows, faults + unread)
 
 
-def _read_texts(call: Call) -> dict[str, str | None] | None:
+def _read_texts(call: Call) -> Texts | None:
     try:
         reasons = call["finish_reasons"]
         return {

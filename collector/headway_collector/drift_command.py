@@ -8,11 +8,12 @@ for a fault, and 3 where there is not enough data to say.
 
 import argparse
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from headway.apis import ApiClient
 from headway.commands import Command
@@ -27,6 +28,7 @@ ANY = "drift"
 _SIDES = ("prompt", "answer", "call", "score")
 _TRIED = ("drift", "no_drift", "identical")
 _FORMATS = ("text", "json", "markdown", "html")
+_COLUMNS = 80
 _POLL_S = 0.25
 _TIMEOUT_S = 60.0
 
@@ -82,7 +84,8 @@ def find_exit_code(card: dict[str, Any], fail_on: list[str]) -> int:
         if name not in (ANY, *_SIDES, *known):
             shown = ", ".join(sorted(known)) or "nothing"
             raise CommandError(f"--fail-on {name}: this card compares {shown}")
-    if any(_is_meant(finding["evidence"], fail_on) for finding in card["findings"]):
+    # Of drifts that say the same, one is a finding; each of them is a test.
+    if any(test["state"] == "drift" and _is_meant(test, fail_on) for test in card["tests"]):
         return EXIT_DRIFT
     if ANY in fail_on:
         is_tried = card["verdict"] != "not_enough_data" and card["n_ref"] and card["n_cur"]
@@ -97,8 +100,8 @@ def find_exit_code(card: dict[str, Any], fail_on: list[str]) -> int:
 
 def show_card(card: dict[str, Any]) -> str:
     """Return a card as lines for a terminal."""
-    lines = [card["headline"], ""]
-    lines += [f"  {finding['sentence']}" for finding in card["findings"]]
+    lines = [_wrap(card["headline"]), ""]
+    lines += [_wrap(finding["sentence"], "- ") for finding in card["findings"]]
     lines += [""] if card["findings"] else []
     states = [test["state"] for test in card["tests"]]
     counts = [
@@ -109,13 +112,23 @@ def show_card(card: dict[str, Any]) -> str:
         (states.count("failed"), "failed"),
     ]
     told = ", ".join(f"{count} {words}" for count, words in counts if count)
-    lines.append(
-        f"{card['n_ref']:,} calls before, {card['n_cur']:,} after; "
-        f"{len(states)} measures: {told or 'none'}"
-    )
-    lines += card["notes"]
+    sizes = f"{card['n_ref']:,} calls before, {card['n_cur']:,} after"
+    lines.append(_wrap(f"{sizes}; {len(states)} measures: {told or 'none'}"))
+    lines += map(_wrap, card["notes"])
     lines.append(f"card {card['card_id']}")
     return "\n".join(lines) + "\n"
+
+
+def _wrap(text: str, bullet: str = "") -> str:
+    """Return a text in lines that any terminal shows whole; names of metrics are not broken."""
+    return textwrap.fill(
+        text,
+        _COLUMNS,
+        initial_indent=bullet,
+        subsequent_indent=" " * len(bullet),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _is_meant(test: dict[str, Any], fail_on: list[str]) -> bool:
@@ -204,7 +217,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _compare(client: ApiClient, project: str, arguments: argparse.Namespace) -> int:
-    card_id, _ = _ask_shown(client, "/v1/drift", _make_body(arguments), project)
+    card_id, _ = ask_shown(client, "/v1/drift", _make_body(arguments), project)
     path = f"/v1/drift/{card_id}"
     card = client.get(path)
     # A metric that is misspelt is told before anything is written.
@@ -243,7 +256,7 @@ def _make_body(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _replay(client: ApiClient, card_id: str) -> int:
-    _, result = _ask_shown(client, f"/v1/drift/{card_id}/replay", {}, None)
+    _, result = ask_shown(client, f"/v1/drift/{quote(card_id, safe='')}/replay", {}, None)
     if result["is_same"]:
         sys.stdout.write(f"card {card_id}: the same bytes\n")
         return 0
@@ -254,13 +267,15 @@ def _replay(client: ApiClient, card_id: str) -> int:
         "card": "it is gone",
     }
     told = " and ".join(reasons[name] for name in result["differs"])
-    sys.stdout.write(f"card {card_id}: other bytes, since {told}\n")
+    changes = "".join(f"\n- {change}" for change in result["changes"])
+    sys.stdout.write(f"{_wrap(f'card {card_id}: other bytes, since {told}')}{changes}\n")
     return EXIT_DRIFT
 
 
-def _ask_shown(
+def ask_shown(
     client: ApiClient, path: str, body: dict[str, Any], project: str | None
 ) -> tuple[str, dict[str, Any]]:
+    """Ask, and show on a terminal how far the collector is."""
     # Here and not above: `headway --help` must be quick, and work without the collector's extra.
     from rich.console import Console
     from rich.progress import Progress

@@ -4,6 +4,7 @@ A card is named by what it was asked for, and computed once. A replay computes i
 same queries and says whether the same bytes come out, and if not, why.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from headway_collector.store.drift_cards import (
     read_card,
     save_card,
 )
-from headway_collector.store.frames import Draw, Files, write_frame
+from headway_collector.store.frames import KEY, LACKS, Draw, Files, write_rows, write_texts
 from headway_collector.store.jobs import Job
 
 DRIFT = "drift"
@@ -33,6 +34,9 @@ HEAT_SIDE = "calls"
 CARD_FILE = "card.json"
 HEAT_FILE = "heat.json"
 ASKED_FILE = "asked.json"
+
+# What calls are described by, among the versions of a card.
+_DESCRIBED = "descriptors"
 
 _COMPARE = "headway_collector.comparing:compare"
 _MAP_HEAT = "headway_collector.comparing:map_heat"
@@ -100,24 +104,39 @@ def read_request(job: Job) -> DriftRequest:
 
 
 def _write_windows(store: Store, request: DriftRequest, folder: Path, tell: Tell) -> None:
-    draw = _make_draw(request.options, request.options["text_rows"])
-    counts = {}
-    for side in SIDES:
-        filters = read_filters(getattr(request, side))
-        counts[side] = write_frame(
-            store, filters, draw, Files(folder, side), lambda rows: tell("reading", rows, 0)
-        )
+    # Here and not above: the collector starts without what statistics need.
+    import polars as pl
+
+    from headway_collector.drawing import find_texts
+    from headway_measures.drift.windows import Options
+
+    def check(rows: int) -> None:
+        tell("reading", rows, 0)
+
+    draw = _make_draw(request.options)
+    windows = [(read_filters(getattr(request, side)), Files(folder, side)) for side in SIDES]
+    found = [write_rows(store, *window, draw, check) for window in windows]
+    ref, cur = (pl.DataFrame(rows.calls) for rows in found)
+    wanted = find_texts((ref, cur), msgspec.convert(request.options, Options))
+    for window, calls, are_wanted in zip(windows, (ref, cur), wanted, strict=True):
+        write_texts(store, *window, calls[KEY].filter(pl.Series(are_wanted)).to_list(), check)
+    counts = dict(zip(SIDES, (rows.count for rows in found), strict=True))
     (folder / ASKED_FILE).write_bytes(msgspec.json.encode(Asked(request, counts)))
 
 
 def _write_heat(store: Store, request: HeatRequest, folder: Path, tell: Tell) -> None:
-    filters, draw = read_filters(request.window), _make_draw(request.options, 0)
-    files = Files(folder, HEAT_SIDE)
-    write_frame(store, filters, draw, files, lambda rows: tell("reading", rows, 0))
+    import polars as pl
+
+    def check(rows: int) -> None:
+        tell("reading", rows, 0)
+
+    window = read_filters(request.window), Files(folder, HEAT_SIDE)
+    calls = pl.DataFrame(write_rows(store, *window, _make_draw(request.options), check).calls)
+    write_texts(store, *window, calls.filter(LACKS)[KEY].to_list(), check)
     (folder / ASKED_FILE).write_bytes(msgspec.json.encode(request))
 
 
-def _make_draw(options: dict[str, Any], text_rows: int) -> Draw:
+def _make_draw(options: dict[str, Any]) -> Draw:
     # Here and not above: the collector starts without what statistics need.
     from headway_measures.descriptors.catalog import SCHEMA, VERSION
 
@@ -125,7 +144,6 @@ def _make_draw(options: dict[str, Any], text_rows: int) -> Draw:
         seed=options["seed"],
         version=VERSION,
         descriptors=tuple(SCHEMA),
-        text_rows=text_rows,
         extra=tuple(options["segment_by"]),
     )
 
@@ -145,14 +163,40 @@ def _compare_bytes(store: Store, job: Job, card: bytes) -> dict[str, Any]:
     try:
         kept = read_card(store, read_request(job).card_id, [job.project]).card
     except NotFoundError:  # erased while it was computed
-        return {"card_id": read_request(job).card_id, "is_same": False, "differs": ["card"]}
+        return {
+            "card_id": read_request(job).card_id,
+            "is_same": False,
+            "differs": ["card"],
+            "changes": [],
+        }
     before = msgspec.json.decode(kept, type=CardSummary)
     after = msgspec.json.decode(card, type=CardSummary)
+    counts = _tell_changes(
+        [("calls before", f"{before.n_ref:,}"), ("calls after", f"{before.n_cur:,}")],
+        [("calls before", f"{after.n_ref:,}"), ("calls after", f"{after.n_cur:,}")],
+    )
+    versions = _tell_changes(before.versions, after.versions)
     differs = []
-    if before.fingerprint != after.fingerprint:
+    # Calls described otherwise have another fingerprint, though they are the same calls.
+    is_comparable = dict(before.versions).get(_DESCRIBED) == dict(after.versions).get(_DESCRIBED)
+    if counts or (is_comparable and before.fingerprint != after.fingerprint):
         differs.append("data")
-    if before.versions != after.versions:
+    if versions:
         differs.append("versions")
     if kept != card and not differs:
         differs.append("result")
-    return {"card_id": before.card_id, "is_same": kept == card, "differs": differs}
+    return {
+        "card_id": before.card_id,
+        "is_same": kept == card,
+        "differs": differs,
+        "changes": [*counts, *versions],
+    }
+
+
+def _tell_changes(before: Sequence[tuple[str, str]], after: Sequence[tuple[str, str]]) -> list[str]:
+    old, new = dict(before), dict(after)
+    return [
+        f"{name}: {old.get(name, 'none')} then, {new.get(name, 'none')} now"
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    ]

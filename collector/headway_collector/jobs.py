@@ -18,7 +18,7 @@ import msgspec
 
 from headway.errors import HeadwayError
 from headway_collector.errors import QueueFullError, StoreUnavailableError
-from headway_collector.processes import Computation, Tell
+from headway_collector.processes import Computation, Tell, explain_fault
 from headway_collector.store.connections import Store
 from headway_collector.store.jobs import (
     UNFINISHED,
@@ -26,6 +26,7 @@ from headway_collector.store.jobs import (
     JobPage,
     find_unfinished,
     list_jobs,
+    prune_jobs,
     read_job,
     save_job,
 )
@@ -134,7 +135,7 @@ class Jobs:
                 raise QueueFullError(f"{len(self._waiting)} jobs wait: try again later")
             job = Job(project, self._make_id(), kind, self._clock_ns(), asked)
             # Within the lock: who asks the same at this moment is told of a job that is kept.
-            self._writer.perform(lambda connection: save_job(connection, job)).result()
+            self._writer.perform(lambda connection: _add(connection, job)).result()
             self._waiting.append(job)
             self._changed.notify_all()
         return job
@@ -153,9 +154,9 @@ class Jobs:
                 self._stop_computing()
             waiting = next((each for each in self._waiting if each.job_id == job_id), None)
             if waiting is not None:
-                self._waiting.remove(waiting)
                 job = replace(waiting, state="cancelled", ended_ns=self._clock_ns())
                 self._writer.perform(lambda connection: save_job(connection, job)).result()
+                self._waiting.remove(waiting)
         return self._show(job)
 
     def describe(self, job_id: str, projects: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -228,7 +229,7 @@ class Jobs:
                 folder = Path(name)
                 self._compute(running, work, folder)
                 self._tell(running, "writing", 0, 0)
-                self._perform(lambda connection: self._finish(connection, job, work, folder))
+                self._perform(lambda connection: self._finish(connection, running, folder))
         except _StoppedError:
             if not running.is_cancelled:
                 raise
@@ -241,7 +242,7 @@ class Jobs:
             ended = self._fail(running, str(error))
         except Exception as error:
             _log.error("a job failed", exc_info=error)
-            ended = self._fail(running, f"this is a fault in Headway ({error})")
+            ended = self._fail(running, explain_fault(error))
         else:
             return
         self._perform(lambda connection: save_job(connection, ended))
@@ -277,9 +278,14 @@ class Jobs:
             raise _StoppedError
 
     def _finish(
-        self, connection: duckdb.DuckDBPyConnection, job: Job, work: Work, folder: Path
+        self, connection: duckdb.DuckDBPyConnection, running: _Running, folder: Path
     ) -> None:
-        result = msgspec.json.encode(work.keep(connection, job, folder)).decode()
+        job = running.job
+        if running.is_cancelled:  # while this waited for the writer, or for room on the disk
+            save_job(connection, replace(job, state="cancelled", ended_ns=self._clock_ns()))
+            return
+        kept = self._works[job.kind].keep(connection, job, folder)
+        result = msgspec.json.encode(kept).decode()
         ended_ns = self._clock_ns()
         save_job(connection, replace(job, state="done", ended_ns=ended_ns, result=result))
 
@@ -291,3 +297,8 @@ class Jobs:
             except (QueueFullError, StoreUnavailableError):
                 if self._closing.wait(_AGAIN_S):
                     raise _StoppedError from None
+
+
+def _add(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
+    save_job(connection, job)
+    prune_jobs(connection, job.created_ns)

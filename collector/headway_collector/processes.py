@@ -4,11 +4,13 @@ Only this module is imported before the limits of threads are set, which librari
 are first imported.
 """
 
+import errno
 import importlib
 import logging
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -97,10 +99,20 @@ class Computation:
                 return message or None
 
 
+def explain_fault(error: BaseException) -> str:
+    """Return in a sentence what put an end to a job, and what to do about it."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        folder = tempfile.gettempdir()
+        return f"the disk of {folder} is full ({error}): make room there, or set TMPDIR"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: narrow the windows, or give the machine more"
+    return f"this is a fault in Headway ({type(error).__name__}: {error})"
+
+
 def _run(name: str, folder: Path, sender: Connection) -> None:
     # Whoever stops the collector from a terminal stops it alone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, name="headway-parent", daemon=True).start()
+    threading.Thread(target=end_with_parent, name="headway-parent", daemon=True).start()
     with suppress(OSError):
         os.nice(_NICENESS)
     for limit in _THREAD_LIMITS:
@@ -111,14 +123,15 @@ def _run(name: str, folder: Path, sender: Connection) -> None:
         compute(folder, lambda *progress: sender.send(progress))
     except HeadwayError as error:
         sender.send(str(error))
-    except Exception as error:
+    except BaseException as error:  # also what polars calls a panic
         _log.exception("a job failed")
-        sender.send(f"this is a fault in Headway ({type(error).__name__}: {error})")
+        sender.send(explain_fault(error))
     else:
         sender.send("")
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait for the end of the process that started this one, and end with it."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,8 @@ from headway_collector.apps import create_app
 from headway_collector.costs.pricing import Prices
 from headway_collector.mappers import count_processes
 from headway_collector.origins import is_loopback
+from headway_collector.own_functions import OwnFunctions
+from headway_collector.own_settings import FunctionSetting
 from headway_collector.protocols import PatientProtocol
 from headway_collector.store.connections import Store
 from headway_collector.tuning import spare_collections
@@ -75,6 +77,7 @@ def serve(
     prices: Prices | None = None,
     is_insecure: bool = False,
     mapper_count: int | None = None,
+    functions: Sequence[FunctionSetting] = (),
 ) -> None:
     """Serve the database until SIGTERM or SIGINT, then write what waits and close it.
 
@@ -85,9 +88,11 @@ def serve(
         prices: what calls cost where they do not say so themselves.
         is_insecure: whether other machines, and any Host and Origin, are answered.
         mapper_count: how many processes map foreign spans; None takes what the cores are good for.
+        functions: the user's own, which describe calls.
 
     Raises:
-        CommandError: the address cannot be listened on, or is open to others without leave.
+        CommandError: the address cannot be listened on, or is open to others without leave; or a
+            function cannot be imported.
         StoreError: the database cannot be opened.
     """
     _check_known(address.host)
@@ -99,18 +104,22 @@ def serve(
         )
     with _listen(address) as listener:
         store = Store(path)
+        own = OwnFunctions(functions)
         try:
+            own.start()
             is_guarded = is_local and not is_insecure
             app = create_app(
                 store,
                 label=label,
                 prices=prices,
                 is_local=is_guarded,
+                own=own,
                 mapper_count=count_processes() if mapper_count is None else mapper_count,
             )
             _tune()
             _run(app, listener, path, store.stop_reading)
         finally:
+            own.close()
             store.close()
 
 

@@ -144,25 +144,24 @@ class HashedText:
 
     def vectors(self, texts: Sequence[str]) -> Floats:
         """Return a vector of length 1 for each text, 0 for an empty one; (texts, dimensions)."""
-        return project(self.rows(texts), self.dimensions, self.seed)
+        return self.project(self.rows(texts))
 
+    def project(self, rows: SparseRows) -> Floats:
+        """Return weighted grams in few dimensions, of length 1, their angles about kept.
 
-def project(rows: SparseRows, dimensions: int, seed: int) -> Floats:
-    """Return the rows in few dimensions, of length 1, their angles about kept.
-
-    Each column is added to one dimension, with a sign (Charikar, Chen and Farach-Colton 2002).
-    """
-    salt = np.uint64((seed * 2 + 1) % (1 << 64))
-    mixed = _mixed(_mixed(np.arange(WIDTH, dtype=np.uint64) + np.uint64(1)) ^ _mixed(salt))
-    places = (mixed >> np.uint64(8)) % np.uint64(dimensions)
-    signs = np.where(mixed & np.uint64(1), 1.0, -1.0)
-    keys = rows.rows.astype(np.int64) * dimensions + places.astype(np.int64)[rows.columns]
-    weights = signs[rows.columns] * rows.values
-    sums = np.bincount(keys, weights, rows.count * dimensions).astype(np.float64)
-    vectors = sums.reshape(rows.count, dimensions)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units: Floats = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    return units
+        Each column is added to one dimension, with a sign (Charikar, Chen and Farach-Colton 2002).
+        """
+        salt = np.uint64((self.seed * 2 + 1) % (1 << 64))
+        mixed = _mixed(_mixed(np.arange(WIDTH, dtype=np.uint64) + np.uint64(1)) ^ _mixed(salt))
+        places = (mixed >> np.uint64(8)) % np.uint64(self.dimensions)
+        signs = np.where(mixed & np.uint64(1), 1.0, -1.0)
+        keys = rows.rows.astype(np.int64) * self.dimensions + places.astype(np.int64)[rows.columns]
+        weights = signs[rows.columns] * rows.values
+        sums = np.bincount(keys, weights, rows.count * self.dimensions).astype(np.float64)
+        vectors = sums.reshape(rows.count, self.dimensions)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        units: Floats = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+        return units
 
 
 def spell(column: int, texts: Sequence[str]) -> str:

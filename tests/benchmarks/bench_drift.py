@@ -37,22 +37,24 @@ class Effort:
     """How much of everything is done.
 
     Args:
-        column_draws: of each cell, by both sides.
+        column_draws: of each cell.
+        column_peer_draws: of these, for Evidently.
         call_draws: of each cell of calls.
-        peer_draws: of these, for Evidently.
+        peer_draws: of these, for Evidently, which takes seconds for each.
         cells: of each section, the last ones; None for all.
     """
 
     column_draws: int = 4_000
+    column_peer_draws: int = 1_000
     call_draws: int = 1_000
-    peer_draws: int = 100
+    peer_draws: int = 50
     processes: int = 2
     cells: int | None = None
     powers: drift_powers.Sizes = drift_powers.FULL
     speeds: drift_speeds.Sizes = drift_speeds.FULL
 
 
-QUICK = Effort(2, 1, 1, 2, 2, drift_powers.QUICK, drift_speeds.QUICK)
+QUICK = Effort(2, 2, 1, 1, 2, 2, drift_powers.QUICK, drift_speeds.QUICK)
 
 
 def main() -> None:
@@ -87,8 +89,7 @@ def run(
     """Return of each section its name, its lines, and what fails in it."""
     sections = []
     if "columns" in chosen:
-        peer_draws = effort.column_draws if has_peer else 0
-        cells = drift_cells.column_cells(effort.column_draws, peer_draws)
+        cells = drift_cells.column_cells(effort.column_draws, effort.column_peer_draws * has_peer)
         found, again = _draw(cells, effort)
         lines = [*column_lines(found), *again_lines(again, (COLUMN,))]
         sections.append(("columns", lines, _faults(again, (COLUMN,))))
@@ -176,7 +177,7 @@ def again_lines(again: Sequence[Found], names: Sequence[str]) -> list[str]:
         f"{rate.value:.2%}, at least {rate.lower:.2%}."
         for each in again
         for name, rate in each.ours.items()
-        if name in names
+        if name in names and name in each.cell.again
     ]
 
 
@@ -245,7 +246,7 @@ def _faults(found: Sequence[Found], names: Sequence[str]) -> list[str]:
         f"{each.cell.name}: {name} alarms in {each.ours[name].value:.1%} of draws"
         for each in found
         for name in each.faults
-        if name in names
+        if name in names and name in each.cell.again
     ]
 
 

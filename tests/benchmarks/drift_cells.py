@@ -45,7 +45,8 @@ class Cell:
         draws: of ours.
         peer_draws: of them for Evidently; 0 where it is not here.
         is_whole: of calls, whether the whole card is made, and not its tests of texts alone.
-        is_again: whether these are other draws of a cell that was drawn before.
+        again: the tests that alarmed too often in a cell drawn before, of which these are other
+            draws; empty for a first cell.
     """
 
     source: Source
@@ -55,7 +56,7 @@ class Cell:
     draws: int
     peer_draws: int
     is_whole: bool = False
-    is_again: bool = False
+    again: tuple[str, ...] = ()
 
     @property
     def size(self) -> str:
@@ -65,7 +66,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Return what the seed is made of."""
-        return f"{self.source}: {self.world}, {self.size}{', again' if self.is_again else ''}"
+        return f"{self.source}: {self.world}, {self.size}{', again' if self.again else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +98,13 @@ def column_cells(draws: int, peer_draws: int) -> list[Cell]:
 
 
 def call_cells(draws: int, peer_draws: int, *, is_whole: bool) -> list[Cell]:
-    """Return every world of calls at windows up to 500, and a long reference beside a short one."""
+    """Return every world of calls at windows up to 500, and a short one beside a long reference."""
     cells = [
         Cell("calls", world, *size, draws, peer_draws, is_whole)
         for size in reversed(_CALL_SIZES)
         for world in drift_calls.WORLDS
     ]
-    return [Cell("calls", "calls", 2_000, 100, draws, peer_draws, is_whole), *cells]
+    return [*cells, Cell("calls", "calls", 500, 100, draws, peer_draws, is_whole)]
 
 
 def run_cells(cells: Sequence[Cell], processes: int) -> list[Found]:
@@ -116,12 +117,18 @@ def run_cells(cells: Sequence[Cell], processes: int) -> list[Found]:
 
 
 def draw_again(found: Sequence[Found], processes: int) -> list[Found]:
-    """Draw the cells again in which a test alarmed surely too often, four times as often.
+    """Draw the tests again that alarmed surely too often in a cell, four times as often.
 
     Of a hundred tests that alarm in exactly 5 % of all draws one has a 99 % lower bound above it.
     """
     cells = [
-        replace(each.cell, draws=4 * each.cell.draws, peer_draws=0, is_again=True)
+        replace(
+            each.cell,
+            draws=4 * each.cell.draws,
+            peer_draws=0,
+            is_whole=CARD in each.faults,
+            again=each.faults,
+        )
         for each in found
         if each.faults
     ]
@@ -153,7 +160,7 @@ def column_kinds(window: Window, other: Window) -> dict[str, Kind]:
 
 def _run_columns(cell: Cell, peer: Evidently | None) -> Found:
     kind = WORLDS[cell.world].kind
-    draws = draws_of(cell.world, cell.n_ref, cell.n_cur, cell.draws, is_again=cell.is_again)
+    draws = draws_of(cell.world, cell.n_ref, cell.n_cur, cell.draws, is_again=bool(cell.again))
     tests: list[Evidence] = []
     verdicts: list[bool | None] = []
     for chunk in _chunks(draws):
@@ -180,7 +187,7 @@ def _verdicts(peer: Evidently, draws: Sequence[Draw], kind: Kind) -> list[bool |
 def _run_calls(cell: Cell, peer: Evidently | None) -> Found:
     rng = np.random.default_rng(crc32(cell.name.encode()))
     world = next(each for each in drift_calls.WORLDS if each == cell.world)
-    options = Options(metrics=None if cell.is_whole else TEXTS)
+    options = Options(metrics=None if cell.is_whole else cell.again or TEXTS)
     ours: dict[str, list[bool]] = {}
     theirs: dict[str, list[bool | None]] = {}
     for number in range(cell.draws):

@@ -14,9 +14,10 @@ import numpy as np
 import polars as pl
 from numpy.random import Generator
 
-from headway_measures.drift.cards import compare_windows
-from headway_measures.drift.columns import compare_column
-from headway_measures.drift.decisions import SHARES
+from headway_measures.drift.cards import compare_windows, find_metrics
+from headway_measures.drift.columns import compare_column, missing_metric
+from headway_measures.drift.decisions import SHARES, levels_of
+from headway_measures.drift.metrics_found import TEXT_METRICS
 from headway_measures.drift.sizes import POWER, rate_needs
 from headway_measures.drift.units import Units
 from headway_measures.drift.windows import Options, Window
@@ -30,7 +31,7 @@ BEFORE, AFTER = 0.05, 0.10
 """Of refusals."""
 
 _TEXT_TESTS = 2  # prompts and answers share the part of texts
-_CARD_TESTS = 56  # of a card of such calls
+_PROBE_ROWS = 500  # calls in which the columns of a card are looked for
 _HABITS = {
     " if ": " whenever ",
     " can ": " is able to ",
@@ -62,8 +63,8 @@ class Sizes:
 
     rate_draws: int = 2_000
     card_draws: int = 100
-    text_draws: int = 60
-    peer_draws: int = 20
+    text_draws: int = 40
+    peer_draws: int = 10
     text_rows: int = 3_000
     card_rows: int | None = None
     processes: int = 2
@@ -178,7 +179,7 @@ def _rate(alpha: float, sizes: Sizes) -> Power:
 
 def _card(sizes: Sizes) -> Power:
     """Plant refusals in whole calls, and look for them on the card."""
-    n = sizes.card_rows or rate_needs(BEFORE, AFTER, ALPHA / _CARD_TESTS)
+    n = sizes.card_rows or rate_needs(BEFORE, AFTER, _card_level())
     rng = _rng("refusals on a card")
     answers = drift_calls.pool().answers
     refusing = answers["is_refusal"].to_numpy()
@@ -199,6 +200,14 @@ def _card(sizes: Sizes) -> Power:
         hits += "is_refusal" in drifted
     change = f"refusals from {BEFORE:.0%} to {AFTER:.0%}, as the card counts them"
     return Power(change, n, on_card=Rate(hits, sizes.card_draws))
+
+
+def _card_level() -> float:
+    """Return the p-value by which a column of such calls is a drift where no other test is."""
+    ref, cur = drift_calls.draw_windows("calls", _rng("a probe"), _PROBE_ROWS, _PROBE_ROWS)
+    columns = find_metrics(ref.rows, cur.rows, Options())
+    metrics = [*columns, *map(missing_metric, columns), *TEXT_METRICS]
+    return levels_of(metrics, ALPHA)["column"]
 
 
 def _text(change: str, sizes: Sizes) -> Power:

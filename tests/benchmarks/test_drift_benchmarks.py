@@ -20,7 +20,7 @@ def test_a_cell_is_drawn_from_its_name_and_again_from_another() -> None:
     first, same = (drift_cells.run_cell(CELL, None) for _ in range(2))
 
     assert first == same
-    assert Cell("columns", "rate 0.3", 60, 60, 20, 0, is_again=True).name == f"{CELL.name}, again"
+    assert Cell("columns", "rate 0.3", 60, 60, 20, 0, again=(COLUMN,)).name == f"{CELL.name}, again"
 
 
 def test_a_rate_is_a_fault_only_where_it_is_surely_too_high() -> None:

@@ -69,6 +69,12 @@ def collector_url(
 
 
 @pytest.fixture(scope="session")
+def running() -> type:
+    """What runs a ``headway`` command as long as a block, for files with traffic of their own."""
+    return _running
+
+
+@pytest.fixture(scope="session")
 def dashboard_url(collector_url: str) -> Iterator[str]:
     """The address of a dashboard over that collector."""
     with _running("ui", "--port", "0", "--url", collector_url) as url:

@@ -1,6 +1,7 @@
 """What jobs of the tests compute, in processes that know these functions by their names."""
 
 import os
+import signal
 from pathlib import Path
 
 from headway.errors import CommandError
@@ -27,6 +28,25 @@ def die(folder: Path, tell: Tell) -> None:
     os._exit(9)
 
 
+def be_killed(folder: Path, tell: Tell) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def panic(folder: Path, tell: Tell) -> None:
+    class Panic(BaseException):
+        """What polars raises where its own code broke down."""
+
+    raise Panic("left is not right")
+
+
+def fill_the_disk(folder: Path, tell: Tell) -> None:
+    Path("/dev/full").write_text("made")
+
+
+def want_memory(folder: Path, tell: Tell) -> None:
+    raise MemoryError
+
+
 def refuse(folder: Path, tell: Tell) -> None:
     raise CommandError("the windows are of another kind")
 
@@ -36,4 +56,5 @@ def break_down(folder: Path, tell: Tell) -> None:
 
 
 def say_limits(folder: Path, tell: Tell) -> None:
-    (folder / RESULT).write_text(os.environ["POLARS_MAX_THREADS"])
+    limits = [os.environ[name] for name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS")]
+    (folder / RESULT).write_text(f"{' '.join(limits)} {os.nice(0)}")

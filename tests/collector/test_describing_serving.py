@@ -57,6 +57,7 @@ def test_what_is_ingested_is_described_without_being_asked(client: TestClient) -
         "due": 0,
         "lag_s": 0.0,
         "faults": 0,
+        "own": [],
     }
 
 
@@ -116,6 +117,8 @@ def test_descriptors_are_measured_and_grouped(client: TestClient) -> None:
     [
         ({"measure": "descriptor:nonsense"}, "answer_chars"),
         ({"measure": "descriptor:opener"}, "answer_chars"),
+        ({"measure": "descriptor:own:a' OR 1"}, "names no function"),
+        ({"by": "descriptor:own:"}, "names no function"),
         ({"by": "descriptor:answer_chars"}, "opener"),
         ({"measure": ["descriptor:is_json", "cost_usd"]}, "'cost_usd' does not go with"),
         ({"measure": "descriptor:is_json", "by": "user_id"}, "'user_id' does not go with"),

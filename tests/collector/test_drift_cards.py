@@ -168,8 +168,13 @@ def test_a_replay_says_the_same_bytes_and_what_else_differs(
     late = make_call(300, hours_ago=130)
     client.post("/v1/ingest", content=late, headers={"Headway-Project": "shop"})
 
-    assert replayed == {"card_id": card_id, "is_same": True, "differs": []}
-    assert replay(client, card_id) == {"card_id": card_id, "is_same": False, "differs": ["data"]}
+    assert replayed == {"card_id": card_id, "is_same": True, "differs": [], "changes": []}
+    assert replay(client, card_id) == {
+        "card_id": card_id,
+        "is_same": False,
+        "differs": ["data"],
+        "changes": ["calls before: 120 then, 121 now"],
+    }
     assert client.get(f"/v1/drift/{card_id}").content == kept
 
 
@@ -192,6 +197,10 @@ def replay(client: TestClient, card_id: str) -> Any:
         ({"reference": {"start": "yesterday"}}, "start"),
         ({"reference": {"start": ["-1d", "-2d"]}}, "start has 2 values; it takes one"),
         ({"reference": {"start": "-1d", "end": "-2d"}}, "its start is not before its end"),
+        ({"current": {"start": "2030-01-01"}}, "its start is not before now"),
+        ({"current": BODY["reference"]}, "are the same window"),
+        ({"options": {"segment_by": ["provider", "provider"]}}, "'provider' stands twice"),
+        ({"options": {"metrics": "answer_chars"}}, "options.metrics"),
         ({"reference": {"where": ["cost"]}}, "cost"),
         ({"reference": {"attribute": ["team"]}}, "is not of the form key=value"),
         ({"reference": {"is_root": "perhaps"}}, "is_root"),
@@ -205,6 +214,56 @@ def test_what_cannot_be_compared_is_refused_with_a_reason(
 
     assert answer.status_code == 422
     assert reason in answer.json()["message"]
+
+
+def test_half_a_character_is_refused(client: TestClient) -> None:
+    body = b'{"reference": {"request_model": "\\ud800"}, "current": {}}'
+
+    answer = client.post("/v1/drift", content=body, headers={"Headway-Project": "shop"})
+
+    assert answer.status_code == 422
+    assert "\\ud800, half a character" in answer.json()["message"]
+
+
+def test_a_card_says_what_was_wrong_with_the_question(client: TestClient) -> None:
+    changed = {"current": {"start": "-126h"}, "options": {"metrics": ["answer_chars", "wit"]}}
+
+    asked = ask(client, BODY | changed).json()
+    wait(client, asked["job_id"])
+
+    notes = client.get(f"/v1/drift/{asked['card_id']}").json()["notes"]
+    assert any(note.startswith("6 calls are in both windows") for note in notes)
+    assert any(note.startswith("these calls have no metric 'wit'") for note in notes)
+
+
+def test_other_words_for_the_same_calls_give_no_card(client: TestClient) -> None:
+    sides = {"reference": {"start": "-30d"}, "current": {"start": "-31d"}}
+
+    asked = ask(client, BODY | sides).json()
+
+    error = wait(client, asked["job_id"])["error"]
+    assert error.startswith("both windows hold the same ")
+    assert "so that nothing can differ: choose windows of other times" in error
+
+
+@pytest.mark.parametrize(
+    ("sides", "counts"),
+    [
+        ([{"span_id": f"{1:016x}"}, {"span_id": f"{130:016x}"}], (1, 1)),
+        ([{"name": "nobody"}, {"name": "nothing"}], (0, 0)),
+        ([{"start": "-10d", "end": "-9d"}, {"start": "2030-01-01", "end": "2031-01-01"}], (24, 0)),
+    ],
+)
+def test_windows_of_next_to_nothing_are_not_enough_data(
+    client: TestClient, sides: list[dict[str, str]], counts: tuple[int, int]
+) -> None:
+    windows = dict(zip(("reference", "current"), sides, strict=True))
+    asked = ask(client, windows | {"options": {"metrics": ["answer_chars"]}}).json()
+    job = wait(client, asked["job_id"])
+
+    card = client.get(f"/v1/drift/{asked['card_id']}").json()
+    assert (job["state"], card["verdict"]) == ("done", "not_enough_data")
+    assert (card["n_ref"], card["n_cur"]) == counts
 
 
 def test_unknown_cards_and_jobs_are_not_found(client: TestClient) -> None:
@@ -239,7 +298,8 @@ def test_a_map_of_days_shows_when_it_began(client: TestClient) -> None:
     job = wait(client, answer.json()["job_id"])
     assert job["state"] == "done", job["error"]
     heat = job["result"]
-    assert heat["metrics"] == [{"name": "answer_chars", "side": "answer"}]
+    named = {"name": "answer_chars", "label": "length of answers", "side": "answer"}
+    assert heat["metrics"] == [named]
     assert heat["baseline"]["start"] == heat["buckets"][0] == "2025-11-12T00:00:00.000000000Z"
     assert len(heat["buckets"]) == 11
     (late,) = [cell for cell in heat["cells"] if cell["time"] == "2025-11-19T00:00:00.000000000Z"]
@@ -272,3 +332,11 @@ def test_a_map_of_too_many_buckets_says_so(client: TestClient) -> None:
     job = wait(client, answer.json()["job_id"])
     assert job["state"] == "failed"
     assert "choose longer buckets" in job["error"]
+
+
+def test_metrics_have_names_for_people(client: TestClient) -> None:
+    metrics = client.get("/v1/drift/metrics").json()["metrics"]
+
+    named = {each["name"]: each for each in metrics}
+    assert named["is_json"]["label"] == "answers that are JSON"
+    assert (named["prompt_text"]["side"], named["prompt_text"]["kind"]) == ("prompt", "text")

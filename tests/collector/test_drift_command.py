@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from headway_collector.drift_command import (
     EXIT_DRIFT,
     EXIT_TOO_LITTLE,
     ask,
+    ask_shown,
     find_exit_code,
     parse_filters,
     show_card,
@@ -24,6 +27,12 @@ from tests.collector.test_drift_cards import NOW_NS, make_call
 
 def make_test(metric: str, side: str, state: str) -> dict[str, Any]:
     return {"metric": metric, "side": side, "state": state, "n_ref": 90, "n_cur": 30}
+
+
+def say_in_one(head: str, *others: str) -> dict[str, Any]:
+    """Return a card whose one finding speaks for several drifts."""
+    card = make_card(*(make_test(name, "answer", "drift") for name in (head, *others)))
+    return card | {"findings": card["findings"][:1]}
 
 
 def make_card(*tests: dict[str, Any], verdict: str = "no_drift") -> dict[str, Any]:
@@ -66,6 +75,7 @@ PROMPTS_ALONE = make_card(
         (DRIFTED, ["call"], EXIT_TOO_LITTLE),
         (DRIFTED, ["cost_usd"], EXIT_TOO_LITTLE),
         (DRIFTED, ["score"], EXIT_TOO_LITTLE),
+        (say_in_one("answer_chars", "answer_words"), ["answer_words"], EXIT_DRIFT),
         (make_card(make_test("answer_chars", "answer", "no_drift")), ["drift"], 0),
         (make_card(verdict="not_enough_data"), ["drift"], EXIT_TOO_LITTLE),
         (PROMPTS_ALONE, ["drift"], EXIT_TOO_LITTLE),
@@ -85,10 +95,22 @@ def test_a_metric_that_no_card_has_is_a_fault_and_no_verdict() -> None:
 
 def test_a_card_is_shown_in_lines() -> None:
     assert show_card(DRIFTED) == (
-        "Headline.\n\n  answer_chars moved\n\n"
-        "1,200 calls before, 30 after; 3 measures: 1 drifted, 1 the same by design, "
-        "1 without enough data\nA note.\ncard c\n"
+        "Headline.\n\n- answer_chars moved\n\n"
+        "1,200 calls before, 30 after; 3 measures: 1 drifted, 1 the same by design, 1\n"
+        "without enough data\nA note.\ncard c\n"
     )
+
+
+def test_a_card_is_read_in_eighty_columns() -> None:
+    long = " ".join(["a sentence that goes on and on and says how far it went"] * 5)
+    finding = {"evidence": make_test("answer_chars", "answer", "drift"), "sentence": long}
+
+    shown = show_card(DRIFTED | {"headline": long, "notes": [long], "findings": [finding]})
+
+    assert max(map(len, shown.splitlines())) <= 80
+    assert " ".join(shown.split()).count(long) == 3
+    assert "\n- a sentence" in shown
+    assert "\n  " in shown
 
 
 def test_filters_are_read_as_they_stand_in_a_url() -> None:
@@ -129,7 +151,7 @@ def test_windows_are_compared_written_and_replayed(
     assert "answer" in text
     assert headway(*asked, "--fail-on", "answer_chars", "--format", "json") == EXIT_DRIFT
     card = json.loads(capfdbinary.readouterr().out)
-    assert text.startswith(card["headline"])
+    assert " ".join(text.split()).startswith(card["headline"])
     assert text.endswith(f"card {card['card_id']}\n")
     file = tmp_path / "card.html"
     assert headway(*asked, "--format", "html", "--out", str(file)) == EXIT_DRIFT
@@ -191,3 +213,21 @@ def test_a_job_that_comes_to_nothing_is_told(state: str, error: str | None, reas
         ask(client, "/v1/drift", {}, None, lambda job: seen.append(job["state"]), lambda s: None)
 
     assert seen == ["running", state]
+
+
+def test_a_terminal_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    ours, theirs = os.openpty()
+    client = Answering(
+        {"job_id": "j", "card_id": "c"},
+        {"state": "running", "stage": "columns", "done": 3, "total": 9, "error": None},
+        {"state": "done", "stage": "", "done": 0, "total": 0, "result": {"verdict": "drift"}},
+    )
+
+    with os.fdopen(theirs, "w") as terminal, redirect_stderr(terminal):
+        asked = ask_shown(client, "/v1/drift", {}, None)
+        shown = os.read(ours, 65_536).decode()
+    os.close(ours)
+
+    assert asked == ("c", {"verdict": "drift"})
+    assert "columns" in shown

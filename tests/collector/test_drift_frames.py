@@ -9,10 +9,19 @@ import pytest
 from starlette.testclient import TestClient
 
 from headway_collector.comparing import read_window
+from headway_collector.drawing import draw_calls
 from headway_collector.errors import InvalidRequestError
 from headway_collector.store.connections import Store
 from headway_collector.store.filters import SpanFilters
-from headway_collector.store.frames import Draw, Files, parse_extra, write_frame
+from headway_collector.store.frames import (
+    KEY,
+    LACKS,
+    Draw,
+    Files,
+    parse_extra,
+    write_rows,
+    write_texts,
+)
 from headway_measures.descriptors.catalog import SCHEMA, VERSION
 from headway_measures.descriptors.describing import describe
 from headway_measures.drift.windows import Query, Window
@@ -26,13 +35,13 @@ def read(store: Store, tmp_path: Path) -> Callable[..., Window]:
     """Write a window's files and read them again."""
 
     def read(filters: SpanFilters | None = None, *, text_rows: int = 50, **options: Any) -> Window:
-        draw = Draw(
-            **{"seed": 0, "version": VERSION, "descriptors": tuple(SCHEMA), **options},
-            text_rows=text_rows,
-        )
-        files = Files(tmp_path, "reference")
-        count = write_frame(store, filters or SpanFilters(), draw, files)
-        return read_window(files, Query(), count, text_rows)
+        said = {"seed": 0, "version": VERSION, "descriptors": tuple(SCHEMA), **options}
+        window = filters or SpanFilters(), Files(tmp_path, "reference")
+        written = write_rows(store, *window, Draw(**said))
+        calls = pl.DataFrame(written.calls)
+        are_wanted = calls[LACKS] | pl.Series(draw_calls(calls, text_rows))
+        write_texts(store, *window, calls[KEY].filter(are_wanted).to_list())
+        return read_window(window[1], Query(), written.count, text_rows)
 
     return read
 

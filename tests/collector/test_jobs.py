@@ -13,17 +13,29 @@ from typing import Any
 import duckdb
 import pytest
 
-from headway_collector.errors import NotFoundError, QueueFullError
+from headway_collector.errors import NotFoundError, QueueFullError, StoreUnavailableError
 from headway_collector.jobs import MOST_WAITING, Jobs, Work
 from headway_collector.processes import Tell
 from headway_collector.store.connections import Store
-from headway_collector.store.jobs import Job, read_job, save_job
+from headway_collector.store.jobs import KEPT_NS, MOST_KEPT, Job, prune_jobs, read_job, save_job
 from headway_collector.store.paging import Page
 from headway_collector.writing import Writer
 from tests.collector.job_computations import GATE, RESULT
 
 _COMPUTATIONS = "tests.collector.job_computations"
-_KINDS = ("finish", "wait_at_gate", "die", "refuse", "break_down", "say_limits")
+_KINDS = (
+    "finish",
+    "wait_at_gate",
+    "die",
+    "be_killed",
+    "panic",
+    "fill_the_disk",
+    "want_memory",
+    "refuse",
+    "break_down",
+    "say_limits",
+)
+_UNREADABLE, _UNWRITABLE = "unreadable", "unwritable"
 _DEADLINE_S = 60.0
 
 
@@ -54,9 +66,9 @@ class Desk:
 
 
 @contextmanager
-def running(store: Store) -> Iterator[Desk]:
+def running(store: Store, writer: Writer | None = None) -> Iterator[Desk]:
     ids, times = itertools.count(1), itertools.count(1)
-    writer = Writer(store)
+    writer = writer or Writer(store)
     folders: dict[str, Path] = {}
 
     def prepare(job: Job, folder: Path, tell: Tell) -> None:
@@ -66,10 +78,23 @@ def running(store: Store) -> Iterator[Desk]:
     def keep(connection: duckdb.DuckDBPyConnection, job: Job, folder: Path) -> dict[str, Any]:
         return {"said": (folder / RESULT).read_text()}
 
+    def read_onto_a_full_disk(job: Job, folder: Path, tell: Tell) -> None:
+        Path("/dev/full").write_text("rows")
+
+    def refuse_to_keep(
+        connection: duckdb.DuckDBPyConnection, job: Job, folder: Path
+    ) -> dict[str, Any]:
+        raise ValueError("no card")
+
+    finish = f"{_COMPUTATIONS}:finish"
     jobs = Jobs(
         store,
         writer,
-        {kind: Work(prepare, f"{_COMPUTATIONS}:{kind}", keep) for kind in _KINDS},
+        {
+            **{kind: Work(prepare, f"{_COMPUTATIONS}:{kind}", keep) for kind in _KINDS},
+            _UNREADABLE: Work(read_onto_a_full_disk, finish, keep),
+            _UNWRITABLE: Work(prepare, finish, refuse_to_keep),
+        },
         clock_ns=lambda: next(times) * 1_000_000_000,
         make_id=lambda: f"job-{next(ids)}",
     )
@@ -152,6 +177,12 @@ def test_the_same_request_twice_is_one_job_until_it_is_over(desk: Desk) -> None:
     ("kind", "reason"),
     [
         ("die", "the process that computed ended with 9, perhaps for want of memory"),
+        ("be_killed", "the process that computed ended with -9, perhaps for want of memory"),
+        ("panic", "a fault in Headway (Panic: left is not right)"),
+        ("fill_the_disk", "No space left on device): make room there, or set TMPDIR"),
+        (_UNREADABLE, "No space left on device): make room there, or set TMPDIR"),
+        (_UNWRITABLE, "a fault in Headway (ValueError: no card)"),
+        ("want_memory", "there is not enough memory: narrow the windows"),
         ("refuse", "the windows are of another kind"),
         ("break_down", "a fault in Headway (ZeroDivisionError: nothing to divide by)"),
     ],
@@ -165,12 +196,15 @@ def test_a_job_that_fails_says_why_and_the_next_one_runs(
     assert reason in failed["error"]
 
 
-def test_a_process_computes_with_few_threads(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_computes_with_few_threads_and_gives_way_to_the_collector(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("POLARS_MAX_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
     done = desk.wait(desk.ask("say_limits"), state="done")
 
-    assert bytes(done["result"]) == b'{"said":"2"}'
+    assert bytes(done["result"]) == f'{{"said":"2 2 {min(19, os.nice(0) + 5)}"}}'.encode()
 
 
 def test_a_job_that_a_collector_left_unfinished_is_taken_up_again(store: Store) -> None:
@@ -219,3 +253,84 @@ def test_too_many_waiting_jobs_are_refused(desk: Desk) -> None:
     with pytest.raises(QueueFullError, match="64 jobs wait"):
         desk.ask("finish", number=MOST_WAITING)
     assert desk.ask("finish", number=3) == waiting[3]
+
+
+def test_jobs_that_are_over_for_long_or_are_too_many_are_forgotten(
+    store: Store, desk: Desk
+) -> None:
+    now_ns = 100 * KEPT_NS
+    with store.transaction() as connection:
+        for number in range(MOST_KEPT + 5):
+            over = Job("p", f"j{number}", "drift", now_ns + number, "{}", "done", None, now_ns)
+            save_job(connection, over)
+        save_job(connection, Job("q", "lately", "drift", 1, "{}", "failed", 1, now_ns))
+        save_job(connection, Job("q", "long-ago", "drift", 1, "{}", "cancelled", 1, 2))
+        save_job(connection, Job("q", "waiting", "drift", 1, "{}"))
+        prune_jobs(connection, now_ns + 5)
+
+    left = {row["job_id"] for row in store.read("SELECT job_id FROM store.jobs")}
+    assert left == {f"j{number}" for number in range(5, MOST_KEPT + 5)} | {"lately", "waiting"}
+
+
+def test_old_jobs_are_forgotten_when_others_are_asked_for(store: Store) -> None:
+    with store.transaction() as connection:
+        save_job(connection, Job("p", "old", "drift", 1 - 2 * KEPT_NS, "{}", "done"))
+
+    with running(store) as desk:
+        desk.wait(desk.ask("finish"), state="done")
+
+        with pytest.raises(NotFoundError):
+            desk.jobs.describe("old")
+
+
+class FullDisk(Writer):
+    """A writer that cannot write for a while."""
+
+    is_full = False
+
+    def perform(self, *task: Any, **sizes: Any) -> Any:
+        if self.is_full:
+            raise StoreUnavailableError("the disk is full")
+        return super().perform(*task, **sizes)
+
+
+def test_a_job_that_cannot_be_cancelled_for_a_full_disk_still_runs(store: Store) -> None:
+    writer = FullDisk(store)
+    with running(store, writer) as desk:
+        first, second = desk.ask("wait_at_gate"), desk.ask("finish")
+        desk.wait(first, stage="columns")
+        writer.is_full = True
+        with pytest.raises(StoreUnavailableError):
+            desk.jobs.cancel(second)
+        with pytest.raises(StoreUnavailableError):
+            desk.ask("finish", number=3)
+        desk.jobs.cancel(first)
+        writer.is_full = False
+
+        desk.wait(first, state="cancelled")
+        desk.wait(second, state="done")
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_what_was_computed_waits_for_room_and_can_be_cancelled(
+    store: Store, is_cancelled: bool
+) -> None:
+    writer = FullDisk(store)
+    with running(store, writer) as desk:
+        job_id = desk.ask("wait_at_gate")
+        desk.wait(job_id, done=1)
+        desk.open_gate(job_id)
+        desk.wait(job_id, done=2)
+        writer.is_full = True
+        desk.open_gate(job_id)
+        desk.wait(job_id, state="running", stage="writing", result=None)
+        if is_cancelled:
+            desk.jobs.cancel(job_id)
+        writer.is_full = False
+
+        last = desk.ask("finish")
+        desk.wait(last, state="done")
+        ended = desk.jobs.describe(job_id)
+
+    assert ended["state"] == ("cancelled" if is_cancelled else "done")
+    assert (ended["result"] is None) == is_cancelled

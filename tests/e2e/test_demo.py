@@ -24,5 +24,10 @@ def test_the_demo_logs_a_fortnight_and_judges_both_candidates(tmp_path: Path) ->
     assert "Traceback" not in done.stderr
     assert re.search(r"triage-v2: (improved|passed) \(exit code 0\)", words)
     assert re.search(r"triage-v3: passed overall, regressed in kind:refund \(exit code 1\)", words)
+    assert "/quality?project=triage-demo" in words
+    # One line each for the shift and for the release: two windows that meet where it began.
+    links = re.findall(r"/drift\?\S*end%3D(\S+?)&current=start%3D(\S+?)%26end", done.stdout)
+    assert len(links) == 2
+    assert all(cut == start for cut, start in links)
     assert int(re.search(r"([\d,]+) calls logged", words)[1].replace(",", "")) >= 2000  # type: ignore[index]
     assert time.monotonic() - started < 300

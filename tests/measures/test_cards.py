@@ -16,6 +16,7 @@ from headway_measures.descriptors.describing import describe
 from headway_measures.drift.card_json import encode_card
 from headway_measures.drift.cards import compare_windows, find_metrics
 from headway_measures.drift.results import Card, Finding
+from headway_measures.drift.sizes import rate_detectable
 from headway_measures.drift.windows import Options, Query, Window
 from tests.measures.simulations import ALPHA, Rate
 
@@ -95,6 +96,21 @@ def test_a_drift_is_told_since_when_for_whom_and_with_what_it_came(refusing: Car
     assert "refund" in found.sentence
 
 
+def test_words_explain_what_is_of_texts_and_are_not_told_of_everything(refusing: Card) -> None:
+    told = [each.evidence.metric for each in refusing.findings if each.terms]
+
+    assert {"answer_hash", refusing.findings[0].evidence.metric} == set(told)
+    assert len(refusing.findings) > 2
+
+
+def test_what_came_with_all_changes_is_told_once(refusing: Card) -> None:
+    telling = [each for each in refusing.findings if "prompt version" in each.sentence]
+
+    assert telling == [refusing.findings[0]]
+    assert all(each.coincidences for each in refusing.findings)
+    assert "when prompt version “v2” came: more answers refuse" in refusing.headline
+
+
 def test_prompts_that_did_not_change_are_no_finding(refusing: Card) -> None:
     assert not [each for each in refusing.findings if each.evidence.side == "prompt"]
 
@@ -104,11 +120,12 @@ def test_what_says_the_same_is_one_finding_that_names_the_others(refusing: Card)
     heads = [each.evidence.metric for each in refusing.findings]
     texts = {"answer_text", "answer_embedding", "answer_clusters"}
 
+    note = finding_of(refusing, "answer_hash").evidence.note
     assert texts <= set(drifted)
-    assert len(texts & set(heads)) == 1
-    note = finding_of(refusing, (texts & set(heads)).pop()).evidence.note
-    assert "the same shows in" in note
+    assert not texts & set(heads)
+    assert "the same shows in first words of answers" in note
     assert "groups of answers" in note
+    assert len(drifted) > 2 * len(heads)
 
 
 def test_hashes_are_written_as_the_texts_they_stand_for(refusing: Card) -> None:
@@ -129,7 +146,7 @@ def test_a_test_that_fails_costs_itself_alone() -> None:
 
     states = {each.metric: each.state for each in card.tests}
     assert states == {"duration_ms": "failed", "answer_chars": "no_drift"}
-    assert "duration_ms" in card.notes[-1]
+    assert card.notes[-1] == "not compared, since the test failed: latency"
 
 
 def test_empty_windows_are_not_enough_data() -> None:
@@ -143,10 +160,11 @@ def test_empty_windows_are_not_enough_data() -> None:
     assert compare_windows(full, empty, only).verdict == "not_enough_data"
 
 
-def test_a_window_does_not_differ_from_itself() -> None:
+def test_calls_do_not_differ_from_themselves() -> None:
     window = draw_window(6, 120)
+    again = replace(window, rows=window.rows.with_columns(pl.col("span_id").str.replace("^", "f")))
 
-    card = compare_windows(window, window, Options())
+    card = compare_windows(window, again, Options())
 
     assert (card.verdict, card.findings) == ("no_drift", ())
 
@@ -157,6 +175,19 @@ def test_only_what_is_asked_for_is_compared() -> None:
     card = compare_windows(ref, cur, Options(metrics=("score:good", "tag:kind", "prompt_text")))
 
     assert [each.metric for each in card.tests] == ["score:good", "tag:kind", "prompt_text"]
+
+
+def test_sizes_are_those_that_the_card_needs_not_those_of_one_test_alone() -> None:
+    ref, cur = draw_window(11, 200), draw_window(12, 200)
+
+    card = compare_windows(ref, cur, Options(metrics=("score:good", "is_refusal", "asks_back")))
+
+    good = next(each for each in card.tests if each.metric == "score:good")
+    # A quarter for scores and a half for columns, of which all are tests of nothing missing, too.
+    level = ALPHA * (1 / 4) / (1 / 4 + 1 / 2)
+    rate = float(good.before.removesuffix(" %")) / 100
+    expected = rate_detectable(rate, good.units_ref, good.units_cur, level)
+    assert good.detectable == pytest.approx(expected, rel=0.01)
 
 
 def test_metrics_are_found_in_the_columns_by_their_values() -> None:

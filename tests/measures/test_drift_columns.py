@@ -195,6 +195,14 @@ def test_two_levels_are_a_rate_of_the_rarer() -> None:
     assert (found.before, found.after) == ("length 5 %", "length 20 %")
 
 
+def test_one_level_with_a_name_is_told_by_it() -> None:
+    rest = [f"once {place}" for place in range(80)]
+
+    (found,) = compare(["yes"] * 120 + rest[:30], ["yes"] * 80 + rest, "category")
+
+    assert (found.before, found.after) == ("yes 80 %", "yes 50 %")
+
+
 def test_texts_that_are_all_different_are_no_categories() -> None:
     (found,) = compare([f"r{i}" for i in range(99)], [f"c{i}" for i in range(99)], "category")
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from headway_measures.descriptors.catalog import METRICS
 from headway_measures.descriptors.metrics import Kind, Side
-from headway_measures.drift.decisions import SHARES, decide, family_of, verdict_of
+from headway_measures.drift.decisions import SHARES, decide, family_of, levels_of, verdict_of
+from headway_measures.drift.metrics_found import TEXT_METRICS
 from headway_measures.drift.results import Effect, Evidence, State
 from headway_measures.multiplicity import benjamini_hochberg, weighted_benjamini_hochberg
 from tests.measures.simulations import ALPHA, Rate, simulation_draws
@@ -70,6 +72,23 @@ def test_the_share_of_absent_families_goes_to_those_there_are() -> None:
     decided = decide([measured(0.5), measured(0.5), measured(0.5, "text")], ALPHA)
 
     assert [each.weight for each in decided] == pytest.approx([1.2, 1.2, 0.6])
+
+
+def test_sizes_are_told_for_the_p_value_that_is_a_drift_on_the_card() -> None:
+    columns = [replace(METRICS["answer_chars"], name=f"column {place}") for place in range(20)]
+    score = replace(METRICS["is_refusal"], name="score:good", side="score")
+    metrics = [*columns, score, *TEXT_METRICS]
+    levels = levels_of(metrics, ALPHA)
+
+    for metric in metrics:
+        level = levels[family_of(metric)]
+        for p_value, state in ((0.99 * level, "drift"), (1.01 * level, "no_drift")):
+            tests = [
+                measured(p_value if each is metric else 1.0, each.kind, each.side)
+                for each in metrics
+            ]
+            decided = decide(tests, ALPHA)
+            assert decided[metrics.index(metric)].state == state
 
 
 def test_a_score_is_a_score_however_it_is_compared() -> None:

@@ -9,7 +9,8 @@ from scipy import stats
 
 from headway_measures.descriptors.metrics import Metric
 from headway_measures.drift.decisions import decide
-from headway_measures.drift.embeddings import compare_embeddings, permutation_p, pieces_of
+from headway_measures.drift.embeddings import compare_embeddings
+from headway_measures.drift.pieces import permutation_p, pieces_of
 from headway_measures.drift.units import Units
 from headway_measures.drift.windows import Options
 from tests.measures.simulations import ALPHA, Rate

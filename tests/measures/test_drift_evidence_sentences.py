@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from headway_measures.drift.results import Evidence, Finding, State
+from headway_measures.drift.results import Coincidence, Evidence, Finding, State, Term
 from headway_measures.drift.sentences import evidence_sentence, headline
 from tests.measures.drift_findings import (
     NAMED,
+    NEW_VERSION,
     REFUSALS,
     SHORTER,
     SINCE,
+    VECTORS,
     WORDING,
+    at,
     mix,
     number,
     rate,
@@ -139,6 +142,8 @@ PAGE: list[tuple[Evidence, str]] = [
     ),
 ]
 
+NEW_MODEL = Coincidence("request_model", "gpt-4-0613", at(9), 0, 1, None)
+OPENERS = mix("opener", "i'm sorry, but 2 %, as an ai 79 %", "i'm sorry, but 71 %, as an ai 9 %")
 LINES = number("answer_lines", "median 3 lines", "median 1 lines", -0.5)
 QUIET = [
     replace(each, state="no_drift", detectable=size)
@@ -167,16 +172,52 @@ HEADLINES: list[tuple[State, list[Finding], list[Evidence], str]] = [
         "drift",
         [Finding(SHORTER, "", since=SINCE), Finding(REFUSALS, "")],
         [SHORTER, REFUSALS],
-        "Drift since about 2026-05-09 14:00 UTC: answers got shorter: median 346 → 48 "
-        "characters; more answers refuse: 5 % → 10 %, +5.0 points (likely between +3.0 and +7.0 "
-        "points).",
+        "Drift since about 2026-05-09 14:00 UTC: answers got shorter (median 346 → 48 "
+        "characters); more answers refuse (5 % → 10 %).",
     ),
     (
         "drift",
         [Finding(LINES, "")] * 4,
         [LINES] * 4,
-        "Drift: answers have fewer lines: median 3 → 1 line; answers have fewer lines: median "
-        "3 → 1 line; answers have fewer lines: median 3 → 1 line; and 1 more change.",
+        "Drift: answers have fewer lines (median 3 → 1 line); answers have fewer lines (median "
+        "3 → 1 line); answers have fewer lines (median 3 → 1 line); and 1 more change.",
+    ),
+    (
+        "drift",
+        [
+            Finding(each, "", coincidences=(NEW_MODEL,))
+            for each in (
+                replace(rate("score:accuracy", 84, 51), is_paired=True),
+                replace(OPENERS, is_paired=True),
+            )
+        ],
+        [],
+        "Drift, with the new model “gpt-4-0613”, on the same 1,000 prompts: the score accuracy "
+        "fell (84 % → 51 %); answers begin with other words than before (“i'm sorry, but” 2 % → "
+        "71 %).",
+    ),
+    (
+        "drift",
+        [
+            Finding(REFUSALS, "", since=SINCE, coincidences=(NEW_VERSION,)),
+            Finding(
+                WORDING,
+                "",
+                since=SINCE,
+                terms=(Term("Sorry, but I", "opener", 0.02, 0.87, 0, 0),),
+            ),
+            Finding(VECTORS, ""),
+        ],
+        [],
+        "Drift since about 2026-05-09 14:00 UTC, when prompt version “triage-v3” came: more "
+        "answers refuse (5 % → 10 %); answers are worded otherwise (opening “Sorry, but I” 2 % → "
+        "87 %); answers lie elsewhere as vectors.",
+    ),
+    (
+        "drift",
+        [Finding(REFUSALS, "", since=SINCE, coincidences=(replace(NEW_VERSION, first_ns=at(1)),))],
+        [],
+        "Drift since about 2026-05-09 14:00 UTC: more answers refuse (5 % → 10 %).",
     ),
     (
         "no_drift",
@@ -226,4 +267,4 @@ def test_a_verdict_reads_as_english(
 def test_a_metric_without_a_label_goes_by_its_name() -> None:
     told = headline("drift", [Finding(REFUSALS, "")], [REFUSALS], {})
 
-    assert told.startswith("Drift: is_refusal changed: 5 % → 10 %")
+    assert told.startswith("Drift: is_refusal changed (5 % → 10 %)")

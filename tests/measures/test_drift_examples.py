@@ -130,7 +130,7 @@ def test_a_common_new_value_is_what_is_shown() -> None:
 
     pairs = pick_examples(window("r", frames[0]), window("c", frames[1]), CHARS, None, 5)
 
-    assert {pair.after.why for pair in pairs if pair.after} == {"length of answers: 36 chars"}
+    assert {pair.after.why for pair in pairs if pair.after} == {"length of answers: 36 characters"}
 
 
 def test_scores_of_texts_say_what_is_telling() -> None:
@@ -207,7 +207,7 @@ def test_why_says_where_a_call_has_no_value() -> None:
     assert pair.before is not None
     assert pair.after is not None
     assert pair.before.why == "length of answers: none"
-    assert pair.after.why == "length of answers: 1,234.5 chars"
+    assert pair.after.why == "length of answers: 1,234 characters"
 
 
 def test_calls_without_texts_and_empty_windows_have_no_examples() -> None:

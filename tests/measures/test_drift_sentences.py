@@ -86,6 +86,20 @@ PAGE: list[tuple[Finding, str]] = [
     ),
     (
         Finding(
+            replace(
+                number("fence_count", "1 blocks 0.1 %", "1 blocks 30 %", 0.3),
+                effects=(Effect("risk_difference", 0.3, None, None, 0.05),),
+            ),
+            "",
+        ),
+        "Answers have more fenced code: 1 block in 0.1 % → 30 % of calls, +30.0 points.",
+    ),
+    (
+        Finding(number("hedge_count", "mean 0.265 phrases", "mean 0.061 phrases", -0.05), ""),
+        "Answers hedge less in some calls: mean 0.265 → 0.061 phrases.",
+    ),
+    (
+        Finding(
             mix("opener", "i'm sorry, but 2 %, as an ai 79 %", "i'm sorry, but 71 %, as an ai 9 %"),
             "",
         ),
@@ -112,8 +126,8 @@ PAGE: list[tuple[Finding, str]] = [
             "",
         ),
         (
-            "Other answers are given again and again than before: one of them 4 % → 72 %, "
-            "another 1 % → 8 %."
+            "The answers that are given again and again changed: one of them 4 % → 72 %, another "
+            "1 % → 8 %."
         ),
     ),
     (
@@ -187,13 +201,13 @@ PAGE: list[tuple[Finding, str]] = [
             rate("score:accuracy", 84, 51),
             "",
             segments=(
-                Segment("attribute:*", "Yes", rate("score:accuracy", 98, 2)),
+                Segment("attribute:team", "Yes", rate("score:accuracy", 98, 2)),
                 Segment("attribute:*", "No", rate("score:accuracy", 70, 100)),
             ),
         ),
         (
             "The score accuracy fell: 84 % → 51 %, −33.0 points (likely between −35.0 and −31.0 "
-            "points). Most for tag “attribute:Yes” (98 % → 2 %). The other way for tag "
+            "points). Most for team “Yes” (98 % → 2 %). The other way for tag "
             "“attribute:No” (70 % → 100 %)."
         ),
     ),
@@ -209,9 +223,9 @@ PAGE: list[tuple[Finding, str]] = [
     (
         Finding(SHORTER, "", mixes=(Mix("request_model", -200, -10, -190, 0, -220, -150),)),
         (
-            "Answers got shorter: median 346 → 48 characters. Not mix: by model, other calls "
-            "than before make up only −10 of −200 characters on average; calls of the same model "
-            "changed by −190 characters (likely between −220 and −150 characters)."
+            "Answers got shorter: median 346 → 48 characters. Not mix: calls of the same model "
+            "changed by −190 of −200 characters on average (likely between −220 and −150 "
+            "characters)."
         ),
     ),
     (
@@ -252,12 +266,7 @@ PAGE: list[tuple[Finding, str]] = [
             mixes=(Mix("release", -200, -0.0002, -200, 0, -220, -150),),
             terms=(Term("sorry", "word", 0.02, 0.87, 0, 0), Term("but", "word", 0, 0.5, 0, 0)),
         ),
-        (
-            "Answers got shorter: median 346 → 48 characters. Not mix: by release, other calls "
-            "than before make up hardly any of −200 characters on average; calls of the same "
-            "release changed by −200 characters (likely between −220 and −150 characters). "
-            "Commoner now: “sorry” 2 % → 87 %."
-        ),
+        ("Answers got shorter: median 346 → 48 characters. Commoner now: “sorry” 2 % → 87 %."),
     ),
 ]
 

@@ -11,7 +11,6 @@ from headway_measures.representations import (
     HashedText,
     has_formats,
     measure_formats,
-    project,
     spell,
     split_words,
 )
@@ -114,7 +113,7 @@ def test_projected_rows_keep_their_angles() -> None:
     matrix = rows.dense(np.unique(rows.columns))
     angles = matrix @ matrix.T / 2
 
-    vectors = np.stack([project(rows, 256, seed) for seed in range(40)])
+    vectors = np.stack([HashedText(256, seed).project(rows) for seed in range(40)])
 
     found = (vectors @ vectors.transpose(0, 2, 1)).mean(axis=0)
     assert found == pytest.approx(angles, abs=0.05)

@@ -97,7 +97,7 @@ def collecting_often() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
+        # Nothing thaws: tests/conftest.py froze what was collected, for the tests after this one.
         gc.collect()
 
 

@@ -99,8 +99,8 @@ CELL: dict[str, Any] = {
 HEAT: dict[str, Any] = {
     "buckets": BUCKETS,
     "metrics": [
-        {"name": "answer_chars", "side": "answer"},
-        {"name": "is_json", "side": "answer"},
+        {"name": "answer_chars", "label": "length of answers", "side": "answer"},
+        {"name": "is_json", "label": "answers that are JSON", "side": "answer"},
     ],
     "cells": [
         {**CELL, "metric": name, "time": time, "state": state, "q_value": 0.01}
@@ -135,6 +135,8 @@ class Collector:
             return 200, {"projects": [{"project": "shop", **time}] if self.has_spans else []}
         if path == "/v1/facets":
             return 200, {"facets": {name: FACETS.get(name, []) for name in query["field"]}}
+        if path == "/v1/drift/metrics":
+            return 200, {"metrics": HEAT["metrics"]}
         if path == "/v1/drift":
             return 200, {"cards": self.kept, "next_cursor": None}
         if path == f"/v1/drift/{self.card.card_id}":

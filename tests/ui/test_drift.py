@@ -69,7 +69,8 @@ def test_two_windows_of_a_link_stand_in_the_form_and_are_compared(
     page = open_page(
         reference="start=-14d&end=-7d&request_model=v2&user_id=u1", current="start=-7d"
     )
-    assert [each.value for each in page.text_input] == ["-14d", "-7d", "-7d", ""]
+    windows = [each for each in page.text_input if each.label in ("From", "Until")]
+    assert [each.value for each in windows] == ["-14d", "-7d", "-7d", ""]
     assert "And user_id u1" in words_of(page)
 
     page = click(page, "Compare")
@@ -91,6 +92,25 @@ def test_two_windows_of_a_link_stand_in_the_form_and_are_compared(
     ]  # fmt: skip
     assert page.query_params["job"] == "j1"
     assert page.query_params["current"] == "start=-7d"
+
+
+def test_options_that_were_changed_go_along(
+    collector: Collector, open_page: Callable[..., AppTest]
+) -> None:
+    collector.is_kept = True
+    page = open_page(reference="start=-14d&end=-7d", current="start=-7d")
+    by_label = {each.label: each for each in page.selectbox}
+    by_label["Pair calls with the same prompt"].set_value("never")
+    by_label["Independent of each other are"].set_value("users")
+    page.number_input[0].set_value(1.0)
+    (fields,) = [each for each in page.multiselect if each.label == "Also look for whom by"]
+    fields.set_value(["user_id"])
+
+    click(page, "Compare")
+
+    assert collector.sent[0][3]["options"] == {
+        "pair": "never", "unit": "user", "alpha": 0.01, "segment_by": ["user_id"],
+    }  # fmt: skip
 
 
 def test_without_a_link_the_halves_of_the_data_are_compared(
@@ -164,14 +184,14 @@ def test_a_card_says_all_that_was_found(open_page: Callable[..., AppTest]) -> No
     words = words_of(open_page(card="c0ffee"))
 
     assert ":red-badge[:material/change_circle: drift]" in words
-    assert "**Reference:** request_model v2, until 22 Nov 2026, 12:00:00 UTC, 400 calls" in words
+    assert "**Reference:** model v2, until 22 Nov 2026, 12:00:00 UTC, 400 calls" in words
     for said in (
         FINDING.sentence,
         "**median 48 chars**",
         "distance in standard deviations +0.84 (+0.7 to +0.98)",
         "since about 22 Nov 2026, 12:00:00 UTC (95 % between 21 Nov 2026",
-        "request_model v3 came at 22 Nov 2026, 12:00:00 UTC: 0 % → 60.0 % of the calls",
-        "kind:* refund",
+        "model v3 came at 22 Nov 2026, 12:00:00 UTC: 0 % → 60.0 % of the calls",
+        "tag kind:refund",
         "−290 (−310 to −270)",
         "sorry *",
         "5 calls were not described.",
@@ -248,8 +268,11 @@ def test_kept_comparisons_lead_to_their_cards(
 
     page = open_page()
 
-    assert "request_model v2, until 22 Nov 2026, 12:00:00 UTC against from 22 Nov" in words_of(page)
-    (link,) = [each.proto for each in page.get("page_link") if "shorter" in each.proto.label]
+    assert (
+        "1 finding · reference model v2, until 22 Nov 2026, 12:00:00 UTC · current from 22 Nov"
+        in words_of(page)
+    )
+    (link,) = [each.proto for each in page.get("page_link") if "Card of" in each.proto.label]
     query = parse_qs(link.query_string)
     assert query["card"] == ["c0ffee"]
     assert query["reference"] == ["request_model=v2&end=2026-11-22T12:00:00Z"]

@@ -53,15 +53,37 @@ def test_a_map_is_asked_for_and_drawn_with_a_word_in_each_cell(
     collector.job = job("done", kind="heatmap", result=HEAT)
     page.run()
 
-    assert "1 metric drifted, the first on 13 Nov 2026: answer_chars." in words_of(page)
+    assert "1 metric drifted: from 13 Nov 2026 length of answers." in words_of(page)
     table = page.dataframe[0].value
-    assert set(table["Metric"]) == {"answer_chars"}
+    assert set(table["Metric"]) == {"length of answers"}
     assert set(table["State"]) == {"no drift", "drift", "not enough data", "baseline"}
     assert page.get("vega_lite_chart") or page.get("arrow_vega_lite_chart")
 
     page.toggle[0].set_value(False).run()
 
     assert "failed" in set(page.dataframe[0].value["State"])
+
+
+def test_a_map_has_the_baseline_that_was_chosen(
+    collector: Collector, open_page: Callable[..., AppTest]
+) -> None:
+    collector.job = job("done", kind="heatmap", result=HEAT)
+    page = open_page(range="all")
+    for each in page.text_input:
+        if each.label.startswith("Baseline"):
+            each.set_value("-14d" if each.label.endswith("from") else "-9d")
+
+    click(page, "Draw the map")
+
+    assert collector.sent[0][3]["baseline"] == {"start": "-14d", "end": "-9d"}
+
+
+def test_a_baseline_that_is_none_is_said(
+    collector: Collector, open_page: Callable[..., AppTest]
+) -> None:
+    collector.refusal = "baseline.end is 'noon', which is no time"
+
+    assert "which is no time" in click(open_page(range="all"), "Draw the map").error[0].value
 
 
 def test_a_window_survives_its_way_through_a_url() -> None:
@@ -71,6 +93,32 @@ def test_a_window_survives_its_way_through_a_url() -> None:
         "start": ["-7d"],
         "tag": ["kind:a&b=c", "ü"],
     }
+
+
+def test_names_of_metrics_and_groups_are_words() -> None:
+    labels = {"is_json": "answers that are JSON"}
+    said = [
+        drift_words.heading(name, labels)
+        for name in ("is_json", "is_json:missing", "tag:kind", "score:good", "own_count")
+    ]
+
+    assert said == [
+        "Answers that are JSON",
+        "Calls without answers that are JSON",
+        "Tags kind",
+        "Score good",
+        "own_count",
+    ]
+    assert drift_words.group("kind:*", "refund") == "tag kind:refund"
+    assert drift_words.group("request_model", "v3") == "model v3"
+    assert drift_words.listed(["a", "b", "c", "d", "e"], 3) == "a, b and 3 more"
+
+
+def test_what_goes_for_every_comparison_is_not_told_of_windows() -> None:
+    one = {"kind": ["llm"], "project": ["shop"], "start": ["-7d"]}
+
+    assert drift_words.windows(one, {**one, "start": ["-1d"]}) == ("from -7d", "from -1d")
+    assert "project bar" in drift_words.windows(one, {**one, "project": ["bar"]})[1]
 
 
 def test_a_state_is_never_told_by_colour_alone() -> None:
@@ -83,12 +131,42 @@ def test_a_state_is_never_told_by_colour_alone() -> None:
 
 def test_every_cell_of_the_picture_has_its_word() -> None:
     rows = drift_charts.to_rows(HEAT)
-    spec = drift_charts.heat_map(rows, ["is_json", "answer_chars"]).to_dict()
+    spec = drift_charts.heat_map(rows, ["answers that are JSON", "length of answers"]).to_dict()
 
     assert len(rows) == len(HEAT["cells"]) + 2 * 2
     assert {row["word"] for row in rows} == {"drift", "ok", "few", "same", "fault", "base"}
-    assert spec["layer"][1]["encoding"]["text"]["field"] == "word"
-    assert spec["layer"][0]["encoding"]["y"]["sort"] == ["is_json", "answer_chars"]
+    assert "datum.sign : datum.word" in spec["layer"][1]["mark"]["text"]["expr"]
+    assert "tooltip" not in spec["layer"][1]["encoding"]  # or the word would take its cell's clicks
+    assert len({row["sign"] for row in rows}) == 6
+    assert spec["layer"][0]["encoding"]["y"]["sort"] == [
+        "answers that are JSON",
+        "length of answers",
+    ]
+
+
+def test_what_began_on_one_day_is_told_together() -> None:
+    names = ["answer_chars", "is_json", "score:good", "tag:kind", "mine", "his"]
+    began = dict(zip(names, [2, 2, 3, 4, 3, 5], strict=True))
+    heat = {
+        **HEAT,
+        "metrics": [{"name": name, "label": name, "side": "answer"} for name in names],
+        "cells": [
+            {**CELL, "metric": name, "time": time, "state": "drift"}
+            for name, first in began.items()
+            for time in BUCKETS[first:]
+        ],
+    }
+
+    assert drift_charts.takeaway(heat) == (
+        "6 metrics drifted: from 12 Nov 2026 answer_chars and is_json; "
+        "from 13 Nov 2026 score good and mine; from 14 Nov 2026 tag:kind; 1 more at other times."
+    )
+
+
+def test_two_metrics_of_one_name_have_a_row_each() -> None:
+    metrics = [{"name": name, "label": "length", "side": "answer"} for name in ("a", "b")]
+
+    assert drift_charts.labels_of({"metrics": metrics}) == {"a": "length (a)", "b": "length (b)"}
 
 
 def test_a_cell_says_its_evidence_and_where_its_time_ends() -> None:

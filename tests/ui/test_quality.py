@@ -231,13 +231,44 @@ def test_n_and_the_band_are_on_every_point() -> None:
 def test_the_course_names_what_moved_out_of_its_band() -> None:
     points = quality_charts.to_bands(ROWS, "prompt_version", "day", is_rate=True)
 
-    assert quality_words.of_course(points, ["v1", "v2"], is_rate=True) == (
+    assert quality_words.of_course(points, ["v1", "v2"], {}, is_rate=True) == (
         "v1 fell from 90.0 % to 70.0 %; v2 has one bucket: "
         "90.0 % (85.0 % to 95.0 %), n = 40 in 20 sessions."
     )
-    assert quality_words.of_course(points[:2], ["v1"], is_rate=True) == (
+    assert quality_words.of_course(points[:2], ["v1"], {}, is_rate=True) == (
         "The mean ends at 88.0 %, in reach of where it began."
     )
+
+
+def test_the_course_tells_a_fall_that_ends_before_the_window_does() -> None:
+    levels = ((0.9, 0.85, 0.95), (0.7, 0.6, 0.8), (0.9, 0.3, 1.0))
+    rows = [
+        row(day, "v1", mean, lower=lower, upper=upper)
+        for day, (mean, lower, upper) in enumerate(levels, 1)
+    ]
+    points = quality_charts.to_bands(rows, "prompt_version", "day", is_rate=True)
+
+    said = quality_words.of_course(points, ["v1"], {}, is_rate=True)
+
+    assert said.startswith("The mean fell from 90.0 % to 70.0 % (")
+    assert said.endswith("), and ends at 90.0 %.")
+
+
+def test_the_course_tells_which_series_lies_apart() -> None:
+    points = quality_charts.to_bands(ROWS, "prompt_version", "day", is_rate=True)
+    totals = [
+        {"prompt_version": "v1", "mean": 0.9, "lower": 0.85, "upper": 0.95},
+        {"prompt_version": "v2", "mean": 0.7, "lower": 0.6, "upper": 0.8},
+    ]
+
+    said = quality_words.of_course(
+        points,
+        ["v1", "v2"],
+        quality_charts.by_series(totals, "prompt_version"),
+        is_rate=True,
+    )
+
+    assert said.startswith("v2 lies below v1: 70.0 % against 90.0 %; v1 fell")
 
 
 def change_of(**fields: Any) -> dict[str, Any]:
@@ -266,7 +297,7 @@ def change_of(**fields: Any) -> dict[str, Any]:
         ),
         (
             {"upper": -0.01, "p_value": 1e-7, "is_paired": True, "pairs": 31, "needs_n": None},
-            "v2 scores below v1: −2.0 points (−10.0 to −1.0), p = < 0.0001, over 31 prompts that "
+            "v2 scores below v1: −2.0 points (−10.0 to −1.0), p < 0.0001, over 31 prompts that "
             "both were asked.",
         ),
         (

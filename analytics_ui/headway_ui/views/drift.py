@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from headway.errors import ApiError
 from headway_ui import (
     drift_cards,
     drift_charts,
@@ -46,11 +47,19 @@ def page() -> None:
         links.draw(links.to_drift(scope, _named()), "Other windows", ":material/arrow_back:")
         drift_jobs.follow(job_id, _open_card)
         return
+    # Whoever was sent here with two windows wants to see them first.
+    if has_windows := bool(_named()):
+        _form(scope, windows)
     _map(scope)
-    st.subheader("Compare two windows", anchor=False)
-    if chosen := drift_jobs.draw_form(scope, windows):
-        drift_jobs.start(scope, chosen)
+    if not has_windows:
+        _form(scope, windows)
     _kept(scope)
+
+
+def _form(scope: Scope, windows: drift_jobs.Windows) -> None:
+    st.subheader("Compare two windows", anchor=False)
+    if asked := drift_jobs.draw_form(scope, windows):
+        drift_jobs.start(scope, *asked)
 
 
 def _card(scope: Scope, card_id: str) -> None:
@@ -100,19 +109,43 @@ def _map(scope: Scope) -> None:
             bucket = st.segmented_control(
                 "A column is one", _BUCKETS, default=fitting, required=True
             )
+            baseline = _baseline()
             if st.button("Draw the map", icon=":material/grid_on:"):
                 filters = {
                     name: [value] for name, value in scope.filters.items() if name != "project"
                 }
-                st.query_params["map"] = queries.map_drift(
-                    scope.project, filters, bucket or fitting
-                )
+                _ask_map(scope, filters, bucket or fitting, baseline)
         if job_id := st.query_params.get("map"):
             job = queries.job(job_id)
             if job is not None and job["state"] == "done":
                 _cells(job["result"])
             else:
                 drift_jobs.follow(job_id, lambda _: None)
+
+
+def _baseline() -> dict[str, str] | None:
+    """Return the time that is compared with; None for the first third."""
+    with st.popover("Baseline", icon=":material/flag:"):
+        st.caption("Compared with the first third of the time, unless both ends are given.")
+        ends = {
+            name: st.text_input(label, placeholder="-14d or 2026-11-22T10:00:00Z").strip()
+            for name, label in (("start", "Baseline from"), ("end", "Baseline until"))
+        }
+    return ends if all(ends.values()) else None
+
+
+def _ask_map(
+    scope: Scope,
+    filters: Mapping[str, list[str]],
+    bucket: str,
+    baseline: Mapping[str, str] | None,
+) -> None:
+    try:
+        st.query_params["map"] = queries.map_drift(scope.project, filters, bucket, baseline)
+    except ApiError as error:
+        if error.status not in (400, 422):
+            raise
+        st.error(formats.plain(str(error)), icon=":material/block:")
 
 
 def _cells(heat: Mapping[str, Any]) -> None:
@@ -122,7 +155,7 @@ def _cells(heat: Mapping[str, Any]) -> None:
     rows = drift_charts.to_rows(heat, only_drifted=only)
     if not rows:
         return
-    metrics = [each["name"] for each in heat["metrics"]]
+    metrics = list(drift_charts.labels_of(heat).values())
     name = picks.stamped("drift_map", rows)
 
     def choose(mark: Mapping[str, Any]) -> None:
@@ -180,20 +213,21 @@ def _kept(scope: Scope) -> None:
 
 def _kept_card(scope: Scope, card: Mapping[str, Any]) -> None:
     with st.container(border=True, gap="xsmall"):
+        named = {side: drift_words.window_text(card[side]) for side in ("reference", "current")}
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(drift_words.badge(card["verdict"]), width="content")
-            named = {side: drift_words.window_text(card[side]) for side in ("reference", "current")}
             links.draw(
                 links.to_drift(scope, {"card": card["card_id"], **named}),
-                f"**{formats.plain(card['headline'])}**",
+                f"Card of {formats.when(card['created_at'])}",
+                ":material/arrow_forward:",
             )
+        # Not the link itself, which would be cut where the line ends.
+        st.markdown(f"**{formats.plain(card['headline'])}**")
         found = formats.plural(card["finding_count"], "finding")
-        st.caption(
-            formats.plain(
-                f"{found} · {drift_words.window(card['reference'])} against "
-                f"{drift_words.window(card['current'])} · {formats.when(card['created_at'])}"
-            )
-        )
+        reference, current = drift_words.windows(card["reference"], card["current"])
+        told = [found, f"reference {reference}", f"current {current}"]
+        told += [] if scope.project else [f"project {card['project']}"]
+        st.caption(formats.plain(" · ".join(told)))
 
 
 def _show_more() -> None:

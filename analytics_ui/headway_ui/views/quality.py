@@ -116,7 +116,9 @@ def _course(scope: Scope, chosen: Choice, found: Mapping[str, Any]) -> None:
     whose = f", by {chosen.label.lower()}" if chosen.by else ""
     cards.chart(
         f"{noun} of {formats.plain(chosen.score)} per {scope.bucket}{whose}",
-        quality_words.of_course(points, series, is_rate=is_rate),
+        quality_words.of_course(
+            points, series, quality_charts.by_series(found["totals"], chosen.by), is_rate=is_rate
+        ),
         lambda: quality_charts.bands(
             buckets.with_gaps(points, scope.bucket), series, is_rate=is_rate
         ),

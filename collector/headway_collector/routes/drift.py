@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 
 from headway_collector.drifting import DRIFT, HEATMAP, REPLAY, DriftRequest, HeatRequest
+from headway_collector.errors import InvalidRequestError
 from headway_collector.routes.access import (
     BUSY,
     NOT_FOUND,
@@ -24,6 +25,7 @@ from headway_collector.schemas.drift import (
     DriftBody,
     HeatAsked,
     HeatBody,
+    MetricNames,
     resolve_query,
 )
 from headway_collector.schemas.queries import ProjectQuery
@@ -59,6 +61,8 @@ def post_drift(collector: CollectorAccess, project: ProjectHeader, body: DriftBo
         resolve_query(side, getattr(body, side), body.filters, project, now_ns)
         for side in ("reference", "current")
     )
+    if reference == current:
+        raise InvalidRequestError("reference and current are the same window: choose two apart")
     owner = _find_owner(project, reference, current)
     request = _import_forms().make_request(owner, reference, current, options)
     if find_card(collector.store, request.card_id, [owner]) is not None:
@@ -84,6 +88,13 @@ def post_heatmap(collector: CollectorAccess, project: ProjectHeader, body: HeatB
 def get_cards(collector: CollectorAccess, query: Annotated[CardListQuery, Query()]) -> Response:
     """List cards, page by page, the latest computed first."""
     return answer_json(list_cards(collector.store, query.project, query.to_page()))
+
+
+# Before the cards: an id is never this word.
+@router.get("/v1/drift/metrics", responses={200: {"model": MetricNames}})
+def get_metrics() -> Response:
+    """Name what calls are compared by, besides their scores, tags and your own descriptors."""
+    return answer_json({"metrics": _import_forms().list_metrics()})
 
 
 @router.get("/v1/drift/{card_id}", responses={200: {"model": CardShown}, **NOT_FOUND})

@@ -28,7 +28,7 @@ from headway_collector.schemas.quality import (
     Quality,
     QualityQuery,
 )
-from headway_collector.store.quality import Scores, read_pairs, read_scores
+from headway_collector.store.quality import Judge, Scores, read_pairs, read_scores
 from headway_collector.times import format_time
 
 MAX_GROUPS = 2_000
@@ -66,13 +66,24 @@ def post_cohorts(
             read_scores(collector.store, each.to_filters(now_ns), body.score, has_prompts=True)
             for each in windows
         )
+        shared = set(ref.judged) & set(cur.judged)
+        if shared and len(shared) == len(set(ref.judged) | set(cur.judged)):
+            raise InvalidRequestError(
+                f"reference and current hold the same {len(shared):,} scores: choose two cohorts "
+                "that differ, for example by time, request_model or prompt_version"
+            )
         are_rates = is_rate([*ref.values, *cur.values])
         change = compare_cohorts(
             *(Cohort(each.values, each.sessions, each.prompts) for each in (ref, cur)),
             are_rates=are_rates,
             alpha=body.alpha,
         )
-    head = {"score": body.score, "is_rate": are_rates, "share": min(ref.share, cur.share)}
+    head = {
+        "score": body.score,
+        "is_rate": are_rates,
+        "share": min(ref.share, cur.share),
+        "overlap": len(shared),
+    }
     return answer_json(head | asdict(change))
 
 
@@ -84,14 +95,27 @@ def get_agreement(
     from headway_measures.agreement import measure_agreement
     from headway_measures.errors import MeasureError
 
+    first = Judge(query.first, query.first_source)
+    second = Judge(query.second, query.second_source)
+    if first == second:
+        raise InvalidRequestError(
+            f"first and second are both {query.first!r}: name two scores, or one of two sources, "
+            "such as first_source=human and second_source=judge"
+        )
     filters = query.to_filters(collector.clock_ns())
     with collector.searches.take():
-        pairs = read_pairs(collector.store, filters, query.first, query.second)
+        pairs = read_pairs(collector.store, filters, first, second)
         try:
             found = measure_agreement(pairs.first, pairs.second, pairs.sessions)
         except MeasureError as error:
             raise InvalidRequestError(f"{query.first} and {query.second}: {error}") from error
-    head = {"first": query.first, "second": query.second, "share": pairs.share}
+    head = {
+        "first": query.first,
+        "second": query.second,
+        "first_source": query.first_source,
+        "second_source": query.second_source,
+        "share": pairs.share,
+    }
     return answer_json(head | asdict(found))
 
 

@@ -13,6 +13,18 @@ class DescribeQuery(RepriceQuery):
     all: bool = Field(False, description="those too that are described")
 
 
+class OwnFunction(BaseModel):
+    """A function of the user, and what came of it since the start of the collector."""
+
+    name: str
+    kind: str = Field(description="own or model: the table of headway.toml that names it")
+    version: int
+    calls: int = Field(description="that it was asked about")
+    faults: int = Field(description="of these that have no value, since it failed")
+    last_fault: str | None
+    left_out: int = Field(description="calls not asked about: its hour was used up, or it rested")
+
+
 class Descriptors(BaseModel):
     """How far calls are described."""
 
@@ -21,3 +33,4 @@ class Descriptors(BaseModel):
     due: int = Field(description="calls that have none yet, or were written anew since")
     lag_s: float = Field(description="how long ago the oldest call without descriptors arrived")
     faults: int = Field(description="calls since the start that could not be described")
+    own: list[OwnFunction] = Field(description="the functions that headway.toml names")

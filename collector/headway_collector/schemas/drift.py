@@ -1,8 +1,9 @@
 """What is asked about drift: two windows by their filters, and how to compare them."""
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from headway_collector.errors import InvalidRequestError
 from headway_collector.limits import MAX_INT
@@ -52,11 +53,27 @@ class DriftOptions(Posted):
                     f"segment_by={name!r}: descriptors are no segments; name what calls come "
                     "with, such as request_model or attribute:KEY"
                 )
+        for name in {each for each in self.segment_by if self.segment_by.count(each) > 1}:
+            raise InvalidRequestError(f"segment_by={name!r} stands twice: say it once")
         parse_extra(self.segment_by)
         return self.model_dump()
 
 
-class DriftBody(Posted):
+class _Kept(Posted):
+    """A question that is kept, and so has to be text that can be written."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_half_characters(cls, data: Any) -> Any:
+        try:
+            json.dumps(data, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = error.object[error.start].encode("unicode_escape").decode()
+            raise InvalidRequestError(f"the body holds {half}, half a character") from error
+        return data
+
+
+class DriftBody(_Kept):
     """Two windows, and the filters that hold for both."""
 
     reference: Filters
@@ -72,7 +89,7 @@ class Baseline(Posted):
     end: str
 
 
-class HeatBody(Posted):
+class HeatBody(_Kept):
     """A window whose buckets are compared with its beginning."""
 
     filters: Filters = Field(default_factory=dict)
@@ -117,6 +134,21 @@ class HeatAsked(BaseModel):
     """The job that makes the map, which is its result."""
 
     job_id: str
+
+
+class MetricName(BaseModel):
+    """A metric, and what people call it."""
+
+    name: str
+    label: str
+    side: str
+    kind: str
+
+
+class MetricNames(BaseModel):
+    """Metrics in the order in which a reader looks."""
+
+    metrics: list[MetricName]
 
 
 class CardListed(BaseModel):
@@ -196,6 +228,10 @@ def resolve_query(
     select_spans(found)  # refuses comparisons and attributes that cannot be read
     # A window without an end would hold other calls tomorrow, and its card would be of the past.
     end_ns = now_ns if found.end_ns is None else found.end_ns
+    if found.end_ns is None and found.start_ns is not None and found.start_ns >= now_ns:
+        raise InvalidRequestError(
+            f"{side}: its start is not before now, where it ends for want of an end"
+        )
     if found.start_ns is not None and found.start_ns >= end_ns:
         raise InvalidRequestError(f"{side}: its start is not before its end")
     named = {

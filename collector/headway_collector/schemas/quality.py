@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from headway.records import Source
 from headway_collector.schemas.evaluations import Posted
 from headway_collector.schemas.queries import SpanQuery
 from headway_collector.store.metrics import MAX_DIMENSIONS, Bucket
@@ -26,6 +27,8 @@ class AgreementQuery(SpanQuery):
 
     first: str = Field(min_length=1, examples=["thumbs"])
     second: str = Field(min_length=1, examples=["judge"])
+    first_source: Source | None = Field(None, description="only those that came from there")
+    second_source: Source | None = None
 
 
 class WindowBody(SpanQuery):
@@ -97,6 +100,7 @@ class CohortChange(BaseModel):
     score: str
     is_rate: bool
     share: float
+    overlap: int = Field(description="scores that are in both cohorts, which hides a difference")
     is_paired: bool = Field(description="prompt by prompt: four scores in five have a counterpart")
     pairs: int
     reference: Level
@@ -115,6 +119,8 @@ class Agreement(BaseModel):
 
     first: str
     second: str
+    first_source: str | None
+    second_source: str | None
     share: float
     n: int
     units: int

@@ -10,6 +10,7 @@ from typing import Literal
 
 from headway_collector.errors import InvalidRequestError
 from headway_collector.store.filters import SpanFilters
+from headway_collector.store.own import OWN, group_own, measure_own
 
 Table = Literal["spans", "descriptors"]
 
@@ -76,13 +77,15 @@ def measure_descriptor(name: str) -> str:
     Raises:
         InvalidRequestError: it is none that has one; the message names those that exist.
     """
+    if name.startswith(OWN):
+        return measure_own(name.removeprefix(OWN))
     if name in NUMBERS:
         return f"avg(spans.{name})"
     if name in RATES:
         return f"avg(spans.{name}::INTEGER)"
     raise InvalidRequestError(
         f"measure='{PREFIX}{name[:80]}' is unknown; there are {', '.join((*NUMBERS, *RATES))} "
-        f"behind {PREFIX}"
+        f"and {OWN}NAME behind {PREFIX}"
     )
 
 
@@ -92,6 +95,8 @@ def group_descriptor(name: str) -> str:
     Raises:
         InvalidRequestError: it is none that has groups; the message names those that exist.
     """
+    if name.startswith(OWN):
+        return group_own(name.removeprefix(OWN))
     if name in _HASHES:
         # As text: 64 bits are more than a browser's numbers hold.
         return f"spans.{name}::VARCHAR"
@@ -99,7 +104,7 @@ def group_descriptor(name: str) -> str:
         return f"spans.{name}"
     raise InvalidRequestError(
         f"'{PREFIX}{name[:80]}' is not a dimension; there are "
-        f"{', '.join((*CATEGORIES, *RATES))} behind {PREFIX}"
+        f"{', '.join((*CATEGORIES, *RATES))} and {OWN}NAME behind {PREFIX}"
     )
 
 

@@ -43,6 +43,8 @@ class CardSummary(msgspec.Struct, frozen=True):
     options: dict[str, Any]
     fingerprint: str
     versions: list[tuple[str, str]]
+    n_ref: int
+    n_cur: int
     findings: list[msgspec.Raw]
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from headway_collector.store.connections import Store
@@ -42,6 +41,13 @@ COLUMNS = (
 )
 """What of a call is read as it stands."""
 
+KEY, LOT, LACKS, PROMPT = "_key", "_lot", "_is_undescribed", "prompt_hash"
+"""Columns that calls are drawn by: what finds their texts, their lots, whether they are not
+described yet, and what they ask, where that is known."""
+
+SAID = "_own"
+"""The column of what the user's own functions said, as JSON."""
+
 _FINISH_REASON = "spans.finish_reasons[1] AS finish_reason"
 _DRAWN = "md5_number_lower(concat(?::VARCHAR, '/', spans.trace_id, '/', spans.span_id))"
 _UNDESCRIBED = "descriptors.span_key IS NULL"
@@ -65,8 +71,7 @@ class Draw:
     Args:
         seed: of what is drawn.
         version: of the descriptors; those of another one are as good as missing.
-        descriptors: their names.
-        text_rows: how many calls are read with their texts.
+        descriptors: their names, with that of prompts' hashes.
         extra: dimensions that become columns of their own names.
         most_rows: how many calls are read at all.
     """
@@ -74,7 +79,6 @@ class Draw:
     seed: int
     version: int
     descriptors: tuple[str, ...]
-    text_rows: int
     extra: tuple[str, ...] = ()
     most_rows: int = MOST_ROWS
 
@@ -91,29 +95,66 @@ class Files:
         return self.folder / f"{self.side}-{part}.arrow"
 
 
-def write_frame(
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is known of the rows that were written.
+
+    Args:
+        count: how many calls there are before any limit.
+        calls: the columns that they are drawn by.
+    """
+
+    count: int
+    calls: pa.Table
+
+
+def write_rows(
     store: Store,
     filters: SpanFilters,
-    draw: Draw,
     files: Files,
+    draw: Draw,
     check: Callable[[int], None] = lambda rows: None,
-) -> int:
-    """Write a window's files, and return how many calls there are before any limit.
+) -> Rows:
+    """Write a window's calls and their scores.
 
     Args:
         store: where the calls are.
         filters: of the window.
-        draw: what of it is read.
         files: where to write.
+        draw: what of it is read.
         check: called with the number of rows after each batch, and may raise to end it.
     """
     conditions = select_spans(filters)
     count = _count(store, conditions)
     drawn = conditions.join(_limit(store, conditions, count, draw))
-    keys = _write_rows(store, drawn, draw, files.find("rows"), check)
+    calls = _write_calls(store, drawn, draw, files.find("rows"), check)
     _write_scores(store, drawn, files.find("scores"), check)
-    _write_texts(store, filters, keys.find_wanted(draw.text_rows), files.find("texts"), check)
-    return count
+    return Rows(count, calls)
+
+
+def write_texts(
+    store: Store,
+    filters: SpanFilters,
+    files: Files,
+    span_keys: Sequence[int],
+    check: Callable[[int], None] = lambda rows: None,
+) -> None:
+    """Write the texts of some of a window's calls.
+
+    Args:
+        store: where the calls are.
+        filters: of the window.
+        files: where to write.
+        span_keys: of the calls.
+        check: as for rows.
+    """
+    times = select_spans(SpanFilters(start_ns=filters.start_ns, end_ns=filters.end_ns))
+    times.add("spans.span_key IN (SELECT unnest(?::BIGINT[]))", list(span_keys))
+    sql = (
+        f"SELECT spans.project, spans.trace_id, spans.span_id, {_FINISH_REASON}, "
+        f"spans.input, spans.output FROM store.spans AS spans {times.where}"
+    )
+    _write(store, sql, times.values, files.find("texts"), check)
 
 
 def parse_extra(names: Sequence[str]) -> tuple[Dimension, ...]:
@@ -124,25 +165,6 @@ def parse_extra(names: Sequence[str]) -> tuple[Dimension, ...]:
     """
     known = (*COLUMNS, *LISTS, *CATEGORIES, *RATES)
     return tuple(parse_dimension(name) for name in names if name not in known)
-
-
-@dataclass(slots=True)
-class _Keys:
-    """Of the rows that were written: their keys, their lots, and whether they are described."""
-
-    span_keys: list[np.ndarray]
-    lots: list[np.ndarray]
-    lack: list[np.ndarray]
-
-    def find_wanted(self, text_rows: int) -> list[int]:
-        """Return the keys of the rows with the lowest lots and of those not described."""
-        if not self.span_keys:
-            return []
-        span_keys, lots = np.concatenate(self.span_keys), np.concatenate(self.lots)
-        is_wanted = np.concatenate(self.lack)
-        is_wanted[np.argsort(lots, kind="stable")[:text_rows]] = True
-        wanted: list[int] = np.unique(span_keys[is_wanted]).tolist()
-        return wanted
 
 
 def _count(store: Store, conditions: Conditions) -> int:
@@ -163,9 +185,9 @@ def _limit(store: Store, conditions: Conditions, count: int, draw: Draw) -> Cond
     return limit
 
 
-def _write_rows(
+def _write_calls(
     store: Store, drawn: Conditions, draw: Draw, path: Path, check: Callable[[int], None]
-) -> _Keys:
+) -> pa.Table:
     extra = parse_extra(draw.extra)
     columns = [
         "spans.project",
@@ -173,10 +195,11 @@ def _write_rows(
         _FINISH_REASON,
         f"{DURATION_MS} AS duration_ms",
         *(f"descriptors.{name}" for name in draw.descriptors),
+        f"descriptors.own AS {SAID}",
         *(f'{each.sql} AS "{each.name.replace(chr(34), chr(34) * 2)}"' for each in extra),
-        "spans.span_key AS _key",
-        f"{_DRAWN} AS _lot",
-        f"{_UNDESCRIBED} AS _is_undescribed",
+        f"spans.span_key AS {KEY}",
+        f"{_DRAWN} AS {LOT}",
+        f"{_UNDESCRIBED} AS {LACKS}",
     ]
     sql = (
         f"SELECT {', '.join(columns)} FROM store.spans AS spans "
@@ -184,16 +207,15 @@ def _write_rows(
         f"{drawn.where} ORDER BY spans.start_ns, spans.span_id, spans.trace_id, spans.project"
     )
     values = [value for each in extra for value in each.values]
-    keys = _Keys([], [], [])
+    batches = []
 
     def keep(batch: pa.RecordBatch) -> None:
-        keys.span_keys.append(batch.column("_key").to_numpy())
-        keys.lots.append(batch.column("_lot").to_numpy())
-        keys.lack.append(batch.column("_is_undescribed").to_numpy(zero_copy_only=False).copy())
+        batches.append(batch.select([KEY, LOT, LACKS, PROMPT]))
 
     parameters = [*values, str(draw.seed), draw.version, *drawn.values]
-    _write(store, sql, parameters, path, check, keep)
-    return keys
+    schema = _write(store, sql, parameters, path, check, keep)
+    columns = pa.schema([schema.field(name) for name in (KEY, LOT, LACKS, PROMPT)])
+    return pa.Table.from_batches(batches, columns)
 
 
 def _write_scores(
@@ -212,22 +234,6 @@ def _write_scores(
     _write(store, sql, drawn.values, path, check)
 
 
-def _write_texts(
-    store: Store,
-    filters: SpanFilters,
-    span_keys: list[int],
-    path: Path,
-    check: Callable[[int], None],
-) -> None:
-    times = select_spans(SpanFilters(start_ns=filters.start_ns, end_ns=filters.end_ns))
-    times.add("spans.span_key IN (SELECT unnest(?::BIGINT[]))", span_keys)
-    sql = (
-        f"SELECT spans.project, spans.trace_id, spans.span_id, {_FINISH_REASON}, "
-        f"spans.input, spans.output FROM store.spans AS spans {times.where}"
-    )
-    _write(store, sql, times.values, path, check)
-
-
 def _write(
     store: Store,
     sql: str,
@@ -235,7 +241,7 @@ def _write(
     path: Path,
     check: Callable[[int], None],
     keep: Callable[[pa.RecordBatch], None] = lambda batch: None,
-) -> None:
+) -> pa.Schema:
     rows = 0
     with (
         store.stream(sql, parameters, _BATCH_ROWS) as reader,
@@ -247,3 +253,5 @@ def _write(
             sink.write_batch(batch)
             rows += batch.num_rows
             check(rows)
+        schema: pa.Schema = reader.schema
+    return schema

@@ -17,6 +17,12 @@ from headway_collector.store.paging import Keyset, Page
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 UNFINISHED: tuple[State, ...] = ("queued", "running")
 
+KEPT_NS = 30 * 86_400 * 10**9
+"""So long is a job kept that is over. What came of it, as a drift card, is kept by itself."""
+
+MOST_KEPT = 1_000
+"""So many of them of a project."""
+
 _KEYSET = Keyset("jobs", "created_ns", ("job_id", "project"))
 
 
@@ -61,6 +67,18 @@ def save_job(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
     marks = ", ".join("?" * len(row))
     connection.execute(
         f"INSERT INTO store.jobs ({', '.join(row)}) VALUES ({marks})", list(row.values())
+    )
+
+
+def prune_jobs(connection: duckdb.DuckDBPyConnection, now_ns: int) -> None:
+    """Delete jobs that are over: long ago, or before so many others of their project."""
+    marks = ", ".join("?" * len(UNFINISHED))
+    connection.execute(
+        f"""DELETE FROM store.jobs WHERE job_id IN (
+            SELECT job_id FROM store.jobs WHERE state NOT IN ({marks})
+            QUALIFY coalesce(ended_ns, created_ns) < ? OR row_number() OVER (
+                PARTITION BY project ORDER BY created_ns DESC, job_id DESC) > ?)""",
+        [*UNFINISHED, now_ns - KEPT_NS, MOST_KEPT],
     )
 
 

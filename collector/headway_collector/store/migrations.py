@@ -201,10 +201,15 @@ def _create_descriptors_and_drift(connection: duckdb.DuckDBPyConnection) -> None
     _create_drift(connection)
 
 
+def _create_own_versions(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("CREATE TABLE store.own_versions (name VARCHAR, version INTEGER)")
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     _create_first_schema,
     _create_losses,
     _add_foreign_spans,
     _create_descriptors_and_drift,
+    _create_own_versions,
 ]
 """The step of version n stands at n - 1."""

@@ -49,6 +49,7 @@ class Scores:
         parts: each one's values of the dimensions.
         sessions: what names each one's session, or its trace where it has none.
         prompts: what names each one's input; None where it has none, or where it was not read.
+        judged: what names the span, trace or session that each one is of.
         values: the scores.
     """
 
@@ -57,7 +58,26 @@ class Scores:
     parts: list[tuple[str | None, ...]]
     sessions: list[int]
     prompts: list[int | None]
+    judged: list[int]
     values: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Whose scores: of a name, and where given of one source alone."""
+
+    name: str
+    source: str | None = None
+
+    @property
+    def condition(self) -> str:
+        """Return what else is asked of a score, as SQL."""
+        return "" if self.source is None else " AND source = ?"
+
+    @property
+    def values(self) -> list[str]:
+        """Return what stands for the marks in a query of its scores."""
+        return [self.name, *([] if self.source is None else [self.source])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +117,7 @@ def read_scores(
         f"{_PROMPT if has_prompts else 'NULL'} AS prompt",
         *(f"spans.by_{index}" for index in range(len(by))),
     ]
-    judged = _select_judged(filters, by, columns, "number", _NUMBERS, [name])
+    judged = _select_judged(filters, by, columns, "number", _NUMBERS, [Judge(name)])
     share, rows = _read(store, judged, most, deadline or Deadline())
     return Scores(
         share=share,
@@ -105,6 +125,7 @@ def read_scores(
         parts=[tuple(row[f"by_{index}"] for index in range(len(by))) for row in rows],
         sessions=[row["session"] for row in rows],
         prompts=[row["prompt"] for row in rows],
+        judged=[row["judged"] for row in rows],
         values=[row["latest_0"] for row in rows],
     )
 
@@ -112,13 +133,13 @@ def read_scores(
 def read_pairs(
     store: Store,
     filters: SpanFilters,
-    first: str,
-    second: str,
+    first: Judge,
+    second: Judge,
     *,
     most: int = MAX_PAIRS,
     deadline: Deadline | None = None,
 ) -> ScorePairs:
-    """Return the latest scores of both names where one span, trace or session has both.
+    """Return the latest scores of both judges where one span, trace or session has both.
 
     Raises:
         TooBroadError: the deadline is over.
@@ -140,40 +161,45 @@ def _select_judged(
     columns: Sequence[str],
     what: str,
     only: str,
-    names: Sequence[str],
+    judges: Sequence[Judge],
 ) -> Conditions:
-    """Return a query of what was judged under all of the names, with the values it needs."""
+    """Return a query of what was judged by all of the judges, with the values it needs."""
     source = select_source(filters, [parse_dimension(each) for each in by])
     shown = ", ".join(
-        [*columns, *(f"judged_{index}.latest_{index}" for index in range(len(names)))]
+        [*columns, *(f"judged_{index}.latest_{index}" for index in range(len(judges)))]
     )
-    chosen = f"SELECT {shown} FROM {source.sql}"
+    conditions = [only + judge.condition for judge in judges]
     # A span stands once for each of its tags, and so does what begins with it.
     lists = "".join(f", spans.by_{index}" for index, each in enumerate(by) if each in LISTS)
-    queries = [chosen + _join(_latest_of_spans(what, only), _SPAN_KEYS, len(names))]
+    latest = [LATEST_SCORES.format(what=what, only=each) for each in conditions]
+    queries = [f"{_choose(shown, _SPAN_KEYS)} FROM {source.sql}" + _join(latest, _SPAN_KEYS)]
     for key, where in _WHOLES.items():
-        latest = (
+        keys = ("project", key)
+        latest = [
             f"(SELECT project, {key}, arg_max({what}, time_ns) AS latest FROM store.scores "
-            f"WHERE name = ? AND {where}{only} GROUP BY project, {key})"
-        )
+            f"WHERE name = ? AND {where}{each} GROUP BY project, {key})"
+            for each in conditions
+        ]
         queries.append(
-            chosen
-            + _join(latest, ("project", key), len(names))
+            f"{_choose(shown, keys)} FROM {source.sql}"
+            + _join(latest, keys)
             + f" QUALIFY row_number() OVER (PARTITION BY spans.project, spans.{key}{lists} "
             "ORDER BY spans.start_ns, spans.span_id) = 1"
         )
-    return Conditions(queries, [*source.values, *names] * len(queries))
+    values = [value for judge in judges for value in judge.values]
+    return Conditions(queries, [*source.values, *values] * len(queries))
 
 
-def _latest_of_spans(what: str, only: str) -> str:
-    return LATEST_SCORES.format(what=what, only=only)
+def _choose(shown: str, keys: Sequence[str]) -> str:
+    named = ", ".join(f"spans.{key}" for key in keys)
+    return f"SELECT {shown}, hash('{keys[-1]}', {named}) AS judged"
 
 
-def _join(latest: str, keys: Sequence[str], count: int) -> str:
+def _join(latest: Sequence[str], keys: Sequence[str]) -> str:
     return "".join(
-        f" JOIN (SELECT * RENAME (latest AS latest_{index}) FROM {latest}) AS judged_{index} ON "
+        f" JOIN (SELECT * RENAME (latest AS latest_{index}) FROM {each}) AS judged_{index} ON "
         + " AND ".join(f"judged_{index}.{key} = spans.{key}" for key in keys)
-        for index in range(count)
+        for index, each in enumerate(latest)
     )
 
 

@@ -13,9 +13,11 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlencode
 
 from rich.console import Console
 from rich.progress import (
@@ -36,6 +38,8 @@ from headway_evals.demo.desk import SimulatedClock, SupportDesk
 from headway_evals.demo.messages import prompt_for
 from headway_evals.demo.traffic import (
     AFTER_RELEASE,
+    BEFORE_RELEASE,
+    DAYS,
     RELEASE_DAY,
     SHIFT_DAY,
     Arrival,
@@ -97,9 +101,11 @@ def run_demo(arguments: argparse.Namespace) -> int:
                 # Batches as small as a server's under light load: a call's latency is its batch's.
                 options = ModelOptions(batch_tokens=2_048)
                 models = {name: make_model(_spec(name), options) for name in MODELS}
-                arrivals = _log_fortnight(console, stack, models, folder, arguments)
+                end_ns = time.time_ns()
+                arrivals = plan_fortnight(random.Random(arguments.seed), arguments.calls, end_ns)
+                log_calls(console, stack.collector_url, models, folder, arrivals)
                 outcomes = _judge_candidates(console, stack, folder)
-                _say_what_to_look_at(console, stack, arrivals, outcomes)
+                _say_what_to_look_at(console, stack.ui_url, arrivals, end_ns, outcomes)
                 console.print(f"Ready after {time.monotonic() - started:.0f} s.")
                 if arguments.once:
                     return 0
@@ -110,18 +116,29 @@ def run_demo(arguments: argparse.Namespace) -> int:
             return 0
 
 
-def _log_fortnight(
+def log_calls(
     console: Console,
-    stack: Stack,
+    url: str,
     models: Mapping[str, Model],
     folder: Path,
-    arguments: argparse.Namespace,
-) -> list[Arrival]:
-    arrivals = plan_fortnight(random.Random(arguments.seed), arguments.calls, time.time_ns())
+    arrivals: Sequence[Arrival],
+) -> None:
+    """Let the models answer each message, and log what the support desk makes of it.
+
+    Args:
+        console: where progress is shown.
+        url: the collector's.
+        models: by the names that the arrivals have.
+        folder: where the journal stands meanwhile.
+        arrivals: in order of time.
+
+    Raises:
+        CommandError: the collector did not take all calls in time.
+    """
     clock = SimulatedClock()
     headway.init(
         project=PROJECT,
-        url=stack.collector_url,
+        url=url,
         journal_dir=folder / "journal",
         environment="demo",
         clock_ns=clock,
@@ -134,7 +151,6 @@ def _log_fortnight(
     if not headway.flush(timeout_s=FLUSH_TIMEOUT_S):
         raise CommandError(f"the collector did not take all calls in time: {headway.stats()}")
     headway.shutdown()
-    return arrivals
 
 
 def _answer(
@@ -183,17 +199,22 @@ def _type(console: Console, arguments: Sequence[str]) -> int:
     console.rule()
     console.print(f"$ headway {shlex.join(arguments)}", highlight=False)
     code = cli.main(arguments)
+    if code == cli.EXIT_INTERRUPTED:
+        raise KeyboardInterrupt
     if code == cli.EXIT_ERROR:
         raise CommandError("the demo cannot go on; the message is above")
     return code
 
 
 def _say_what_to_look_at(
-    console: Console, stack: Stack, arrivals: Sequence[Arrival], outcomes: Sequence[Outcome]
+    console: Console,
+    url: str,
+    arrivals: Sequence[Arrival],
+    end_ns: int,
+    outcomes: Sequence[Outcome],
 ) -> None:
-    shift, release = find_day_starts(time.time_ns(), [SHIFT_DAY, RELEASE_DAY])
+    begin, shift, release, end = find_day_starts(end_ns, [0, SHIFT_DAY, RELEASE_DAY, DAYS])
     scope = f"project={PROJECT}&range=30d"
-    url = stack.ui_url
     console.rule("What to look at")
     lines = [
         f"{len(arrivals):,} calls logged, as many traces of a retriever, a model and a guardrail.",
@@ -204,6 +225,12 @@ def _say_what_to_look_at(
         f"  From {release:%d %B} on {AFTER_RELEASE} answers: valid JSON becomes rarer.",
         f"Broken calls  {url}/traces?{scope}&show=All%20spans&request_model={AFTER_RELEASE}"
         "&tag=kind:refund",
+        f"Quality       {url}/quality?{scope}&score=valid_json",
+        f"  {BEFORE_RELEASE} against {AFTER_RELEASE}: by how much, and how sure that is.",
+        f"Drift         {url}/drift?{scope}",
+        '  "Draw the map": each metric of each day against the first days. Or compare:',
+        f"  the shift   {drift_url(url, begin, shift, release)}",
+        f"  the release {drift_url(url, shift, release, end)}",
         *(
             f"{outcome.candidate}     {url}/evals?project={PROJECT}"
             f"&comparison={outcome.comparison['comparison_id']}"
@@ -212,6 +239,13 @@ def _say_what_to_look_at(
     ]
     for line in lines:
         console.print(line, highlight=False)
+
+
+def drift_url(url: str, *ends: datetime) -> str:
+    """Return where the time between the first two ends is compared with that up to the third."""
+    start, cut, end = (f"{each:%Y-%m-%dT%H:%M:%SZ}" for each in ends)
+    windows = {"reference": f"start={start}&end={cut}", "current": f"start={cut}&end={end}"}
+    return f"{url}/drift?{urlencode({'project': PROJECT, **windows}, safe=':')}"
 
 
 def _advance(progress: Progress, task: TaskID, _index: int, _completion: Completion) -> None:

@@ -123,7 +123,9 @@ GROUPS: dict[Group, tuple[Metric, ...]] = {
             "prompts have more digits",
             "prompts have fewer digits",
         ),
-        _category("prompt_hash", "repeated prompts", "other prompts are sent again and again"),
+        _category(
+            "prompt_hash", "repeated prompts", "the prompts that are sent again and again changed"
+        ),
     ),
     "lengths": (
         _number(
@@ -282,7 +284,7 @@ GROUPS: dict[Group, tuple[Metric, ...]] = {
             "answers copy less of the prompt",
         ),
         _category(
-            "answer_hash", "repeated answers", "other answers are given again and again than before"
+            "answer_hash", "repeated answers", "the answers that are given again and again changed"
         ),
     ),
 }

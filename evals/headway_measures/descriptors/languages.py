@@ -72,12 +72,17 @@ _STOP_WORDS = {
 
 _LANGUAGES = tuple(_STOP_WORDS)
 
-# Scripts that one language mostly writes. Kana decides before Han: Japanese has both.
+_KEYWORDS = "and as by do for from i if in is not on or this with"
+"""English words of which code is full: they alone make no English."""
+
+# Scripts that one language mostly writes, and the letters that only some of its writers have.
 _SCRIPTS = {
     "ja": ((0x3040, 0x3100),),
     "ko": ((0x1100, 0x1200), (0xAC00, 0xD7B0)),
     "zh": ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0xF900, 0xFB00)),
     "ar": ((0x0600, 0x0700), (0x0750, 0x0780)),
+    "ur": tuple((code, code + 1) for code in (0x0679, 0x0688, 0x0691, 0x06BA, 0x06C1, 0x06D2)),
+    "fa": tuple((code, code + 1) for code in (0x067E, 0x0686, 0x0698, 0x06A9, 0x06AF, 0x06CC)),
     "he": ((0x0590, 0x0600),),
     "el": ((0x0370, 0x0400),),
     "hi": ((0x0900, 0x0980),),
@@ -94,18 +99,25 @@ _CODES = np.array([*_SCRIPTS, *_LANGUAGES, UNDETERMINED])
 _LEAST_OF_SCRIPT = 0.3
 """Share of a text's letters; Latin names and code stand in texts of any script."""
 
-_JAPANESE_SHARE = 0.1
+_WITHIN = (("ja", ("zh",), 0.1), ("ur", ("ar", "fa"), 0.03), ("fa", ("ar",), 0.03))
+"""Languages that share another's script, and the share of a text's letters that are theirs alone.
+
+Japanese is told by its kana, Urdu and then Persian by letters that Arabic has not.
+"""
+
 _FEWEST_STOP_WORDS, _LEAST_STOP_WORDS = 2, 0.08
 
 
 def detect_languages(characters: Characters, words: Words) -> pl.Series:
     """Return each text's language as ISO 639-1 has it, or ``und``."""
-    by_words = _count_stop_words(words)
+    counts = _count_stop_words(words)
+    by_words, keywords = counts[:, :-1], counts[:, -1]
     best = by_words.argmax(axis=1)
     most = by_words[np.arange(best.size), best]
     is_sure = (most >= _FEWEST_STOP_WORDS) & (most >= _LEAST_STOP_WORDS * words.counts)
     # Where two lists do equally well there is no telling.
     is_sure &= (by_words == most[:, None]).sum(axis=1) == 1
+    is_sure &= (best != _LANGUAGES.index("en")) | (most > keywords)
     found = np.where(is_sure, len(_SCRIPTS) + best, _CODES.size - 1)
     return pl.Series(_CODES[_prefer_scripts(characters, found)], dtype=pl.String)
 
@@ -116,37 +128,48 @@ class _StopWords:
 
     Args:
         lexicon: of all words.
-        belongs: 1 where a word belongs to a language, (words, languages).
+        firsts: where each word's lists begin in ``lists``.
+        counts: how many lists have each word.
+        lists: places of the languages; the last is of the keywords.
     """
 
     lexicon: Lexicon
-    belongs: NDArray[np.float64]
+    firsts: Counts
+    counts: Counts
+    lists: Counts
+
+
+_LIST_COUNT = len(_LANGUAGES) + 1
 
 
 @cache
 def _stop_words() -> _StopWords:
-    lists = [read_words(read_characters([words])).hashes for words in _STOP_WORDS.values()]
+    texts = [*_STOP_WORDS.values(), _KEYWORDS]
+    lists = [read_words(read_characters([words])).hashes for words in texts]
     lexicon = make_lexicon(np.concatenate(lists))
-    belongs = [np.isin(lexicon.hashes, hashes) for hashes in lists]
-    return _StopWords(lexicon, np.array(belongs, np.float64).T)
+    entries, places = np.nonzero([np.isin(lexicon.hashes, hashes) for hashes in lists])[::-1]
+    order = np.argsort(entries, kind="stable")
+    counts = np.bincount(entries, minlength=lexicon.hashes.size)
+    return _StopWords(lexicon, np.cumsum(counts) - counts, counts, places[order])
 
 
-def _count_stop_words(words: Words) -> NDArray[np.float64]:
-    """Return how many of each language's words each text has, (texts, languages)."""
+def _count_stop_words(words: Words) -> Counts:
+    """Return how many of each list's words each text has, (texts, languages + 1)."""
     known = _stop_words()
-    shape = words.counts.size, known.lexicon.hashes.size
     hits = known.lexicon.find(words.hashes)
-    cells = words.texts[hits.places] * shape[1] + hits.entries
-    counts = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
-    # Sums of small whole numbers, which are exact in any order.
-    found: NDArray[np.float64] = counts.astype(np.float64) @ known.belongs
-    return found
+    repeats = known.counts[hits.entries]
+    begins = known.firsts[hits.entries] - (np.cumsum(repeats) - repeats)
+    lists = known.lists[np.repeat(begins, repeats) + np.arange(repeats.sum())]
+    cells = np.repeat(words.texts[hits.places] * _LIST_COUNT, repeats) + lists
+    found = np.bincount(cells, minlength=words.counts.size * _LIST_COUNT)
+    return found.reshape(-1, _LIST_COUNT)
 
 
 def _prefer_scripts(characters: Characters, found: Counts) -> Counts:
     """Put the language of a script where a text is mostly written in it."""
     # Every such script stands behind Latin's letters.
-    places = np.flatnonzero((characters.codes >= 0x0370) & ((characters.flags & WORD) != 0))
+    places = np.flatnonzero(characters.codes >= 0x0370)
+    places = places[(characters.flags[places] & WORD) != 0]
     if not places.size:
         return found
     kinds = _script_table()[np.minimum(characters.codes[places], _SCRIPT_END)]
@@ -154,10 +177,12 @@ def _prefer_scripts(characters: Characters, found: Counts) -> Counts:
     letters = np.maximum(characters.count((characters.flags & WORD) != 0), 1)
     for script in np.unique(kinds[kinds >= 0]):
         shares[:, script] = characters.count_at(places[kinds == script]) / letters
-    japanese, chinese = list(_SCRIPTS).index("ja"), list(_SCRIPTS).index("zh")
-    has_kana = shares[:, japanese] >= _JAPANESE_SHARE
-    shares[has_kana, japanese] += shares[has_kana, chinese]
-    shares[has_kana, chinese] = 0
+    numbers = {script: number for number, script in enumerate(_SCRIPTS)}
+    for script, sharers, least in _WITHIN:
+        has = shares[:, numbers[script]] >= least
+        for sharer in sharers:
+            shares[has, numbers[script]] += shares[has, numbers[sharer]]
+            shares[has, numbers[sharer]] = 0
     best = shares.argmax(axis=1)
     return np.where(shares.max(axis=1) >= _LEAST_OF_SCRIPT, best, found)
 

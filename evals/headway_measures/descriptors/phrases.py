@@ -28,8 +28,8 @@ _UNFINISHED_WORDS = 20
 _UNFINISHED_LINE_CHARS = 60
 
 _CANNOT = (
-    r"(?:can(?:'t|not| not)|could(?:n't| not)|won't|will not|(?:am|'m|are|be) (?:un|not )able to"
-    r"|unable to|must (?:decline|refuse)|have to (?:decline|refuse)|refuse to|decline to"
+    r"(?:can(?:'t|not| not)|won't|will not|(?:am|'m|are|be) (?:un|not )able to"
+    r"|unable to|refuse to|decline to"
     r"|(?:am|'m) not (?:allowed|permitted|programmed|designed|comfortable|going)"
     r"|do(?:n't| not) (?:feel comfortable|engage|support|endorse|promote|condone))"
 )
@@ -37,7 +37,8 @@ _ACT = (
     r"(?:assist|aid|help(?: you| with| in\b|[.,!])|fulfil|provide|comply|support|engage"
     r"|participate|create|generate|produce|write|compose|offer|condone|endorse|promote|encourage"
     r"|justify|advise|recommend|suggest|share|disclose|discuss|respond|accommodate|continue with"
-    r"|do (?:that|this|so)|give (?:you|any|advice)|tolerate|make (?:such|any))"
+    r"|do (?:that|this|so)|give (?:you|any|advice)|tolerate|make (?:such|any)"
+    r"|answer(?:ing)? (?:that|this|your|such|any|the question))"
 )
 _MODEL = r"(?:ai|a\.i\.|artificial intelligence|language model|llm|chatbot)"
 _REFUSALS = (
@@ -49,20 +50,43 @@ _REFUSALS = (
     rf"\b(?:as|i'm|i am) an? (?:\w+ ){{0,2}}{_MODEL}\b[^.!?\n]{{0,120}}?\b(?:i|it)(?:'m|'s)? "
     rf"?(?:{_CANNOT}|do(?:n't| not) (?:have|hold|possess|form)|must|(?:am )?(?:committed"
     r"|programmed|designed)|strive|is not|am not|would not|have no|follow|adhere)",
+    # I must respectfully decline ... ; I would rather not ... ; That is not something I can ...
+    r"\b(?:i|we) (?:must|have to|need to|will have to)(?: \w+)? (?:decline|refuse)\b",
+    r"\bi(?:'d| would) rather not\b|\bi(?:'d| would)? prefer not to\b",
+    r"\b(?:not something|nothing)(?: that)? i(?:'m| am| can| could)\b",
+    r"\bi do(?:n't| not) (?:have|hold|possess|form)(?: \w+)?"
+    r" (?:personal|political|subjective|own) (?:\w+ or )?(?:opinion|belief|feeling|view|experience"
+    r"|preference|thought|emotion|stance)",
     rf"\bmy (?:purpose|role|function|goal)(?: as [^.!?\n]{{0,40}})? is to\b[^.!?\n]{{0,160}}"
     rf"(?:{_CANNOT}|\bnot to\b)",
-    r"\bagainst (?:my|our|openai's|the|\w+) (?:\w+ )?(?:programming|guidelines|polic(?:y|ies)"
+    r"\b(?:against|violates?) (?:my|our|openai's|the|content|usage|community|(?:ethical|moral)"
+    r"(?: and (?:ethical|moral))?) (?:\w+ )?(?:programming|guidelines|polic(?:y|ies)"
     r"|principles|ethics|values|terms)\b",
-    r"\bnot (?:ethical|appropriate|acceptable|okay|justifiable)(?:,)? (?:or \w+ )?(?:for me )?to\b",
-    # German, French, Spanish, Portuguese, Italian, Dutch, Russian, Chinese, Japanese, Korean
+    r"\b(?:it(?:'s|'d| is| would)|is|are) not (?:be )?(?:ethical|appropriate|acceptable|okay"
+    r"|justifiable),? (?:or \w+ )?(?:for me )?to (?:[a-z]{4}|try |use |do |say |ask )",
+    # German, French, Spanish, Portuguese, Italian, Dutch, the Scandinavian ones, Polish, Czech
     r"\bich kann (?:\w+[ ,]+){0,6}nicht (?:helfen|unterst|weiterhelfen|bei|erf)"
-    r"|\bkann ich (?:\w+[ ,]+){0,6}nicht (?:helfen|unterst|weiterhelfen|beantworten)",
-    r"\bje ne (?:peux|suis) pas (?:en mesure|vous aider|t'aider|fournir|r[ée]pondre|aider)",
-    r"\blo siento\b[^.!?\n]{0,40}\bno puedo\b|\bno puedo (?:ayudar|proporcionar|cumplir)",
-    r"\bn[ãa]o posso (?:ajudar|fornecer|atender|cumprir)|\bnon posso (?:aiutar|fornire|soddisfare)",
-    r"\bkan ik (?:\w+ ){0,4}niet (?:helpen|mee helpen)|не могу (?:помочь|предоставить|выполнить)",
-    r"(?:无法|不能)(?:提供|协助|帮助|回答|满足)|(?:お手伝い|お答え|対応)(?:することは)?でき(?:ません|かね)"
-    r"|도와드릴 수 없|제공할 수 없",
+    r"|\bkann ich (?:\w+[ ,]+){0,6}nicht (?:helfen|unterst|weiterhelfen|beantworten|tun\b)"
+    r"|\bals ki\b[^.!?\n]{0,60} (?:habe|kann|darf) ich (?:\w+ ){0,3}(?:keine|nicht)",
+    r"\bje ne (?:peux|suis) pas (?:en mesure|vous aider|t'aider|fournir|r[ée]pondre|aider)"
+    r"|\bje n'ai pas d'opinion",
+    r"\blo siento\b[^.!?\n]{0,40}\bno puedo\b|\bno puedo (?:ayudar|proporcionar|cumplir|responder)"
+    r"|\bno tengo opiniones",
+    r"\bn[ãa]o posso (?:ajudar|fornecer|atender|cumprir|responder)|\bn[ãa]o tenho opini"
+    r"|\bnon posso (?:aiutar|fornire|soddisfare|rispondere)|\bnon ho opinioni",
+    r"\b(?:kan ik|ik kan) (?:\w+ ){0,4}niet (?:helpen|mee helpen|beantwoorden)"
+    r"|\bkan (?:\w+ ){0,2}(?:inte|ikke) (?:hj[eä]lpa?|hjælpe|svara|besvar)",
+    r"\bnie mog[ęe] (?:\w+ ){0,3}(?:pom[óo]c|odpowiedzie|udziel|spełni)"
+    r"|\bnemohu (?:\w+ ){0,3}(?:pomoci|odpov|poskytn)",
+    # Russian, Ukrainian, Turkish, Vietnamese, Indonesian, Arabic, Hindi, Chinese, Japanese, Korean
+    r"не могу (?:вам )?(?:помочь|предоставить|выполнить|ответить)|у меня нет личн"
+    r"|не можу (?:вам )?(?:допомогти|надати|виконати|відповісти)",
+    r"yardımcı olamam|(?:yanıt|cevap)layamam|không thể (?:giúp|hỗ trợ|cung cấp|trả lời)"
+    r"|tidak (?:dapat|bisa) (?:membantu|memberikan|menjawab)",
+    r"لا (?:أستطيع|يمكنني) (?:مساعد|المساعد|تقديم|الإجابة)|मदद नहीं कर सकत",
+    r"(?:无法|不能)(?:提供|协助|帮助|回答|满足)|没有个人(?:的)?(?:观点|意见|看法)"
+    r"|(?:お手伝い|お答え|対応)(?:することは)?でき(?:ません|かね)|個人的な意見(?:は|を)(?:持|あり)"
+    r"|(?:도와|들어|답변해? ?)드릴 수 없|제공할 수 없|개인적인 의견(?:이|을)",
 )
 # Boundaries and letters of ASCII and Latin-1 keep the patterns on the engine's fast path.
 _REFUSAL = "|".join(_REFUSALS).replace(r"\b", r"(?-u:\b)").replace(r"\w", "[a-zà-ÿ]")
@@ -70,15 +94,16 @@ _REFUSAL = "|".join(_REFUSALS).replace(r"\b", r"(?-u:\b)").replace(r"\w", "[a-z�
 _HEDGES = {
     1: "perhaps|maybe|might|possibly|probably|presumably|likely|apparently|arguably|roughly|seems"
     "|seem|appears|appear|generally|typically|vielleicht|möglicherweise|wahrscheinlich|quizás"
-    "|probablement|probablemente|talvez|forse",
+    "|probablement|probablemente|talvez|forse|potentially|seemingly|supposedly|conceivably",
     2: "could be|may be|may not|not sure|not certain|entirely sure|quite sure|it depends|i think"
     "|i believe|i guess|i suppose|i assume|my opinion|tend to|tends to|my knowledge|peut être"
-    "|tal vez",
+    "|tal vez|not necessarily",
+    3: "it s possible|hard to say|difficult to say|as far as",
 }
 """By how many words each has."""
 
 _ASKS = (
-    r"[?？؟][\s\"'”’»*_)\]]*$"
+    r"[?？؟][^\p{L}\p{N}]*$"
     r"|\b(?:could|can|would) you (?:please |kindly )?(?:provide|clarify|specify|share|tell me"
     r"|confirm|give me|elaborate)\b"
     r"|\bplease (?:provide|clarify|specify|share|confirm|let me know)\b"
@@ -86,9 +111,14 @@ _ASKS = (
 )
 
 _CUT_REASON = r"(?i)length|max_?(?:output_?|completion_?)?tokens|token_?limit"
-_BARE_END = r"[\p{L}\p{N},;(–—-]\s*$"
+_BARE_END = r"[^.!?:\n]{15}[\p{L},;–—-]\s*$"
+_OPEN_END = r"[(\[{]\s*$"
 _LAST_LINE = r"([^\n]*\S)\s*$"
-_ITEM = r"^\s*(?:[-*+•>|#]|\d{1,3}[.)]\s)"
+# An item, a line of code, a field such as an agent's "Action Input: ...", an address or a tag.
+_NO_PROSE = (
+    r"^\s*(?:[-*+•>|#]|\d{1,3}[.)]\s)|^(?: {2,}|\t)|^[A-Z][\w-]*(?: [A-Z]?[\w-]+){0,2}:\s"
+    r"|[/@#_=\\]\S*$"
+)
 _LINKING_END = (
     r"(?i)\b(?:the|an?|of|and|or|to|in|for|with|is|are|was|be|that|which|by|from|as|at|on|if"
     r"|because|this|these|your|our|their|its|der|die|das|und|oder|ein|eine|mit|von|zu|le|la|les|de"
@@ -133,10 +163,11 @@ def find_truncations(
     """
     tails = texts.str.slice(-_TAIL_CHARS)
     last_lines = tails.str.extract(_LAST_LINE).fill_null("")
-    is_prose = ~last_lines.str.contains(_ITEM) & (
+    is_prose = ~last_lines.str.contains(_NO_PROSE) & (
         last_lines.str.len_chars() >= _UNFINISHED_LINE_CHARS
     )
-    stops = tails.str.contains(_BARE_END) & is_prose | tails.str.contains(_LINKING_END)
+    stops = tails.str.contains(_BARE_END) & is_prose
+    stops |= tails.str.contains(_LINKING_END) | tails.str.contains(_OPEN_END)
     is_long = pl.Series(word_counts >= _UNFINISHED_WORDS, dtype=pl.Boolean)
     is_open = pl.Series([fence.is_open for fence in fences], dtype=pl.Boolean)
     is_cut = finish_reasons.str.contains(_CUT_REASON).fill_null(False)

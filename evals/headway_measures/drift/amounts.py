@@ -11,6 +11,7 @@ from decimal import Decimal
 from math import isfinite
 
 from headway_measures.descriptors.catalog import METRICS
+from headway_measures.descriptors.languages import UNDETERMINED
 from headway_measures.descriptors.metrics import Metric
 from headway_measures.drift.columns import missing_metric
 from headway_measures.drift.metrics_found import CALL_METRICS, TEXT_METRICS
@@ -19,6 +20,7 @@ from headway_measures.scores import shortened
 
 _CENTRE = re.compile(r"(median|mean) (-?[\d,]*\.?\d+(?:e[+-]?\d+)?)(?: (\S+))?")
 _SHARE = re.compile(r"(.{1,60}?) (\d[\d.e+-]* %)(?:, |$)")
+_VALUE = re.compile(r"(-?[\d,]*\.?\d+(?:e[+-]?\d+)?) ?(\S*)")
 _CLUSTER = re.compile(r"(\d+ %) (.+)")
 _HASH = re.compile(r"-?\d{10,}")
 _MONEY = ("usd", "$", "dollars")
@@ -132,7 +134,7 @@ def field_name(field: str) -> str:
     """Return a column as people call it; ``kind:*`` is a family of tags."""
     if field.endswith(":*"):
         return f"tag {quoted(field[:-2])}"
-    return _FIELDS.get(field) or one_line(field, 60)
+    return _FIELDS.get(field) or one_line(field.removeprefix("attribute:"), 60)
 
 
 def group_name(field: str, value: str) -> str:
@@ -151,7 +153,9 @@ def plain_metric(evidence: Evidence) -> Metric:
     if name.endswith(":missing"):
         measured = replace(evidence, metric=name.removesuffix(":missing"))
         return missing_metric(plain_metric(measured))
-    label = one_line(name, 80).removeprefix("score:").replace("tag:", "tags ", 1)
+    label = (
+        one_line(name, 80).removeprefix("score:").removeprefix("own:").replace("tag:", "tags ", 1)
+    )
     rises, falls = (
         (f"{label} rose", f"{label} fell") if evidence.kind in ("number", "rate") else ("", "")
     )
@@ -174,12 +178,18 @@ def centre_of(words: str) -> Centre | None:
     return Centre(found[1], float(found[2].replace(",", "")), found[3] or "")
 
 
-def before_and_after(metric: Metric, evidence: Evidence) -> str:
-    """Return what was and what is, side by side; "" where nothing was counted."""
+def before_and_after(metric: Metric, evidence: Evidence, most: int = 3) -> str:
+    """Return what was and what is, side by side; "" where nothing was counted.
+
+    Args:
+        metric: what it is of.
+        evidence: with the words of its test.
+        most: levels of a category that are told.
+    """
     old, new = centre_of(evidence.before), centre_of(evidence.after)
     if old is not None and new is not None and old.name == new.name:
         return f"{old.name} {_moved(old, new, metric)}"
-    levels = _levels(evidence)
+    levels = _levels(evidence, most)
     if levels:
         return levels
     if not (evidence.before or evidence.after):
@@ -202,6 +212,14 @@ def effect_named(evidence: Evidence, name: str) -> Effect | None:
     return next((each for each in evidence.effects if each.name == name), None)
 
 
+def shares_of(evidence: Evidence) -> list[tuple[str, float, float]]:
+    """Return the levels that words tell with both of their shares; none where they tell none."""
+    return [
+        (name, float(old.removesuffix(" %")) / 100, float(new.removesuffix(" %")) / 100)
+        for name, old, new in _told_shares(evidence)
+    ]
+
+
 def _moved(old: Centre, new: Centre, metric: Metric) -> str:
     if is_percentage(metric) and not new.unit:
         return f"{percent(old.value)} → {percent(new.value)}"
@@ -210,25 +228,44 @@ def _moved(old: Centre, new: Centre, metric: Metric) -> str:
     return f"{digits(old.value)} → {amount(new.value, new.unit)}"
 
 
-def _levels(evidence: Evidence) -> str:
+def _levels(evidence: Evidence, most: int) -> str:
     """Return each category with both of its shares, "" where the words tell none."""
-    words = evidence.before[:_READ], evidence.after[:_READ]
     if evidence.kind == "cluster":
-        old, new = (_CLUSTER.fullmatch(each) for each in words)
-        if old and new and old[2] == new[2]:
-            return f"{quoted(old[2])} {old[1]} → {new[1]}"
-    before, after = (_SHARE.findall(each) for each in words)
-    if not before or [name for name, _ in before] != [name for name, _ in after]:
-        return ""
+        words = evidence.before[:_READ], evidence.after[:_READ]
+        found, later = (_CLUSTER.fullmatch(each) for each in words)
+        if found and later and found[2] == later[2]:
+            return f"{quoted(found[2])} {found[1]} → {later[1]}"
+    told = _told_shares(evidence)
+    if evidence.kind == "number":
+        return ", ".join(
+            f"{_value(name)} in {old} → {new} of calls" for name, old, new in told[:most]
+        )
+    if len(told) > most:  # what has a name says more
+        told = sorted(told, key=lambda each: each[0] in _UNQUOTED)[:most]
     return ", ".join(
-        f"{_level(name, place)} {old} → {new}"
-        for place, ((name, old), (_, new)) in enumerate(zip(before, after, strict=True))
+        f"{_level(evidence, name, place)} {old} → {new}"
+        for place, (name, old, new) in enumerate(told)
     )
 
 
-def _level(name: str, place: int) -> str:
+def _value(words: str) -> str:
+    """Return a number that stands for a level, in its unit."""
+    found = _VALUE.fullmatch(words)
+    return amount(float(found[1].replace(",", "")), found[2]) if found else one_line(words, 60)
+
+
+def _told_shares(evidence: Evidence) -> list[tuple[str, str, str]]:
+    before, after = (_SHARE.findall(each[:_READ]) for each in (evidence.before, evidence.after))
+    if [name for name, _ in before] != [name for name, _ in after]:
+        return []
+    return [(name, old, new) for (name, old), (_, new) in zip(before, after, strict=True)]
+
+
+def _level(evidence: Evidence, name: str, place: int) -> str:
     if _HASH.fullmatch(name):
         return ("one of them", "another", "a third")[min(place, 2)]
+    if name == UNDETERMINED and evidence.metric.endswith("_language"):
+        return "undetermined"
     return name if name in _UNQUOTED else quoted(name)
 
 

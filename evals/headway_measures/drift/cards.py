@@ -13,19 +13,23 @@ from headway_measures.descriptors.metrics import Metric
 from headway_measures.drift.card_json import card_id_of, fingerprint_of
 from headway_measures.drift.columns import missing_metric
 from headway_measures.drift.comparisons import Comparison, prepare
-from headway_measures.drift.decisions import decide, verdict_of
+from headway_measures.drift.decisions import decide, levels_of, verdict_of
 from headway_measures.drift.echoes import group_drifts
-from headway_measures.drift.explainers import Explainer
+from headway_measures.drift.explainers import Explainer, Words
 from headway_measures.drift.metrics_found import (
     TEXT_METRICS,
     choose_metrics,
+    find_absent,
     find_metrics,
+    find_unknown,
     labels_of,
 )
-from headway_measures.drift.results import Card, Evidence, Finding, Term
+from headway_measures.drift.questions import count_shared, overlap_note, unknown_note
+from headway_measures.drift.results import Card, Coincidence, Evidence, Finding, Term
 from headway_measures.drift.sentences import finding_sentence, headline
-from headway_measures.drift.texts_compared import compare_side, with_texts
+from headway_measures.drift.texts_compared import Hashed, compare_side, with_texts
 from headway_measures.drift.windows import Options, Window
+from headway_measures.representations import HashedText
 
 Progress = Callable[[str, int, int], None]
 """Is told the stage, how much of it is done, and of how much."""
@@ -57,6 +61,9 @@ def compare_windows(
         versions: of all that figures depend on, by name.
         project: whose calls they are, for the card's id.
         progress: told of the stages ``columns``, ``texts``, ``embeddings`` and ``explaining``.
+
+    Raises:
+        WindowsError: both windows hold the same calls, or there is no metric as it was asked for.
     """
     # The order in which threads add up floats would show in the last digits; and matrices as small
     # as these are quicker on one.
@@ -72,11 +79,18 @@ def _compare(
     project: str,
     progress: Progress,
 ) -> Card:
+    shared = count_shared(ref.rows, cur.rows)
     columns = find_metrics(ref.rows, cur.rows, options)
     texts = choose_metrics(TEXT_METRICS, options)
-    metrics = labels_of([*columns, *map(missing_metric, columns), *texts])
-    comparison = prepare(ref, cur, options, len(columns) + len(texts))
+    absent = find_absent([*columns, *texts], options)
+    missing = [missing_metric(each) for each in columns]
+    metrics = labels_of([*columns, *missing, *texts, *absent])
+    # Whether scores are missing is not asked.
+    tested = [*columns, *(each for each in missing if each.side != "score"), *texts]
+    levels = levels_of(tested, options.alpha)
+    comparison = prepare(ref, cur, options, levels)
     tests = _compare_columns(comparison, columns, progress)
+    tests += [_unknown(comparison, each) for each in absent]
     explainer, of_texts = _compare_texts(comparison, texts, progress)
     decided = decide([*tests, *of_texts], options.alpha)
     findings = _explain(explainer, decided, metrics, progress)
@@ -95,7 +109,11 @@ def _compare(
         findings=findings,
         tests=tuple(decided),
         quality=tuple(each for each in decided if each.side == "score"),
-        notes=_notes(comparison, decided),
+        notes=(
+            *overlap_note(shared, ref.rows, cur.rows),
+            *unknown_note(find_unknown([*columns, *texts], options)),
+            *_notes(comparison, decided, metrics),
+        ),
     )
 
 
@@ -132,12 +150,13 @@ def _compare_texts(
     found: list[Evidence] = []
     terms: dict[str, tuple[Term, ...]] = {}
     compared = comparison
+    hashed = Hashed(HashedText(seed=comparison.options.seed))
     for stage, kinds in _STAGES.items():
         of_stage = [each for each in metrics if each.kind in kinds]
         guard = _Guard(comparison, stage, len(of_stage), progress)
         for side in ("prompt", "answer"):
             chosen = [each for each in of_stage if each.side == side]
-            of_side = compare_side(comparison, side, chosen, guard)
+            of_side = compare_side(comparison, side, chosen, hashed, guard)
             compared = with_texts(compared, of_side)
             terms[side] = terms.get(side, ()) + of_side.terms
             found += of_side.tests
@@ -175,15 +194,29 @@ def _explain(
     told = {side: terms for side, terms in explainer.terms.items() if f"{side}_text" in drifted}
     explainer = replace(explainer, terms=told)
     groups = group_drifts(tests)
-    found = []
+    found: list[Finding] = []
     for done, group in enumerate(groups):
         progress("explaining", done, len(groups))
         metric = metrics[group.head.metric]
         evidence = replace(group.head, note=group.note(metrics))
-        finding = explainer.explain(evidence, metric)
-        found.append(replace(finding, sentence=finding_sentence(metric, finding)))
+        # Words explain what drifted of texts, and what is told first; they are not told again.
+        words: Words = "all" if group.is_of_words else "none" if found else "few"
+        finding = explainer.explain(evidence, metric, words)
+        new = replace(finding, coincidences=_not_told(finding, found))
+        found.append(replace(finding, sentence=finding_sentence(metric, new)))
     progress("explaining", len(groups), len(groups))
     return tuple(found)
+
+
+def _not_told(finding: Finding, found: Sequence[Finding]) -> tuple[Coincidence, ...]:
+    """Return what came with a change, where that was not told of the first one already."""
+    if found and _news(found[0]) == _news(finding):
+        return ()
+    return finding.coincidences
+
+
+def _news(finding: Finding) -> list[tuple[str, str]]:
+    return [(each.field, each.value) for each in finding.coincidences]
 
 
 def _failed(comparison: Comparison, metric: Metric, error: Exception) -> Evidence:
@@ -201,7 +234,24 @@ def _failed(comparison: Comparison, metric: Metric, error: Exception) -> Evidenc
     )
 
 
-def _notes(comparison: Comparison, tests: Sequence[Evidence]) -> tuple[str, ...]:
+def _unknown(comparison: Comparison, metric: Metric) -> Evidence:
+    sizes = comparison.ref.rows.height, comparison.cur.rows.height
+    return Evidence(
+        metric.name,
+        metric.kind,
+        metric.side,
+        "none",
+        "not_enough_data",
+        *sizes,
+        0,
+        0,
+        note="no call of either window has it",
+    )
+
+
+def _notes(
+    comparison: Comparison, tests: Sequence[Evidence], metrics: Mapping[str, Metric]
+) -> tuple[str, ...]:
     notes = []
     for name, window in (("reference", comparison.ref), ("current window", comparison.cur)):
         if window.rows.height < window.row_count:
@@ -212,7 +262,7 @@ def _notes(comparison: Comparison, tests: Sequence[Evidence]) -> tuple[str, ...]
         notes.append("both windows ask the same prompts: answers are compared prompt by prompt")
     if comparison.is_repeated:
         notes.append(f"p-values count one call a {comparison.options.unit}")
-    failed = [each.metric for each in tests if each.state == "failed"]
+    failed = [metrics[each.metric].label for each in tests if each.state == "failed"]
     if failed:
         notes.append(f"not compared, since the test failed: {', '.join(failed)}")
     return tuple(notes)

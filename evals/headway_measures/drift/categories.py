@@ -52,13 +52,13 @@ def compare_categories(
         note = "every value is too rare to be counted by itself"
         return Outcome("homogeneity", "not_enough_data", note=note)
     if len(levels) == 2:
-        rarer = _rarer(ref, cur)
+        told = _told(ref, cur, levels)
         return compare_rates(
-            ref.with_values((ref.values == rarer).astype(np.float64)),
-            cur.with_values((cur.values == rarer).astype(np.float64)),
+            ref.with_values((ref.values == told).astype(np.float64)),
+            cur.with_values((cur.values == told).astype(np.float64)),
             alpha=alpha,
             level=level,
-            what=level_name(levels[rarer]),
+            what=level_name(levels[told]),
         )
     before, after = _shares(ref.values, len(levels)), _shares(cur.values, len(levels))
     distance = float(np.abs(after - before).sum() / 2)
@@ -128,8 +128,10 @@ def pool_rare(ref: Sample, cur: Sample, levels: list[str]) -> tuple[Sample, Samp
     )
 
 
-def _rarer(ref: Sample, cur: Sample) -> int:
-    """Return the level of two that fewer calls have; it is the one to speak of."""
+def _told(ref: Sample, cur: Sample, levels: list[str]) -> int:
+    """Return the level of two to speak of: the rarer, unless it is the many that have no name."""
+    if levels[1] == _OTHER:
+        return 0
     second = int(ref.values.sum() + cur.values.sum())
     return 1 if 2 * second <= ref.size + cur.size else 0
 

@@ -27,7 +27,7 @@ from headway_measures.drift.decompositions import is_mostly_mix
 from headway_measures.drift.results import ChangeTime, Coincidence, Evidence, Mix, Segment, Term
 
 _MOST_TOLD = 3
-# Other calls that make up less of a change explain hardly any of it.
+# Other calls that make up less of a change explain hardly any of it; or none, to speak of.
 _HARDLY = 1 / 3
 _NOTHING = 1 / 50
 
@@ -79,14 +79,16 @@ def mix_clause(metric: Metric, evidence: Evidence, mixes: Sequence[Mix]) -> Iter
     )
     between = change_between(told.within_lower, told.within_upper, metric, is_share=is_share)
     share = abs(_other_share(told))
-    how = "mostly mix" if mostly else "not mix" if share < _HARDLY else "partly mix"
-    only = "only " if share < _HARDLY else ""
-    made = f"hardly any of {total}" if share < _NOTHING else f"{only}{joined(other, 'of', total)}"
     average = "" if is_share else " on average"
-    yield (
-        f"{how}: by {by}, other calls than before make up {made}{average}; "
-        f"calls of the same {by} changed by {within} ({between})"
-    )
+    if mostly or share >= _HARDLY:
+        yield (
+            f"{'mostly' if mostly else 'partly'} mix: by {by}, other calls than before make up "
+            f"{joined(other, 'of', total)}{average}; calls of the same {by} changed by {within} "
+            f"({between})"
+        )
+    elif share >= _NOTHING:
+        made = joined(within, "of", total)
+        yield f"not mix: calls of the same {by} changed by {made}{average} ({between})"
 
 
 def _other_share(mix: Mix) -> float:
@@ -125,11 +127,15 @@ def term_clauses(terms: Sequence[Term], most: int = _MOST_TOLD) -> Iterator[str]
     for told, sign in (("commoner now", 1), ("rarer now", -1)):
         moved = [each for each in terms if sign * (each.share_cur - each.share_ref) > 0]
         if moved:
-            named = [
-                f"{term_name(each)} {percent(each.share_ref)} → {percent(each.share_cur)}"
-                for each in moved[:most]
-            ]
-            yield f"{told}: {', '.join(named)}"
+            yield f"{told}: {', '.join(named_terms(moved, most))}"
+
+
+def named_terms(terms: Sequence[Term], most: int) -> list[str]:
+    """Return terms with their shares before and now."""
+    return [
+        f"{term_name(each)} {percent(each.share_ref)} → {percent(each.share_cur)}"
+        for each in terms[:most]
+    ]
 
 
 def term_name(term: Term) -> str:

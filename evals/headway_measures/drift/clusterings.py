@@ -17,15 +17,8 @@ from headway_measures.clusters import Floats
 from headway_measures.descriptors.metrics import Metric
 from headway_measures.drift.categories import MIX_FLOOR
 from headway_measures.drift.decisions import SHARES
-from headway_measures.drift.embeddings import (
-    Pieces,
-    Singles,
-    permutation_p,
-    pieces_of,
-    pooled,
-    rng_of,
-    unmeasured,
-)
+from headway_measures.drift.embeddings import pooled, rng_of, unmeasured
+from headway_measures.drift.pieces import Pieces, Singles, permutation_p, pieces_of
 from headway_measures.drift.results import Effect, Evidence
 from headway_measures.drift.sizes import mix_detectable, mix_needs
 from headway_measures.drift.units import Ints, Units

@@ -11,7 +11,9 @@ import numpy as np
 import polars as pl
 
 from headway_measures.descriptors.metrics import Metric
+from headway_measures.descriptors.own import OWN
 from headway_measures.drift.columns import compare_column, missing_metric
+from headway_measures.drift.decisions import Family, family_of
 from headway_measures.drift.metrics_found import TAG
 from headway_measures.drift.pairing import Design, pair_up, read_design
 from headway_measures.drift.pairs import compare_category_pairs, compare_pairs
@@ -46,7 +48,7 @@ class Comparison:
         options: with ``pair`` as the design has it.
         is_repeated: whether units have several calls.
         fields: columns and tag families in which to look for whom a change holds.
-        level: of the tests that sizes speak of.
+        levels: of the tests that sizes speak of, by family.
     """
 
     ref: Window
@@ -55,7 +57,7 @@ class Comparison:
     options: Options
     is_repeated: bool
     fields: tuple[str, ...]
-    level: float
+    levels: Mapping[Family, float]
 
     @property
     def follows(self) -> bool:
@@ -97,12 +99,14 @@ class Comparison:
     def measure(self, metric: Metric) -> tuple[Evidence, ...]:
         """Compare a column of all calls, and whether it is missing as often.
 
-        That a score is missing says which calls were scored, and nothing of them.
+        That a score is missing says which calls were scored, and nothing of them; what the user's
+        own functions did not say, which calls they were asked about.
         """
         if self.is_fixed(metric):
             return (self.fixed(metric),)
         tests = self.measure_rows(self.ref.rows, self.cur.rows, metric)
-        return tests[:1] if metric.side == "score" else tests
+        is_asked = metric.side == "score" or metric.name.startswith(OWN)
+        return tests[:1] if is_asked else tests
 
     def measure_rows(
         self, ref: pl.DataFrame, cur: pl.DataFrame, metric: Metric
@@ -110,11 +114,12 @@ class Comparison:
         """Compare a column of some calls of both windows."""
         columns = _column(ref, metric), _column(cur, metric)
         names = ref["span_id"].to_list(), cur["span_id"].to_list()
+        level = self._level(metric)
         if not self.is_paired(metric):
             units = Units(ref[UNIT].to_numpy(), cur[UNIT].to_numpy())
             ranks = (ref[RANK].to_numpy(), cur[RANK].to_numpy()) if self.is_repeated else None
             return compare_column(
-                *columns, metric, self.options, units, names, ranks=ranks, level=self.level
+                *columns, metric, self.options, units, names, ranks=ranks, level=level
             )
         prompts = ref[PROMPT].to_numpy(), cur[PROMPT].to_numpy()
         there = [are_present(read_column(column, metric.kind)) for column in columns]
@@ -123,6 +128,9 @@ class Comparison:
             return (found,)
         absent = pl.Series(~there[0]), pl.Series(~there[1])
         return found, self._measure_pairs(absent, prompts, names, missing_metric(metric))
+
+    def _level(self, metric: Metric) -> float:
+        return self.levels.get(family_of(metric), self.options.alpha)
 
     def _measure_pairs(
         self,
@@ -137,22 +145,24 @@ class Comparison:
             pairs = pair_up(*columns, prompts, names, self.options)
             found = None
             if pairs is not None:
-                found = compare_pairs(pairs, metric, self.options, level=self.level)
+                found = compare_pairs(pairs, metric, self.options, level=self._level(metric))
         return found or replace(
             self.fixed(metric), state="not_enough_data", note="no prompt is in both windows"
         )
 
 
-def prepare(ref: Window, cur: Window, options: Options, tests: int) -> Comparison:
+def prepare(
+    ref: Window, cur: Window, options: Options, levels: Mapping[Family, float]
+) -> Comparison:
     """Read which calls of two windows ask the same, and which belong together.
 
     Args:
         ref: the window before.
         cur: the window after.
         options: what a unit is, and whether to pair.
-        tests: how many are to be run.
+        levels: of the tests that sizes speak of, by family.
     """
-    prompts = _prompts(ref.rows, cur.rows)
+    prompts = number_prompts(ref.rows, cur.rows)
     units = _units(ref.rows, cur.rows, options.unit)
     design = read_design(prompts, options)
     fields = usual_fields(ref.rows, cur.rows, options)
@@ -181,7 +191,7 @@ def prepare(ref: Window, cur: Window, options: Options, tests: int) -> Compariso
         replace(options, pair="never" if design == "unpaired" else "prompt"),
         units.is_repeated,
         fields,
-        options.alpha / max(1, tests),
+        levels,
     )
 
 
@@ -194,7 +204,7 @@ def _column(rows: pl.DataFrame, metric: Metric) -> pl.Series:
     return pl.Series(metric.name, [None] * rows.height, pl.String)
 
 
-def _prompts(ref: pl.DataFrame, cur: pl.DataFrame) -> tuple[Ints, Ints]:
+def number_prompts(ref: pl.DataFrame, cur: pl.DataFrame) -> tuple[Ints, Ints]:
     """Return what names each call's prompt; a call without a prompt asks what no other does."""
     if "prompt_hash" not in ref.columns or "prompt_hash" not in cur.columns:
         both = np.arange(ref.height + cur.height)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeGuard
 
+from headway_measures.descriptors.metrics import Metric
 from headway_measures.drift.results import Evidence, State
 from headway_measures.multiplicity import weighted_benjamini_hochberg
 
@@ -50,6 +51,21 @@ def decide(tests: Sequence[Evidence], alpha: float) -> list[Evidence]:
     return [next(decided) if _is_tested(each) else each for each in tests]
 
 
+def levels_of(metrics: Sequence[Metric], alpha: float) -> dict[Family, float]:
+    """Return the p-value by which a test of each family is a drift where no other is.
+
+    Sizes are told for it, so that what they promise holds on the card: at most, since what cannot
+    be tested makes it easier for the rest.
+
+    Args:
+        metrics: all that may be tested, with those of missing values.
+        alpha: of the card's false alarms.
+    """
+    counts = Counter(map(family_of, metrics))
+    present = sum(SHARES[family] for family in counts)
+    return {family: alpha * SHARES[family] / present / count for family, count in counts.items()}
+
+
 def verdict_of(tests: Sequence[Evidence]) -> State:
     """Return what decided tests say of the windows.
 
@@ -68,8 +84,8 @@ def verdict_of(tests: Sequence[Evidence]) -> State:
     return "failed" if "failed" in states else "no_drift"
 
 
-def family_of(test: Evidence) -> Family:
-    """Return the family whose share of the false discoveries a test has part in."""
+def family_of(test: Evidence | Metric) -> Family:
+    """Return the family whose share of the false discoveries a test or metric has part in."""
     if test.side == "score":
         return "score"
     return test.kind if _is_family(test.kind) else "column"

@@ -9,21 +9,17 @@ al. 2023, MMDAgg, JMLR 24), and its p-value is a permutation's and so exact.
 import math
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
-from scipy.spatial.distance import cdist, pdist
 
 from headway_measures.clusters import Floats
 from headway_measures.descriptors.metrics import Metric
+from headway_measures.drift.pieces import MIN_UNITS, Pieces, Singles, permutation_p, pieces_of
 from headway_measures.drift.results import Effect, Evidence
-from headway_measures.drift.units import Ints, Units
+from headway_measures.drift.units import Units
 from headway_measures.drift.windows import Options
-
-MIN_UNITS = 50
-"""With fewer a side, vectors of texts differ too much for any other difference to show."""
 
 FLOOR = 0.01
 """Of the discrepancy's share of the likeness inside the windows."""
@@ -31,82 +27,8 @@ FLOOR = 0.01
 _BANDWIDTHS = (0.25, 0.5, 1.0, 2.0)  # of the median distance
 _EFFECT_BANDWIDTH = 0.5
 _WAVES = 256  # each a cosine and a sine: 512 features
-_PAIRED = 0.8  # of the units of both windows in both of them
 _SOME = 1_000  # vectors, whose distances are half a million
-
-Singles = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """What a permutation exchanges: all calls of one unit in one window, as their mean.
-
-    A unit counts once, however many calls it has. One that both windows have is compared with
-    itself: its two pieces change places or do not. All others change places with each other.
-
-    Args:
-        of_call: the piece of each call, those of the reference first, (calls,).
-        is_ref: the window of each piece, (pieces,).
-        pairs: the first of two pieces of one unit; the other follows it.
-    """
-
-    of_call: Ints
-    is_ref: NDArray[np.bool_]
-    pairs: Ints
-
-    @property
-    def ref_count(self) -> int:
-        """Return the units of the reference."""
-        return int(self.is_ref.sum())
-
-    @property
-    def cur_count(self) -> int:
-        """Return the units of the current window."""
-        return self.is_ref.size - self.ref_count
-
-    @property
-    def is_enough(self) -> bool:
-        """Return whether both windows have enough units for a test of texts."""
-        return min(self.ref_count, self.cur_count) >= MIN_UNITS
-
-    @property
-    def is_paired(self) -> bool:
-        """Return whether nearly all units are compared with themselves."""
-        return self.pairs.size >= _PAIRED * max(self.ref_count, self.cur_count, 1)
-
-    def means(self, values: Floats | Singles) -> Singles:
-        """Return the mean of each piece, of values of its calls (calls, any)."""
-        order = np.argsort(self.of_call, kind="stable")
-        if values.shape[0] == self.is_ref.size:
-            return values[order].astype(np.float32)
-        counts = np.bincount(self.of_call)
-        starts = np.cumsum(counts) - counts
-        sums = np.add.reduceat(values[order], starts, axis=0)
-        return (sums / counts[:, None]).astype(np.float32)
-
-    def contrasts(self, draws: int, rng: Generator) -> Singles:
-        """Return what a piece counts in "reference less current", first as it is, then exchanged.
-
-        Returns:
-            (1 + draws, pieces): 1/units in the reference, -1/units in the current window.
-        """
-        is_ref = np.tile(self.is_ref, (1 + draws, 1))
-        alone = np.ones(self.is_ref.size, np.bool_)
-        alone[self.pairs] = alone[self.pairs + 1] = False
-        is_ref[1:, alone] = rng.permuted(is_ref[1:, alone], axis=1)
-        is_kept = rng.random((draws, self.pairs.size)) < 0.5
-        is_ref[1:, self.pairs], is_ref[1:, self.pairs + 1] = is_kept, ~is_kept
-        return np.where(is_ref, 1 / self.ref_count, -1 / self.cur_count).astype(np.float32)
-
-
-def pieces_of(units: Units) -> Pieces:
-    """Return the pieces of two windows."""
-    both = np.concatenate([units.ref, units.cur])
-    _, unit_of_call = np.unique(both, return_inverse=True)
-    is_current = np.arange(both.size) >= units.ref.size
-    keys, of_call = np.unique(2 * unit_of_call + is_current, return_inverse=True)
-    pairs = np.flatnonzero(keys[:-1] // 2 == keys[1:] // 2)
-    return Pieces(of_call.astype(np.int64), keys % 2 == 0, pairs.astype(np.int64))
+_SAME = 1e-9  # of the largest squared distance, which is what rounding leaves of none
 
 
 def compare_embeddings(
@@ -197,21 +119,18 @@ def rng_of(metric: Metric, options: Options) -> Generator:
     return np.random.default_rng([options.seed, zlib.crc32(metric.name.encode())])
 
 
-def permutation_p(statistics: Floats | Singles) -> float:
-    """Return the share of statistics that reach the first, which is the observed one.
-
-    It counts itself, so that the p-value is exact (Phipson and Smyth 2010, SAGMB 9). The last
-    digits of a float depend on the order of a sum and do not count.
-    """
-    observed = float(statistics[0])
-    return float((statistics >= observed - 1e-4 * abs(observed) - 1e-9).mean())
-
-
 def _median_distance(both: Floats, rng: Generator) -> float:
     """Return the median distance of vectors that differ, of a draw from both windows."""
-    distances = pdist(both[rng.permutation(len(both))[:_SOME]])
-    apart = distances[distances > 1e-9]
-    return float(np.median(apart)) if apart.size else 1.0
+    some = both[rng.permutation(len(both))[:_SOME]]
+    squares = _squared_distances(some, some)
+    apart = squares[squares > _SAME * squares.max()]
+    return math.sqrt(np.median(apart)) if apart.size else 1.0
+
+
+def _squared_distances(ones: Floats, others: Floats) -> Floats:
+    """Return the squared distance of each two rows, by a product of matrices, which is quick."""
+    lengths = np.square(ones).sum(1)[:, None] + np.square(others).sum(1)
+    return np.asarray(np.maximum(lengths - 2 * ones @ others.T, 0.0))
 
 
 def _random_features(both: Floats, scale: float, rng: Generator) -> Iterable[Singles]:
@@ -245,7 +164,7 @@ def _share(both: Floats, pieces: Pieces, scale: float, rng: Generator) -> float:
     )
     apart = [
         (
-            cdist(both[calls[one]], both[calls[other]], "sqeuclidean"),
+            _squared_distances(both[calls[one]], both[calls[other]]),
             unit[one][:, None] != unit[other],
         )
         for one, other in ((ref, ref), (cur, cur), (ref, cur))

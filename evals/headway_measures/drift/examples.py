@@ -14,6 +14,7 @@ import polars as pl
 
 from headway_measures.clusters import Floats
 from headway_measures.descriptors.metrics import Metric
+from headway_measures.drift.amounts import amount, is_percentage, percent
 from headway_measures.drift.results import Example, ExamplePair
 from headway_measures.drift.segments import field_values, metric_numbers
 from headway_measures.drift.units import Ints
@@ -99,7 +100,8 @@ class _Side:
         number = float(value)
         if self.metric.kind == "rate":
             return f"{self.metric.label}: {'yes' if number else 'no'}"
-        return f"{self.metric.label}: {_in_words(number)} {self.metric.unit}".rstrip()
+        told = percent(number) if is_percentage(self.metric) else amount(number, self.metric.unit)
+        return f"{self.metric.label}: {told}"
 
 
 def pick_examples(
@@ -274,9 +276,3 @@ def _likest_prompts(
         pairs.append(ExamplePair(match, after.example(place), is_same_prompt=False))
     lone = [ExamplePair(before.example(place), None, is_same_prompt=False) for place in free]
     return [*pairs, *lone[: max(count - len(pairs), 0)]]
-
-
-def _in_words(number: float) -> str:
-    if number.is_integer():
-        return f"{int(number):,}"
-    return f"{number:,.1f}" if abs(number) >= 100 else f"{number:.3g}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,9 @@ from headway_measures.drift.segments import (
 )
 from headway_measures.drift.units import Ints, Units
 
+Words = Literal["all", "few", "none"]
+"""How many terms explain a drift: a few beside one that is not of texts."""
+
 _FEWEST_IN_STRATUM = 10
 _TERMS_BESIDE = 3  # a side, of the texts, where something else than the texts drifted
 _LEVEL_PRIOR = 0.5
@@ -45,18 +49,25 @@ class Explainer:
     comparison: Comparison
     terms: Mapping[str, tuple[Term, ...]]
 
-    def explain(self, evidence: Evidence, metric: Metric) -> Finding:
-        """Return a drift explained, but for its sentence."""
+    def explain(self, evidence: Evidence, metric: Metric, words: Words = "all") -> Finding:
+        """Return a drift explained, but for its sentence.
+
+        Args:
+            evidence: of the drift.
+            metric: what drifted.
+            words: how many of the terms in the texts explain it.
+        """
+        terms = self._terms(metric, words)
         shown = self._shown(metric)
         if shown is None:
-            return Finding(evidence, "", self._terms(metric), rows=self._rows(()))
+            return Finding(evidence, "", terms, rows=self._rows(()))
         of = self._with_metric(shown)
         since = _since(of, shown)
         segments = _segments(of, shown)
         return Finding(
             evidence,
             "",
-            terms=self._terms(metric),
+            terms=terms,
             since=since,
             segments=segments,
             mixes=() if is_of_text(metric) else _mixes(of, shown),
@@ -94,17 +105,17 @@ class Explainer:
             return self.comparison
         return self.comparison.with_columns(ref.rename(metric.name), cur.rename(metric.name))
 
-    def _terms(self, metric: Metric) -> tuple[Term, ...]:
+    def _terms(self, metric: Metric, words: Words) -> tuple[Term, ...]:
         """Return what differs in the words of the texts; a few of them beside other drifts.
 
-        What can be read comes first there, before runs of signs.
+        What can be read comes first, before runs of signs.
         """
         terms = self.terms.get("prompt" if metric.side == "prompt" else "answer", ())
-        if is_of_text(metric):
-            return terms
-        if metric.side == "call":
+        if words == "none" or metric.side == "call":
             return ()
-        readable = sorted(terms, key=lambda term: term.kind == "chars")
+        readable = tuple(sorted(terms, key=lambda term: term.kind == "chars"))
+        if words == "all":
+            return readable
         rarer = [term for term in readable if term.share_cur < term.share_ref]
         commoner = [term for term in readable if term.share_cur >= term.share_ref]
         return (*commoner[:_TERMS_BESIDE], *rarer[:_TERMS_BESIDE])

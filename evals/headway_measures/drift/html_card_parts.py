@@ -13,7 +13,7 @@ from html import escape
 from headway_measures.drift.amounts import one_line, percent, plain_metric, printable
 from headway_measures.drift.clauses import term_name
 from headway_measures.drift.results import Effect, Evidence, Term
-from headway_measures.drift.sentences import evidence_sentence
+from headway_measures.drift.sentences import evidence_sentence, title_of
 from headway_measures.scores import shortened
 
 PART_STYLE = """
@@ -169,10 +169,9 @@ def _count_words(words: Sequence[str]) -> int:
 
 def _dot(test: Evidence, x: str, y: float) -> str:
     kind = "drift" if test.state == "drift" else "none"
-    metric = plain_metric(test)
     return (
-        f"<g><title>{said(evidence_sentence(metric, test), 400)}</title>"
-        f'<text x="0" y="{y + 4:.0f}">{said(metric.label, _LABEL_LENGTH)}</text>'
+        f"<g><title>{said(evidence_sentence(plain_metric(test), test), 400)}</title>"
+        f'<text x="0" y="{y + 4:.0f}">{said(title_of(test), _LABEL_LENGTH)}</text>'
         f'<circle class="{kind}" cx="{x}" cy="{y:.0f}" r="5"/></g>'
     )
 

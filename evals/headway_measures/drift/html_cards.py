@@ -29,7 +29,7 @@ from headway_measures.drift.html_card_parts import (
     whole,
 )
 from headway_measures.drift.results import Card, Evidence, Example, ExamplePair, Finding
-from headway_measures.drift.sentences import STATES, evidence_sentence
+from headway_measures.drift.sentences import STATES, evidence_sentence, title_of
 from headway_measures.drift.windows import Query
 from headway_measures.scores import counted
 
@@ -124,14 +124,15 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
 
 def _told(finding: Finding) -> Iterator[str]:
     evidence = finding.evidence
-    metric = plain_metric(evidence)
-    yield f'<h3 class="drift">{said(metric.label[:1].upper() + metric.label[1:])}</h3>'
+    yield f'<h3 class="drift">{said(title_of(evidence))}</h3>'
     yield f"<p>{said(finding.sentence, _SENTENCE_LENGTH)}</p>"
     if evidence.effects:
         yield effect_picture(evidence.effects[0])
     if evidence.q_value is not None:
         seen = f"{evidence.n_ref:,} and {counted(evidence.n_cur, 'call')}"
-        yield f'<p class="fine">q = {evidence.q_value:.2g}, by {said(evidence.method)}, {seen}</p>'
+        told = f"q = {evidence.q_value:.2g}, by {evidence.method}, {seen}"
+        note = f"; {evidence.note}" if evidence.note else ""
+        yield f'<p class="fine">{said(f"{told}{note}", 500)}</p>'
 
 
 def _explained(finding: Finding) -> Iterator[str]:

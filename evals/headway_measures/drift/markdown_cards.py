@@ -23,7 +23,7 @@ from headway_measures.drift.amounts import (
 )
 from headway_measures.drift.clauses import term_name
 from headway_measures.drift.results import Card, Evidence, Example, Finding, State
-from headway_measures.drift.sentences import STATES, evidence_sentence
+from headway_measures.drift.sentences import STATES, evidence_sentence, title_of
 from headway_measures.drift.windows import Query
 from headway_measures.scores import counted, shortened
 
@@ -101,7 +101,9 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
 def _told(finding: Finding) -> str:
     q_value = finding.evidence.q_value
     sure = "" if q_value is None else f" (q = {q_value:.2g})"
-    return f"\n**{_plain(_title(finding))}**{sure}: {_plain(finding.sentence, _SENTENCE_LENGTH)}"
+    title, note = title_of(finding.evidence), finding.evidence.note
+    told = f"\n**{_plain(title)}**{sure}: {_plain(finding.sentence, _SENTENCE_LENGTH)}"
+    return f"{told} {_plain(_sentence_of(note), 400)}" if note else told
 
 
 def _explained(finding: Finding) -> Iterator[str]:
@@ -110,9 +112,8 @@ def _explained(finding: Finding) -> Iterator[str]:
         yield from _folded("words, groups, mix and examples", details)
 
 
-def _title(finding: Finding) -> str:
-    label = plain_metric(finding.evidence).label
-    return label[:1].upper() + label[1:]
+def _sentence_of(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."
 
 
 def _terms(finding: Finding) -> Iterator[str]:

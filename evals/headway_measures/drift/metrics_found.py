@@ -6,8 +6,9 @@ import polars as pl
 
 from headway_measures.descriptors.catalog import METRICS
 from headway_measures.descriptors.metrics import Kind, Metric, Side
+from headway_measures.descriptors.own import OWN, own_metric
 from headway_measures.drift.segments import usual_fields
-from headway_measures.drift.windows import Options
+from headway_measures.drift.windows import Options, WindowsError
 
 SCORE = "score:"
 """What the columns of scores begin with."""
@@ -118,11 +119,16 @@ TEXT_METRICS = (
 )
 """What is compared where texts themselves were drawn."""
 
+_KNOWN = METRICS | {metric.name: metric for metric in (*CALL_METRICS, *TEXT_METRICS)}
+_PREFIXES = (SCORE, TAG, OWN)
+_NAMED = "score:NAME, tag:FAMILY and own:NAME"
+
 
 def find_metrics(ref: pl.DataFrame, cur: pl.DataFrame, options: Options) -> tuple[Metric, ...]:
     """Return what the columns of both windows can be compared by, as the options ask.
 
-    Scores come first, then descriptors, then what calls say of themselves, then tag families.
+    Scores come first, then descriptors, the user's own after ours, then what calls say of
+    themselves, then tag families.
 
     Args:
         ref: the rows before.
@@ -136,9 +142,14 @@ def find_metrics(ref: pl.DataFrame, cur: pl.DataFrame, options: Options) -> tupl
         if name.startswith(SCORE)
     ]
     described = [metric for name, metric in METRICS.items() if name in names]
+    own = [
+        own_metric(name, [rows[name] for rows in (ref, cur) if name in rows.columns])
+        for name in sorted(names)
+        if name.startswith(OWN)
+    ]
     called = [metric for metric in CALL_METRICS if metric.name in names]
     families = [field[:-2] for field in usual_fields(ref, cur, options) if field.endswith(":*")]
-    found = [*scores, *described, *called, *map(_family, families)]
+    found = [*scores, *described, *own, *called, *map(_family, families)]
     return choose_metrics(found, options)
 
 
@@ -146,6 +157,35 @@ def choose_metrics(metrics: Sequence[Metric], options: Options) -> tuple[Metric,
     """Return those that the options ask for: all, where they name none."""
     asked = options.metrics
     return tuple(each for each in metrics if asked is None or each.name in asked)
+
+
+def find_absent(found: Sequence[Metric], options: Options) -> tuple[Metric, ...]:
+    """Return what the options ask for that is a metric, and that no call of the windows has.
+
+    Args:
+        found: what can be compared.
+        options: ``metrics`` names what is asked for.
+
+    Raises:
+        WindowsError: none of what is asked for is a metric.
+    """
+    asked, unknown = dict.fromkeys(options.metrics or ()), find_unknown(found, options)
+    if unknown and len(unknown) == len(asked):
+        there = ", ".join(sorted({*_KNOWN, *(each.name for each in found)}))
+        told = f"metrics={unknown[0]!r}: there is no such metric"
+        raise WindowsError(f"{told}; there are {there}, and {_NAMED} of what calls have")
+    names = {*unknown, *(each.name for each in found)}
+    return tuple(_KNOWN.get(name) or _unseen(name) for name in asked if name not in names)
+
+
+def find_unknown(found: Sequence[Metric], options: Options) -> tuple[str, ...]:
+    """Return what the options ask for that can be no metric, in short."""
+    names = {*_KNOWN, *(each.name for each in found)}
+    return tuple(
+        name[:80]
+        for name in dict.fromkeys(options.metrics or ())
+        if name not in names and (name in _PREFIXES or not name.startswith(_PREFIXES))
+    )
 
 
 def labels_of(metrics: Sequence[Metric]) -> Mapping[str, Metric]:
@@ -169,6 +209,15 @@ def _score(name: str, columns: Sequence[pl.Series]) -> Metric:
         changes = f"{label} is given otherwise than before"
         return Metric(name, kind, "score", "", label, changes, changes)
     return Metric(name, kind, "score", "", label, f"{label} rose", f"{label} fell")
+
+
+def _unseen(name: str) -> Metric:
+    """Return the metric of a score, a tag family or an own descriptor that no call has."""
+    if name.startswith(SCORE):
+        return _score(name, [])
+    if name.startswith(TAG):
+        return _family(name.removeprefix(TAG))
+    return own_metric(name, [])
 
 
 def _family(family: str) -> Metric:

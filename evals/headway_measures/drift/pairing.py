@@ -20,8 +20,9 @@ from headway_measures.drift.windows import Options
 Design = Literal["unpaired", "paired", "fixed"]
 """``fixed``: the prompts of both windows are the same, so that nothing of them can have changed."""
 
-# Of the calls of either window, as many must ask what the other window asks, too.
-_LEAST_SHARED = 0.8
+LEAST_SHARED = 0.8
+"""Of the calls of either window, as many must ask what the other window asks, too."""
+
 # Prompts that differ by less than a mix that matters are the same prompts.
 _NEARLY_ALL = 0.95
 
@@ -54,7 +55,7 @@ def read_design(prompts: tuple[Ints, Ints], options: Options) -> Design:
         return "unpaired"
     _, counts_ref, counts_cur = _shared(ref, cur)
     covered = min(counts_ref.sum() / ref.size, counts_cur.sum() / cur.size)
-    if not covered or (options.pair == "auto" and covered < _LEAST_SHARED):
+    if not covered or (options.pair == "auto" and covered < LEAST_SHARED):
         return "unpaired"
     equal = float((counts_ref == counts_cur).mean())
     alike = np.minimum(counts_ref, counts_cur).sum() / max(ref.size, cur.size)

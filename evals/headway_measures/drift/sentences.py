@@ -15,18 +15,22 @@ from headway_measures.drift.amounts import (
     digits,
     direction_of,
     effect_named,
+    group_name,
     moment,
     one_line,
     percent,
+    plain_metric,
     points,
 )
 from headway_measures.drift.clauses import (
     coincidence_clause,
     mix_clause,
+    named_terms,
     segment_clauses,
     since_clause,
     term_clauses,
 )
+from headway_measures.drift.coincidences import coincides
 from headway_measures.drift.decisions import matters
 from headway_measures.drift.results import Evidence, Finding, State
 from headway_measures.scores import counted
@@ -90,12 +94,11 @@ def headline(
     """
     run = [each for each in tests if each.state in ("drift", "no_drift")]
     if verdict == "drift":
-        changes = [_what(_metric(each.evidence, labels), each.evidence) for each in findings]
-        more = len(changes) - _MOST_TOLD
+        first = findings[:_MOST_TOLD]
+        changes = [_in_short(_metric(each.evidence, labels), each) for each in first]
+        more = len(findings) - len(first)
         others = f"; and {counted(more, 'more change')}" if more > 0 else ""
-        since = findings[0].since if findings else None
-        when = f" since about {moment(since.start_ns)}" if since else ""
-        return f"Drift{when}: {'; '.join(changes[:_MOST_TOLD])}{others}."
+        return f"Drift{_circumstances(first)}: {'; '.join(changes)}{others}."
     if verdict == "no_drift" and run:
         return f"No drift in {counted(len(run), 'comparison')}.{_best_shown(run, labels)}"
     if verdict in ("no_drift", "identical"):
@@ -112,6 +115,40 @@ def headline(
     return f"{told} {label}, {_needed(nearest)}."
 
 
+def title_of(evidence: Evidence) -> str:
+    """Return what stands above a finding, or beside a test in a table."""
+    return _capital(_label(plain_metric(evidence)))
+
+
+def _circumstances(findings: Sequence[Finding]) -> str:
+    """Return since when, with what new, and on which prompts: what is told once for all."""
+    if not findings:
+        return ""
+    told = []
+    since, new = findings[0].since, findings[0].coincidences[:1]
+    if since is not None:
+        told.append(f" since about {moment(since.start_ns)}")
+    for each in new:
+        name = group_name(each.field, each.value)
+        if since is None:
+            told.append(f", with {'more of' if each.share_ref else 'the new'} {name}")
+        elif coincides(each, since):
+            told.append(f", when {name} {'became common' if each.share_ref else 'came'}")
+    paired = {_on_the_same(each.evidence) for each in findings}
+    told += paired if len(paired) == 1 else set()
+    return "".join(told)
+
+
+def _in_short(metric: Metric, finding: Finding) -> str:
+    """Return a change as a headline has it: ``more answers refuse (5 % → 10 %)``."""
+    evidence = finding.evidence
+    words = "" if evidence.kind in _TEXTS else before_and_after(metric, evidence, most=1)
+    if evidence.kind == "text":
+        words = next(iter(named_terms(finding.terms, 1)), "")
+    told = _moved(metric, evidence)
+    return f"{told} ({words})" if words else told
+
+
 def _what(metric: Metric, evidence: Evidence) -> str:
     paired = _on_the_same(evidence)
     if evidence.kind == "text" and evidence.effects:
@@ -126,17 +163,29 @@ def _what(metric: Metric, evidence: Evidence) -> str:
         words = " → ".join(one_line(each) for each in (evidence.before, evidence.after) if each)
         words = words.replace("→ average likeness ", "→ ")
         return f"{_changes(metric)}{f': {words}' if words else ''}{paired}"
-    direction, words = direction_of(evidence), before_and_after(metric, evidence)
+    told, words = _moved(metric, evidence), before_and_after(metric, evidence)
+    told = f"{told}: {words}" if words else told
+    return f"{told}{_by_how_much(evidence, metric)}{paired}"
+
+
+def _moved(metric: Metric, evidence: Evidence) -> str:
+    """Return which way it went, without figures."""
+    if evidence.kind in _TEXTS:
+        return _changes(metric)
+    direction = direction_of(evidence)
     told = _moves(metric, direction)
     old, new = centre_of(evidence.before), centre_of(evidence.after)
     if old and new and evidence.kind == "number":
         rose = new.value - old.value
         if not direction and effect_named(evidence, "cliffs_delta"):
+            # Medians stand still where few calls moved; then the mean says which way.
+            is_some = old.name == "mean" and rose
             told = f"the spread of {_label(metric)} changed"
+            if is_some:
+                told = f"{_moves(metric, 1 if rose > 0 else -1)} in some calls"
         elif direction * rose < 0:
             told += f" in most calls, although the {new.name} {'rose' if rose > 0 else 'fell'}"
-    told = f"{told}: {words}" if words else told
-    return f"{told}{_by_how_much(evidence, metric)}{paired}"
+    return told
 
 
 def _by_how_much(evidence: Evidence, metric: Metric) -> str:

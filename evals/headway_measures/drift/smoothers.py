@@ -51,35 +51,40 @@ def fit_smoother(rows: Floats, folds: Ints) -> Smoother:
 
 @dataclass(frozen=True, slots=True)
 class _ByRows:
-    """A matrix for each fold that makes its scores of the other folds' labels (dual form)."""
+    """What the fit to all rows leaves of any labels, of which the folds' own follow (dual form).
 
+    With R the map from labels to residuals, those of a fold's labels by a fit without it are
+    R_ff⁻¹ (R y)_f, as for a single row left out (Cook and Weisberg 1982, 2.2).
+    """
+
+    residual: Floats
     tests: list[Ints]
-    trains: list[Ints]
-    maps: list[Floats]
+    factors: list[tuple[Floats, bool]]
 
     def scores(self, labels: Floats) -> Floats:
+        left = self.residual @ labels
         found = np.empty_like(labels)
-        for test, train, apply in zip(self.tests, self.trains, self.maps, strict=True):
-            means = labels[train].mean(axis=0)
-            found[test] = apply @ (labels[train] - means) + means
+        for test, factor in zip(self.tests, self.factors, strict=True):
+            missed = linalg.cho_solve(factor, left[test], check_finite=False)
+            found[test] = labels[test] - missed
         return found
 
 
-def _by_rows(rows: Floats, folds: Ints, penalty: float) -> _ByRows:
-    gram = rows @ rows.T
-    tests, trains, maps = [], [], []
-    for fold in np.unique(folds):
-        test, train = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        inside = gram[np.ix_(train, train)]
-        means = inside.mean(axis=0)
-        inside = inside - means - means[:, None] + means.mean()
-        across = gram[np.ix_(train, test)]
-        across = across - across.mean(axis=0) - means[:, None] + means.mean()
-        factor = linalg.cho_factor(inside + penalty * np.eye(train.size), check_finite=False)
-        maps.append(linalg.cho_solve(factor, across, check_finite=False).T)
-        tests.append(test)
-        trains.append(train)
-    return _ByRows(tests, trains, maps)
+def _by_rows(centred: Floats, folds: Ints, penalty: float) -> _ByRows:
+    count = len(centred)
+    gram = centred @ centred.T
+    gram[np.diag_indices(count)] += penalty
+    factor, is_lower = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+    inverse, _ = linalg.lapack.dpotri(factor, lower=is_lower, overwrite_c=True)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    # The intercept takes the mean: of rows that are centred it is all that it can take.
+    residual = penalty * inverse - 1 / count
+    tests = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    factors = [
+        linalg.cho_factor(residual[np.ix_(test, test)], overwrite_a=True, check_finite=False)
+        for test in tests
+    ]
+    return _ByRows(residual, tests, factors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ sure, since folds share the labels they are fitted to (Bengio and Grandvalet 200
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from zlib import crc32
 
@@ -70,7 +71,13 @@ class TextResult:
 
 
 def compare_texts(
-    ref: Texts, cur: Texts, metric: Metric, options: Options, *, is_paired: bool = False
+    ref: Texts,
+    cur: Texts,
+    metric: Metric,
+    options: Options,
+    *,
+    is_paired: bool = False,
+    hash_texts: Callable[[list[str]], SparseRows] | None = None,
 ) -> TextResult:
     """Tell the texts of two windows apart, with a p-value that is honest at any size.
 
@@ -82,6 +89,7 @@ def compare_texts(
         is_paired: whether both windows answer the same prompts; then answers are compared
             prompt by prompt, those to other prompts are left out, and prompts themselves are
             ``identical`` by design.
+        hash_texts: makes the weighted grams, where they are wanted for more than this test.
     """
     rng = np.random.default_rng([options.seed, crc32(metric.name.encode())])
     sample = _draw_sample(ref, cur, options.text_rows, is_paired, rng)
@@ -101,7 +109,7 @@ def compare_texts(
     scheme = _scheme(sample, is_paired, rng) or _scheme(sample, False, rng)
     if scheme is None:
         return _without(empty, options, "too few sessions could have been in the other window")
-    features = _features(sample.texts)
+    features = _features(sample.texts, (hash_texts or HashedText().rows)(sample.texts))
     smoother = fit_smoother(features.rows, scheme.folds)
     own = smoother.scores(sample.labels[:, None])
     scores[sample.places] = own[:, 0]
@@ -241,8 +249,7 @@ class _Features:
     rows: Floats
 
 
-def _features(texts: list[str]) -> _Features:
-    hashed = HashedText().rows(texts)
+def _features(texts: list[str], hashed: SparseRows) -> _Features:
     variances = np.where(hashed.holders() >= _FEWEST_HOLDERS, hashed.variances(), 0.0)
     best = np.argsort(-variances, kind="stable")[:_COLUMNS]
     columns = np.sort(best[variances[best] > 0])

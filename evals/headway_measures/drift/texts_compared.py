@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 
+from headway_measures.clusters import Floats
 from headway_measures.descriptors.metrics import Metric, Side
 from headway_measures.drift.clusterings import compare_clusters
 from headway_measures.drift.comparisons import PROMPT, UNIT, Comparison
@@ -20,7 +21,7 @@ from headway_measures.drift.results import Evidence, Term
 from headway_measures.drift.smoothers import connected_groups
 from headway_measures.drift.text_tests import compare_texts
 from headway_measures.drift.units import Ints, Texts, Units
-from headway_measures.representations import HashedText
+from headway_measures.representations import HashedText, SparseRows
 
 Guard = Callable[[Metric, Callable[[], Evidence]], Evidence]
 """Runs the test of a metric; where it fails its evidence says so."""
@@ -65,8 +66,32 @@ class _Drawn:
         return column.scatter(self.places, values).rename(name)
 
 
+class Hashed:
+    """Hashes texts, those that several tests compare once.
+
+    Args:
+        representation: what makes numbers of texts.
+    """
+
+    def __init__(self, representation: HashedText) -> None:
+        self._representation = representation
+        self._kept: list[tuple[list[str], Floats]] = []
+
+    def rows(self, texts: list[str]) -> SparseRows:
+        """Return the weighted grams of texts, of which the vectors alone are kept."""
+        rows = self._representation.rows(texts)
+        self._kept.append((texts, self._representation.project(rows)))
+        return rows
+
+    def vectors(self, texts: list[str]) -> Floats:
+        """Return a vector of length 1 for each text."""
+        kept = (vectors for known, vectors in self._kept if known == texts)
+        vectors = next(kept, None)
+        return self._representation.vectors(texts) if vectors is None else vectors
+
+
 def compare_side(
-    comparison: Comparison, side: Side, metrics: Sequence[Metric], guard: Guard
+    comparison: Comparison, side: Side, metrics: Sequence[Metric], hashed: Hashed, guard: Guard
 ) -> ComparedTexts:
     """Compare the texts of prompts or of answers.
 
@@ -74,6 +99,7 @@ def compare_side(
         comparison: whose rows hold ``prompt`` and ``answer``.
         side: which of them.
         metrics: those of this side that were asked for.
+        hashed: of both sides.
         guard: runs each test.
     """
     found: list[Evidence] = []
@@ -92,7 +118,9 @@ def compare_side(
     def by_words(metric: Metric) -> Evidence:
         is_paired = comparison.is_paired(metric)
         texts = drawn[0].as_texts, drawn[1].as_texts
-        result = compare_texts(*texts, metric, comparison.options, is_paired=is_paired)
+        result = compare_texts(
+            *texts, metric, comparison.options, is_paired=is_paired, hash_texts=hashed.rows
+        )
         scores = result.ref_scores, result.cur_scores
         values = [pl.Series(each, nan_to_null=True) for each in scores]
         keep(metric.name, drawn, (values[0], values[1]))
@@ -102,7 +130,7 @@ def compare_side(
     def vectorised() -> Callable[[Metric], Evidence]:
         chosen, units = _exchangeable(comparison, drawn, side)
         ref, cur = chosen[0].texts, chosen[1].texts
-        vectors = HashedText(seed=comparison.options.seed).vectors([*ref, *cur])
+        vectors = hashed.vectors([*ref, *cur])
         sides = vectors[: len(ref)], vectors[len(ref) :]
 
         def compare(metric: Metric) -> Evidence:

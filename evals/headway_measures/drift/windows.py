@@ -1,9 +1,19 @@
 """What is compared: two windows of calls, and how."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import polars as pl
+
+Pairing = Literal["auto", "never", "prompt"]
+Unit = Literal["session", "trace", "user", "row"]
+
+_LEAST = {"seed": 0, "text_rows": 0, "permutations": 1, "examples": 0}
+_CHOICES: dict[str, tuple[str, ...]] = {"pair": get_args(Pairing), "unit": get_args(Unit)}
+
+
+class WindowsError(ValueError):
+    """Windows cannot be compared as it was asked; the line says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +70,27 @@ class Options:
 
     seed: int = 0
     alpha: float = 0.05
-    pair: Literal["auto", "never", "prompt"] = "auto"
-    unit: Literal["session", "trace", "user", "row"] = "session"
+    pair: Pairing = "auto"
+    unit: Unit = "session"
     text_rows: int = 4_000
     permutations: int = 999
     segment_by: tuple[str, ...] = ()
     metrics: tuple[str, ...] | None = None
     examples: int = 6
+
+    def __post_init__(self) -> None:
+        """Refuse what no card can be made by.
+
+        Raises:
+            WindowsError: an option is out of its range.
+        """
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value < least:
+                raise WindowsError(f"{name}={value!r}: give a number of at least {least}")
+        if not 0 < self.alpha < 1:
+            raise WindowsError(f"alpha={self.alpha!r}: give a rate between 0 and 1, such as 0.05")
+        for name, known in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise WindowsError(f"{name}={value!r}: give one of {', '.join(known)}")
