@@ -47,7 +47,7 @@ class Effort:
     column_draws: int = 4_000
     column_peer_draws: int = 1_000
     call_draws: int = 1_000
-    peer_draws: int = 50
+    peer_draws: int = 20
     processes: int = 2
     cells: int | None = None
     powers: drift_powers.Sizes = drift_powers.FULL

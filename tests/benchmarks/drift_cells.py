@@ -34,7 +34,8 @@ COLUMN, CARD, DATASET = "column", "card", "dataset"
 TEXTS = tuple(metric.name for metric in TEXT_METRICS)
 
 _CHUNK = 100  # draws that Evidently is given at once
-_CALL_SIZES = ((100, 100), (500, 500))
+_LARGE_WORLDS: tuple[drift_calls.World, ...] = ("calls", "sessions", "same prompts")
+"""Whose windows are large, too; a thousand draws of them take half an hour each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,11 @@ def column_cells(draws: int, peer_draws: int) -> list[Cell]:
 
 
 def call_cells(draws: int, peer_draws: int, *, is_whole: bool) -> list[Cell]:
-    """Return every world of calls at windows up to 500, and a short one beside a long reference."""
-    cells = [
-        Cell("calls", world, *size, draws, peer_draws, is_whole)
-        for size in reversed(_CALL_SIZES)
-        for world in drift_calls.WORLDS
-    ]
-    return [*cells, Cell("calls", "calls", 500, 100, draws, peer_draws, is_whole)]
+    """Return worlds of calls at windows up to 500, and a short one beside a long reference."""
+    places = [(world, 500, 500) for world in _LARGE_WORLDS]
+    places += [(world, 100, 100) for world in drift_calls.WORLDS]
+    places += [("calls", 500, 100)]
+    return [Cell("calls", *place, draws, peer_draws, is_whole) for place in places]
 
 
 def run_cells(cells: Sequence[Cell], processes: int) -> list[Found]:

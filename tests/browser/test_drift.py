@@ -133,9 +133,10 @@ def test_the_worse_model_is_found_and_explained_and_the_mail_is_not_blamed(
     for said in ("fell", "kind:refund", "triage-v3"):
         expect(fell).to_contain_text(said)
     card = demo.api.get(f"/v1/drift/{re.findall('card=([0-9a-f]+)', page.url)[0]}")
-    columns = [each for each in card["tests"] if each["metric"].startswith("prompt_")]
-    assert len(columns) >= 6
-    assert [each["metric"] for each in columns if each["state"] == "drift"] == []
+    # One card in twenty may call the same mail drifted, but never this surely.
+    sure = [each for each in card["tests"] if (each["q_value"] or 1) < 1e-3]
+    assert "score:valid_json" in {each["metric"] for each in sure}
+    assert [each["metric"] for each in sure if each["side"] == "prompt"] == []
 
 
 def test_quality_shows_the_fall_and_how_far_the_versions_lie_apart(
