@@ -34,8 +34,10 @@ class Units:
     @property
     def is_repeated(self) -> bool:
         """Return whether so many calls share units that a p-value must not count them all."""
-        both = np.concatenate([self.ref, self.cur])
-        return bool(both.size and 1 - np.unique(both).size / both.size > _FEW_REPEATED)
+        # Sorting is many times quicker than `np.unique`, and asked for with every column.
+        both = np.sort(np.concatenate([self.ref, self.cur]))
+        again = int((both[1:] == both[:-1]).sum())
+        return again > _FEW_REPEATED * both.size
 
 
 @dataclass(frozen=True, slots=True)
