@@ -22,6 +22,11 @@ NUMBER = "format(datum.value, '~g')"
 PERCENT = "format(datum.value, '.0%')"
 MONEY = "'$' + format(datum.value, '~g')"
 DURATION = "datum.value < 1000 ? datum.value + ' ms' : format(datum.value / 1000, '~g') + ' s'"
+# Long names differ at their ends, so their middles are left out.
+_LEGEND_LABEL = (
+    "length(datum.label) > 23 ? slice(datum.label, 0, 7) + '…' + slice(datum.label, -15)"
+    " : datum.label"
+)
 _FEWEST_BUCKETS = 8
 _BAR_WIDTH = 0.9
 
@@ -167,7 +172,16 @@ def _legend(series: Sequence[str]) -> alt.Legend | None:
     # One series needs no legend: the card's title has named it already.
     if len(series) < 2:
         return None
-    return alt.Legend(title=None, orient="top", labelLimit=200, columns=4, padding=0)
+    return alt.Legend(
+        title=None,
+        orient="top",
+        labelLimit=200,
+        labelExpr=_LEGEND_LABEL,
+        columns=alt.ExprRef("width < 420 ? 2 : 4"),
+        # Else as pale as the band around a line.
+        symbolOpacity=1,
+        padding=0,
+    )
 
 
 def _tooltip() -> list[alt.Tooltip]:

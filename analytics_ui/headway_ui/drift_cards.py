@@ -5,7 +5,16 @@ from typing import Any
 
 import streamlit as st
 
-from headway_ui import differences, drift_words, filters, formats, links, queries
+from headway_ui import (
+    differences,
+    drift_jobs,
+    drift_tests,
+    drift_words,
+    filters,
+    formats,
+    links,
+    queries,
+)
 from headway_ui.cards import fact
 from headway_ui.drift_words import signed
 from headway_ui.scopes import Scope
@@ -13,6 +22,7 @@ from headway_ui.scopes import Scope
 Json = Mapping[str, Any]
 
 _BEFORE, _AFTER = "213, 94, 0", "0, 114, 178"
+MOST_FINDINGS = 8
 _SIDES = {"reference": "Reference", "current": "Current"}
 _FORMS = {
     "JSON": ("json", "json", "application/json"),
@@ -31,12 +41,47 @@ def draw(scope: Scope, card: Json) -> None:
     _head(card)
     if len(card["findings"]) > 1:
         _table("At a glance", card["findings"], lambda each: _glance(each, labels))
-    for number, finding in enumerate(card["findings"]):
+    _scores(card, labels)
+    shown = st.session_state.get(_shown(card), MOST_FINDINGS)
+    for number, finding in enumerate(card["findings"][:shown]):
         _finding(scope, card, finding, labels, is_first=number == 0)
-    _tests(card, labels)
+    if rest := len(card["findings"][shown:]):
+        words = f"Show {formats.plural(rest, 'more finding')}"
+        st.button(words, icon=":material/expand_more:", on_click=_show_all, args=(card,))
+    drift_tests.draw(card, labels)
     for note in card["notes"]:
         st.caption(formats.plain(note))
     _how(card)
+
+
+def _shown(card: Json) -> str:
+    return f"findings of {card['card_id']}"
+
+
+def _show_all(card: Json) -> None:
+    st.session_state[_shown(card)] = len(card["findings"])
+
+
+def _scores(card: Json, labels: Mapping[str, str]) -> None:
+    """Say whether quality moved with what was found, where no finding says so."""
+    if not card["findings"]:
+        return
+    if not card["quality"]:
+        st.caption("These calls have no scores, so whether quality moved with it is not known.")
+        return
+    found = {each["evidence"]["metric"] for each in card["findings"]}
+    others = [each for each in card["quality"] if each["metric"] not in found]
+    _table("Other scores of these calls", others, lambda each: _score(each, labels))
+
+
+def _score(one: Json, labels: Mapping[str, str]) -> Mapping[str, str]:
+    return {
+        "Score": formats.plain(drift_words.heading(one["metric"], labels)),
+        "State": drift_words.badge(one["state"]),
+        "Before": formats.plain(one["before"]),
+        "After": formats.plain(one["after"]),
+        "q-value": drift_words.p_value(one["q_value"]),
+    }
 
 
 def _head(card: Json) -> None:
@@ -85,14 +130,15 @@ def _finding(
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             title = drift_words.heading(evidence["metric"], labels)
             st.subheader(formats.plain(title), anchor=False, width="content")
-            st.badge(formats.plain(f"of the {evidence['side']}"), color="gray")
+            if evidence["side"] != "score":
+                st.badge(formats.plain(f"of the {evidence['side']}"), color="gray")
         st.markdown(formats.plain(finding["sentence"]))
-        with st.container(horizontal=True, gap="large"):
+        with st.container(horizontal=True, gap="medium"):
             fact("Before", evidence["before"] or formats.MISSING)
             fact("After", evidence["after"] or formats.MISSING)
             fact("Effect", drift_words.effect(evidence))
             fact("q-value", drift_words.p_value(evidence["q_value"]))
-            fact("Calls", _sizes(evidence))
+            fact("Calls", drift_tests.sizes(evidence))
         _rows(scope, card, finding)
         # One finding open is read; ten open ones are scrolled past.
         with st.expander("Since when, for whom and why", expanded=is_first):
@@ -122,14 +168,10 @@ def _why(finding: Json) -> None:
         st.caption("No group, day or wording stands out.")
 
 
-def _sizes(evidence: Json) -> str:
-    return f"{formats.count(evidence['n_ref'])} → {formats.count(evidence['n_cur'])}"
-
-
 def _coincidence(one: Json) -> str:
     told = (
         f"{drift_words.group(one['field'], one['value'])} came at "
-        f"{formats.when(drift_words.at(one['first_ns']))}: "
+        f"{formats.to_minute(drift_words.at(one['first_ns']))}: "
         f"{formats.share(one['share_ref'])} → {formats.share(one['share_cur'])} of the calls"
     )
     if one["within_without"] is None:
@@ -138,9 +180,7 @@ def _coincidence(one: Json) -> str:
 
 
 def _table(title: str, items: Sequence[Json], row: Callable[[Json], Mapping[str, str]]) -> None:
-    if items:
-        st.markdown(f"**{title}**")
-        st.table([row(each) for each in items], border="horizontal", hide_index=True, alt=title)
+    drift_tests.table(title, [row(each) for each in items])
 
 
 def _segment(one: Json) -> Mapping[str, str]:
@@ -151,7 +191,7 @@ def _segment(one: Json) -> Mapping[str, str]:
         "Before": formats.plain(evidence["before"]),
         "After": formats.plain(evidence["after"]),
         "Effect": formats.plain(drift_words.effect(evidence)),
-        "Calls": _sizes(evidence),
+        "Calls": drift_tests.sizes(evidence),
     }
 
 
@@ -225,41 +265,26 @@ def _example_pair(scope: Scope, pair: Json) -> None:
                 )
 
 
-def _tests(card: Json, labels: Mapping[str, str]) -> None:
-    if not card["tests"]:
-        return
-    drifted = sum(each["state"] == "drift" for each in card["tests"])
-    title = f"All tests: {drifted} of {formats.plural(len(card['tests']), 'metric')} drifted"
-    with st.expander(title, expanded=not card["findings"]):
-        st.caption(
-            "The q-value is the p-value corrected for all these tests; a difference below its "
-            "floor is too small to be called a drift."
-        )
-        rows = [_test_row(each, labels) for each in card["tests"]]
-        st.table(rows, border="horizontal", hide_index=True, alt="Every test with its evidence")
-
-
-def _test_row(one: Json, labels: Mapping[str, str]) -> Mapping[str, str]:
-    return {
-        "Metric": formats.plain(drift_words.heading(one["metric"], labels)),
-        "State": drift_words.badge(one["state"]),
-        "Side": formats.plain(one["side"]),
-        "Before": formats.plain(one["before"]),
-        "After": formats.plain(one["after"]),
-        "Effect": formats.plain(drift_words.effect(one)),
-        "p": drift_words.p_value(one["p_value"]),
-        "q": drift_words.p_value(one["q_value"]),
-        "Calls": _sizes(one),
-        "Needs a side": formats.count(one["needs_n"]),
-        "Test": formats.plain(one["method"] + (", paired" if one["is_paired"] else "")),
-        "Note": formats.plain(one["note"]),
-    }
-
-
 def _how(card: Json) -> None:
-    with st.expander("How it was compared"):
-        options = ", ".join(f"{name} {value}" for name, value in card["options"].items())
+    with st.expander("How it was compared", expanded="replay" in st.query_params):
+        chosen = {name: value for name, value in card["options"].items() if value not in (None, [])}
+        options = ", ".join(f"{name} {value}" for name, value in chosen.items())
         versions = ", ".join(f"{name} {value}" for name, value in dict(card["versions"]).items())
         st.caption(formats.plain(f"Options: {options}"))
         st.caption(formats.plain(f"Versions: {versions}; data {card['fingerprint']}"))
         st.code(f"headway drift --replay {card['card_id']}", "bash")
+        words = "Compute it again"
+        if st.button(words, icon=":material/replay:", help="Does it come to the same today?"):
+            drift_jobs.replay(card["card_id"])
+        if job_id := st.query_params.get("replay"):
+            _replayed(job_id)
+
+
+def _replayed(job_id: str) -> None:
+    job = queries.job(job_id)
+    if job is None or job["state"] != "done":
+        drift_jobs.follow(job_id, lambda _: None)
+        return
+    st.markdown(f"**{formats.plain(drift_words.replayed(job['result']))}**")
+    for change in job["result"]["changes"]:
+        st.markdown(f"- {formats.plain(change)}")

@@ -33,7 +33,12 @@ _SIGNS = {
     "failed": "!",
     BASELINE: "–",
 }
-_TEXT = "bandwidth('x') < 26 ? datum.sign : datum.word"
+# Where not even a sign has room, what one looks for keeps its own.
+_TEXT = (
+    "bandwidth('x') < 8 ? (datum.state == 'drift' || datum.state == 'failed' ? datum.sign : '')"
+    " : bandwidth('x') < 26 ? datum.sign : datum.word"
+)
+_GAP = "bandwidth('x') < 8 ? 0 : 1"
 _LABEL_LIMIT = "width < 420 ? 110 : 230"
 _DATES_TOLD = 3
 # Okabe and Ito's, as the theme's; light enough to be written on in black.
@@ -77,15 +82,16 @@ def to_rows(heat: Mapping[str, Any], *, only_drifted: bool = False) -> list[dict
 
     Args:
         heat: the result of a job of ``POST /v1/drift/heatmap``.
-        only_drifted: leave out metrics that never drifted.
+        only_drifted: leave out metrics that never drifted; those that never differ at all are
+            left out anyway (``unchanged``).
     """
     buckets, baseline = heat["buckets"], baseline_of(heat)
     drifted = {cell["metric"] for cell in heat["cells"] if cell["state"] == "drift"}
-    labels = labels_of(heat)
+    labels, still = labels_of(heat), _still(heat)
     sides = {
         each["name"]: each["side"]
         for each in heat["metrics"]
-        if not only_drifted or each["name"] in drifted
+        if each["name"] in drifted or not (only_drifted or each["name"] in still)
     }
     ends = dict(zip(buckets, _ends(buckets), strict=True))
     bucket = bucket_of(buckets)
@@ -105,6 +111,17 @@ def to_rows(heat: Mapping[str, Any], *, only_drifted: bool = False) -> list[dict
                     if (name, time) not in seen
                 ]
     return rows
+
+
+def unchanged(heat: Mapping[str, Any]) -> list[str]:
+    """Return the metrics, as people call them, in which no cell differs from the baseline."""
+    labels = labels_of(heat)
+    return [labels[each["name"]] for each in heat["metrics"] if each["name"] in _still(heat)]
+
+
+def _still(heat: Mapping[str, Any]) -> set[str]:
+    moving = {cell["metric"] for cell in heat["cells"] if cell["state"] != "identical"}
+    return {cell["metric"] for cell in heat["cells"]} - moving
 
 
 def labels_of(heat: Mapping[str, Any]) -> dict[str, str]:
@@ -147,7 +164,9 @@ def heat_map(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> alt.L
         scale=alt.Scale(domain=states, range=[_COLOURS[state] for state in states]),
         legend=None,
     )
-    cells = base.mark_rect(stroke="white", strokeWidth=1).encode(color=colour, tooltip=tooltip)
+    cells = base.mark_rect(stroke="white", strokeWidth=alt.ExprRef(_GAP)).encode(
+        color=colour, tooltip=tooltip
+    )
     # Without a tooltip of its own a word lets clicks through to its cell.
     words = base.mark_text(aria=False, fontSize=9, text=alt.ExprRef(_TEXT)).encode(
         color=alt.value("#1A1D21")
@@ -166,7 +185,8 @@ def takeaway(heat: Mapping[str, Any]) -> str:
         states = [cell["state"] for cell in heat["cells"]]
         few = states.count("not_enough_data")
         if "no_drift" not in states and few:
-            return f"It cannot be told: {formats.plural(few, 'cell')} had too few calls."
+            untold = f"It cannot be told: {formats.plural(few, 'cell')} had too few calls."
+            return f"{untold}{_longer(heat)}"
         beside = f"; {formats.plural(few, 'cell')} had too few calls to tell" if few else ""
         return f"No drift in {formats.plural(len(states) - few, 'cell')}{beside}."
     first: dict[str, str] = {}
@@ -185,6 +205,15 @@ def takeaway(heat: Mapping[str, Any]) -> str:
     rest = len(first) - sum(times for _, times in often)
     told += [f"{rest} more at other times"] if rest else []
     return f"{formats.plural(len(first), 'metric')} drifted: {'; '.join(told)}."
+
+
+def _longer(heat: Mapping[str, Any]) -> str:
+    """Return the way out of cells that have too few calls, where there is one."""
+    sizes = [cell["n"] for cell in heat["cells"] if cell.get("n")]
+    if not sizes or bucket_of(heat["buckets"]) == "week":
+        return ""
+    most = formats.plural(max(sizes), "call")
+    return f" No column has more than {most}: choose longer ones."
 
 
 def _base(metric: str, time: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from headway.errors import ApiError
+from headway.errors import ApiError, UnreachableError
 from headway_ui import drift_words, empty_states, formats, queries
 from headway_ui.scopes import Scope
 
@@ -21,6 +21,7 @@ _UNITS = {"sessions": None, "traces": "trace", "users": "user", "calls": "row"}
 _SEGMENTS = ("user_id", "session_id", "name", "finish_reason")
 _ALARMS = 5.0
 _STAGES = {
+    "starting": "starting to compute",
     "describing": "describing calls that are new",
     "reading": "reading the calls",
     "columns": "comparing columns",
@@ -30,7 +31,8 @@ _STAGES = {
     "explaining": "explaining what was found",
     "writing": "writing the card",
 }
-_ENDED = {"failed": "failed", "cancelled": "was cancelled"}
+# Refusals that somebody can do something about, said where the question was asked.
+_REFUSALS = (400, 404, 422, 429, 503)
 _POLL_S = 1.0
 
 Facets = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -129,9 +131,7 @@ def start(scope: Scope, windows: Windows, options: Mapping[str, Any] | None = No
     try:
         job_id, card_id = queries.compare_windows(scope.project, *windows, options)
     except ApiError as error:
-        if error.status not in (400, 422):
-            raise
-        st.error(formats.plain(str(error)), icon=":material/block:")
+        say_refusal(error)
         return
     reference, current = (drift_words.window_text(each) for each in windows)
     st.query_params.update({"reference": reference, "current": current})
@@ -140,6 +140,27 @@ def start(scope: Scope, windows: Windows, options: Mapping[str, Any] | None = No
     else:
         st.query_params["job"] = job_id
     st.rerun()
+
+
+def replay(card_id: str) -> None:
+    """Have a card computed again, and lead the URL to the job."""
+    try:
+        st.query_params["replay"] = queries.replay_drift(card_id)
+    except ApiError as error:
+        say_refusal(error)
+        return
+    st.rerun()
+
+
+def say_refusal(error: ApiError) -> None:
+    """Say what the collector would not do, where it was asked.
+
+    Raises:
+        ApiError: it is nothing that another question would mend.
+    """
+    if error.status not in _REFUSALS:
+        raise error
+    st.error(formats.plain(str(error)), icon=":material/block:")
 
 
 def follow(job_id: str, on_done: Callable[[Mapping[str, Any]], None]) -> None:
@@ -152,33 +173,49 @@ def follow(job_id: str, on_done: Callable[[Mapping[str, Any]], None]) -> None:
 
     @st.fragment(run_every=_POLL_S)
     def progress() -> None:
-        job = queries.job(job_id)
-        if job is None:
-            empty_states.not_found("job", job_id)
-        elif job["state"] == "done":
-            on_done(job["result"] or {})
-            st.rerun()
-        elif job["state"] in _ENDED:
-            _ended(job)
-        else:
-            _draw_progress(job)
+        # A fragment runs by itself, where nobody above would make a page of a fault.
+        try:
+            _draw_job(job_id, on_done)
+        except UnreachableError:
+            st.warning(
+                "The collector does not answer. What it had begun it takes up at its next start; "
+                "this page asks again each second.",
+                icon=":material/cloud_off:",
+            )
+        except ApiError as error:
+            st.warning(formats.plain(str(error)), icon=":material/block:")
 
     progress()
+
+
+def _draw_job(job_id: str, on_done: Callable[[Mapping[str, Any]], None]) -> None:
+    job = queries.job(job_id)
+    if job is None:
+        empty_states.not_found("job", job_id)
+    elif job["state"] == "done":
+        on_done(job["result"] or {})
+        st.rerun()
+    elif job["state"] == "failed":
+        reason = f": {job['error']}" if job["error"] else "."
+        st.error(formats.plain(f"The job failed{reason}"), icon=":material/error:")
+    elif job["state"] == "cancelled":
+        st.info("The job was cancelled; nothing was kept of it.", icon=":material/cancel:")
+    else:
+        _draw_progress(job)
 
 
 def _draw_progress(job: Mapping[str, Any]) -> None:
     done, total = job["done"] or 0, job["total"] or 0
     stage = job["stage"] or ""
-    words = _STAGES.get(stage, stage) if job["state"] == "running" else "waiting for its turn"
-    if total:
+    words = _STAGES.get(stage, stage) or "starting to compute"
+    if job["state"] == "queued":
+        words = "waiting for its turn"
+        if ahead := queries.count_jobs_before(job):
+            words += f", behind {formats.plural(ahead, 'other job')}"
+    elif total:
         words += f", {formats.count(done)} of {formats.count(total)}"
-    st.progress(min(1.0, done / total) if total else 0.0, formats.plain(words.capitalize()))
+    words = words[:1].upper() + words[1:]
+    st.progress(min(1.0, done / total) if total else 0.0, formats.plain(words))
     if st.button("Cancel", icon=":material/close:", key=f"cancel {job['job_id']}"):
         queries.cancel_job(job["job_id"])
         st.rerun()
-
-
-def _ended(job: Mapping[str, Any]) -> None:
-    reason = f": {job['error']}" if job["error"] else "."
-    words = f"The job {_ENDED[job['state']]}{reason}"
-    st.warning(formats.plain(words), icon=":material/error:")

@@ -26,6 +26,22 @@ _EFFECTS = {
     "auc": "told apart (AUC)",
     "mmd": "MMD",
 }
+_SIGNED = frozenset({"risk_difference", "cliffs_delta"})
+_METHODS = {
+    "ks": "Kolmogorov–Smirnov",
+    "ks_permutation": "Kolmogorov–Smirnov, shuffled",
+    "homogeneity": "χ²",
+    "homogeneity_permutation": "χ², shuffled",
+    "homogeneity_paired": "windows swapped",
+    "two_proportions": "two proportions",
+    "storer_kim": "two proportions, exact",
+    "fisher": "Fisher's exact",
+    "mcnemar": "McNemar",
+    "signed_rank": "signed ranks",
+    "text_auc": "classifier",
+    "mmd": "mean discrepancy",
+    "none": "none",
+}
 _FIELDS = {
     "request_model": "model",
     "prompt_name": "prompt",
@@ -58,6 +74,8 @@ def label(name: str, labels: Mapping[str, str]) -> str:
         labels: as ``GET /v1/drift/metrics`` has them; a score, a family of tags and somebody's own
             descriptor go by their names.
     """
+    if name.startswith("own:"):
+        return name.removeprefix("own:")
     if name.startswith("score:"):
         return name.replace(":", " ", 1)
     if name in labels:
@@ -73,7 +91,8 @@ def heading(name: str, labels: Mapping[str, str]) -> str:
     """Return the same where a line begins."""
     told = label(name, labels)
     # A name that is not ours keeps its own first letter.
-    return told[:1].upper() + told[1:] if told != name else told
+    is_ours = told != name and not name.startswith("own:")
+    return told[:1].upper() + told[1:] if is_ours else told
 
 
 def listed(words: Sequence[str], most: int = 4) -> str:
@@ -102,17 +121,31 @@ def group(field: str, value: str = "") -> str:
 
 
 def effect(evidence: Json) -> str:
-    """Return the effect that decides, with its interval: ``difference +10.0 (+5.2 to +14.9)``."""
+    """Return the effect that decides, with its interval: ``difference +10.0 (+5.2 to +14.9)``.
+
+    A distance has no direction, so only differences have a sign.
+    """
     effects = evidence["effects"]
     if not effects:
         return formats.MISSING
     one = effects[0]
     is_share = one["name"] in _IN_POINTS
-    value, ends = signed(one["value"], is_share), [one["lower"], one["upper"]]
+
+    def size(number: float | None) -> str:
+        told = signed(number, is_share)
+        return told if one["name"] in _SIGNED else told.removeprefix("+")
+
+    value, ends = size(one["value"]), [one["lower"], one["upper"]]
     told = f"{_EFFECTS.get(one['name'], one['name'])} {value}{' points' if is_share else ''}"
     if None in ends:
         return told
-    return f"{told} ({' to '.join(signed(end, is_share) for end in ends)})"
+    return f"{told} ({' to '.join(size(end) for end in ends)})"
+
+
+def method(evidence: Json) -> str:
+    """Return what test was made: ``McNemar, paired``."""
+    told = _METHODS.get(evidence["method"], evidence["method"].replace("_", " "))
+    return f"{told}, paired" if evidence["is_paired"] else told
 
 
 def p_value(value: float | None) -> str:
@@ -131,7 +164,7 @@ def at(nanoseconds: int) -> str:
 def since(change: Json) -> str:
     """Return since when, and how sure that is."""
     start, lower, upper = (
-        formats.when(at(change[name])) for name in ("start_ns", "lower_ns", "upper_ns")
+        formats.to_minute(at(change[name])) for name in ("start_ns", "lower_ns", "upper_ns")
     )
     sure = f"{change['confidence'] * 100:.0f} %"
     note = f"; {change['note']}" if change["note"] else ""
@@ -171,9 +204,10 @@ def query_window(one: Json) -> dict[str, list[str]]:
 
 def _moment(text: str) -> str:
     try:
-        return formats.when(text)
+        is_whole = formats.moment(text).second == 0
     except ValueError:
         return text
+    return formats.to_minute(text) if is_whole else formats.when(text)
 
 
 def rows_filters(finding: Json, current: Json) -> dict[str, Any]:
@@ -193,6 +227,40 @@ def rows_filters(finding: Json, current: Json) -> dict[str, Any]:
     return wanted
 
 
+def replayed(result: Json) -> str:
+    """Return what came of a card that was computed again."""
+    if result["is_same"]:
+        return "Computed again, it is the same card, byte for byte."
+    told = listed([_DIFFERS.get(each, each) for each in result["differs"]])
+    return f"Computed again, it is not the same card: {told}."
+
+
+def own_title(own: Sequence[Json]) -> str:
+    """Return how somebody's own descriptors do, in one line."""
+    failing = [each for each in own if each["faults"]]
+    if not failing:
+        return "Your own descriptors"
+    verb = "fails" if len(failing) == 1 else "fail"
+    return f"Your own descriptors: {len(failing)} of {len(own)} {verb}"
+
+
+def own_row(one: Json) -> dict[str, str]:
+    """Return how one of them does, as a row of a table."""
+    return {
+        "Name": formats.plain(one["name"]),
+        "Calls asked about": formats.count(one["calls"]),
+        "Failed": formats.count(one["faults"]),
+        "Left out": formats.count(one["left_out"]),
+        "Last failure": formats.plain(formats.shorten(one["last_fault"] or "", 200)),
+    }
+
+
+_DIFFERS = {
+    "data": "other calls are in its windows",
+    "versions": "Headway or what it computes with has another version",
+    "result": "the same calls and versions came to something else",
+    "card": "the kept card is gone",
+}
 TERMS = {
     "word": "word",
     "chars": "signs",

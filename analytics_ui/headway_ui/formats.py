@@ -106,6 +106,11 @@ def when(text: str | None) -> str:
     return MISSING if text is None else f"{moment(text):%-d %b %Y, %H:%M:%S} UTC"
 
 
+def to_minute(text: str) -> str:
+    """Return a time to the minute: ``22 Nov 2026, 10:00 UTC``."""
+    return f"{moment(text):%-d %b %Y, %H:%M} UTC"
+
+
 def day_and_hour(text: str) -> str:
     """Return a time to the minute, without its year: ``22 Nov, 10:00 UTC``."""
     return f"{moment(text):%-d %b, %H:%M} UTC"

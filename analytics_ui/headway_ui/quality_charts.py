@@ -18,6 +18,12 @@ _BAND_OPACITY = 0.18
 _SPAN_COLOUR = "#8A949E"
 _ROW_HEIGHT = 34
 _AXIS_HEIGHT = 50
+# More bands on top of one another are one grey.
+MOST_BANDS = 3
+_COHORT_LABEL = (
+    "length(datum.label) > 38 ? slice(datum.label, 0, 18) + '…' + slice(datum.label, -19)"
+    " : datum.label"
+)
 
 
 class BandPoint(Point):
@@ -82,6 +88,8 @@ def in_order_of_time(found: Mapping[str, Any], by: str | None) -> list[str]:
 def bands(points: Sequence[Point], series: Sequence[str], *, is_rate: bool) -> alt.LayerChart:
     """Return a line a series inside its band, both broken where nothing was scored.
 
+    Where there are more than ``MOST_BANDS`` series, they are lines alone.
+
     Args:
         points: with gaps filled by empty points.
         series: the order of the colours and of the legend.
@@ -93,6 +101,8 @@ def bands(points: Sequence[Point], series: Sequence[str], *, is_rate: bool) -> a
         labels=charts.PERCENT if is_rate else charts.NUMBER,
         limits=(0.0, 1.0) if is_rate else _limits(points),
     )
+    if len(series) > MOST_BANDS:
+        return line
     around = charts.of_rows(points).encode(
         x=alt.X("time:T", title=None, scale=alt.Scale(type="utc")),
         y=alt.Y("lower:Q", title=None),
@@ -130,7 +140,12 @@ def cohorts(change: Mapping[str, Any], names: tuple[str, str]) -> alt.LayerChart
             "label:N",
             title=None,
             sort=[row["label"] for row in rows],
-            axis=alt.Axis(labelLimit=260, ticks=False, domain=False),
+            axis=alt.Axis(
+                labelLimit=alt.ExprRef("width < 420 ? 120 : 260"),
+                labelExpr=_COHORT_LABEL,
+                ticks=False,
+                domain=False,
+            ),
         ),
         tooltip=[alt.Tooltip("label:N", title="Cohort"), alt.Tooltip("text:N", title="Mean")],
     )

@@ -81,6 +81,9 @@ def of_change(change: Mapping[str, Any], names: tuple[str, str]) -> str:
         if change["is_paired"]
         else "of different prompts"
     )
+    if change["overlap"]:
+        both = formats.plural(change["overlap"], "score")
+        how += f"; {both} in both cohorts hide a part of the difference"
     gain = of_gain(change)
     if change["lower"] is None or change["upper"] is None:
         return f"{gain} {how}: too few sessions to say whether {current} differs."
@@ -102,9 +105,15 @@ def of_gain(change: Mapping[str, Any]) -> str:
     return _signed(change["difference"], is_rate=change["is_rate"])
 
 
+def name_of(found: Mapping[str, Any], which: str) -> str:
+    """Return what the ``first`` or ``second`` score is called, with its source if only that."""
+    source = found[f"{which}_source"]
+    return f"{found[which]} ({source})" if source else str(found[which])
+
+
 def of_agreement(found: Mapping[str, Any]) -> str:
     """Say how often two scores say the same, and how much of that is not chance."""
-    first, second = found["first"], found["second"]
+    first, second = (name_of(found, which) for which in ("first", "second"))
     if not found["n"]:
         return f"No answer has both {first} and {second}."
     answers = formats.plural(found["n"], "answer")
@@ -136,7 +145,7 @@ def kappa_of(found: Mapping[str, Any]) -> str:
 
 def of_table(found: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return how often the first score (down) and the second (across) say what."""
-    corner = f"{found['first']} ↓  {found['second']} →"
+    corner = f"{name_of(found, 'first')} ↓  {name_of(found, 'second')} →"
     columns = [f"{label} " for label in found["labels"]]  # never the name of the corner
     return [
         {corner: label, **dict(zip(columns, map(formats.count, row), strict=True))}

@@ -5,6 +5,7 @@ refusal travels up as ``ApiError`` to ``app.py``, which turns it into a page.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ SLOW_S = 60
 PAGE_SIZE = 50
 _SCORES_LOOKED_AT = 1000
 _LOSSES_SHOWN = 200
+_JOBS_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +106,31 @@ def score_names(filters: Filters) -> list[str]:
     Looks at the newest scores of each source, so that a flood of guardrail scores does not hide
     what people said.
     """
+    counts: Counter[str] = Counter()
+    for found in _count_scores(filters).values():
+        counts.update(found)
+    return sorted(counts, key=lambda name: (-counts[name], name))
+
+
+def score_sources(filters: Filters) -> dict[str, list[str]]:
+    """Return where each of those scores came from, by its name: people, code, judges, evals."""
+    sources: dict[str, list[str]] = {}
+    for source, found in _count_scores(filters).items():
+        for name in found:
+            sources.setdefault(name, []).append(source)
+    return sources
+
+
+def _count_scores(filters: Filters) -> dict[str, Counter[str]]:
     window = {key: filters[key] for key in ("project", "start", "end") if key in filters}
-    counts: dict[str, int] = {}
+    counts = {}
     for source in ("code", "human", "judge", "eval"):
         query = {**window, "source": source, "limit": _SCORES_LOOKED_AT}
-        for score in _get("/v1/scores", query, slow=True)["scores"]:
-            if isinstance(score["value"], bool | int | float):
-                counts[score["name"]] = counts.get(score["name"], 0) + 1
-    return sorted(counts, key=lambda name: (-counts[name], name))
+        scores = _get("/v1/scores", query, slow=True)["scores"]
+        counts[source] = Counter(
+            each["name"] for each in scores if isinstance(each["value"], bool | int | float)
+        )
+    return counts
 
 
 def quality(
@@ -131,9 +150,16 @@ def cohorts(score: str, reference: Filters, current: Filters, filters: Filters) 
     )
 
 
-def agreement(filters: Filters, first: str, second: str) -> dict[str, Any]:
-    """Return how two scores of the same answers go together."""
-    return dict(_get("/v1/quality/agreement", {**filters, "first": first, "second": second}))
+def agreement(
+    filters: Filters,
+    first: str,
+    second: str,
+    sources: tuple[str | None, str | None] = (None, None),
+) -> dict[str, Any]:
+    """Return how two scores of the same answers go together, each of one source or of any."""
+    query = {**filters, "first": first, "second": second}
+    named = dict(zip(("first_source", "second_source"), sources, strict=True))
+    return dict(_get("/v1/quality/agreement", {**query, **named}))
 
 
 def losses(filters: Filters) -> dict[str, Any]:
@@ -210,6 +236,26 @@ def map_drift(
     at = address()
     answer = _client(at.url, at.api_key).post("/v1/drift/heatmap", body, project=project)
     return str(answer["job_id"])
+
+
+def replay_drift(card_id: str) -> str:
+    """Have a card computed again; return the job."""
+    at = address()
+    path = f"/v1/drift/{_segment(card_id)}/replay"
+    return str(_client(at.url, at.api_key).post(path, {})["job_id"])
+
+
+def own_descriptors() -> list[dict[str, Any]]:
+    """Return somebody's own descriptors, each with what came of it since the collector's start."""
+    return list(_get("/v1/descriptors", {})["own"])
+
+
+def count_jobs_before(job: Mapping[str, Any]) -> int:
+    """Return how many jobs have to end before a waiting one begins."""
+    at = address()
+    listed = _client(at.url, at.api_key).get("/v1/jobs", {"limit": _JOBS_LOOKED_AT})["jobs"]
+    unfinished = [each for each in listed if each["state"] in ("queued", "running")]
+    return sum(each["created_at"] < job["created_at"] for each in unfinished)
 
 
 def job(job_id: str) -> dict[str, Any] | None:

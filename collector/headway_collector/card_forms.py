@@ -3,6 +3,7 @@
 Imported when first asked for: it needs polars, which the collector starts without.
 """
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -10,11 +11,12 @@ import msgspec
 
 from headway._version import __version__
 from headway_collector.drifting import DriftRequest
+from headway_collector.errors import InvalidRequestError
 from headway_collector.store.drift_cards import StoredQuery
 from headway_measures.descriptors.catalog import METRICS, VERSION
 from headway_measures.drift.card_json import card_id_of, decode_card
-from headway_measures.drift.metrics_found import CALL_METRICS, TEXT_METRICS
-from headway_measures.drift.windows import Options, Query
+from headway_measures.drift.metrics_found import CALL_METRICS, TEXT_METRICS, check_names
+from headway_measures.drift.windows import Options, Query, WindowsError
 from headway_measures.representations import HashedText
 
 Form = Literal["json", "markdown", "html"]
@@ -54,6 +56,18 @@ def make_query(query: StoredQuery) -> Query:
 def make_options(options: dict[str, Any]) -> Options:
     """Return options as the measures take them."""
     return msgspec.convert(options, Options)
+
+
+def check_metrics(names: Sequence[str] | None) -> None:
+    """Refuse names of metrics that no call could have, before a job is started for them.
+
+    Raises:
+        InvalidRequestError: with what there is.
+    """
+    try:
+        check_names(names or ())
+    except WindowsError as error:
+        raise InvalidRequestError(str(error)) from error
 
 
 def list_metrics() -> list[dict[str, str]]:

@@ -28,6 +28,7 @@ ANY = "drift"
 _SIDES = ("prompt", "answer", "call", "score")
 _TRIED = ("drift", "no_drift", "identical")
 _FORMATS = ("text", "json", "markdown", "html")
+_ENDINGS = {".json": "json", ".md": "markdown", ".html": "html"}
 _COLUMNS = 80
 _POLL_S = 0.25
 _TIMEOUT_S = 60.0
@@ -107,16 +108,39 @@ def show_card(card: dict[str, Any]) -> str:
     counts = [
         (states.count("drift"), "drifted"),
         (states.count("no_drift"), "did not"),
-        (states.count("identical"), "the same by design"),
+        (states.count("identical"), "with nothing to compare"),
         (states.count("not_enough_data"), "without enough data"),
         (states.count("failed"), "failed"),
     ]
     told = ", ".join(f"{count} {words}" for count, words in counts if count)
     sizes = f"{card['n_ref']:,} calls before, {card['n_cur']:,} after"
-    lines.append(_wrap(f"{sizes}; {len(states)} measures: {told or 'none'}"))
+    measures = "measure" if len(states) == 1 else "measures"
+    lines.append(_wrap(f"{sizes}; {len(states)} {measures}: {told or 'none'}"))
+    lines += [
+        _wrap(
+            f"no call is in the window {when}: look at its times and at "
+            + _name_filters(card[side])
+        )
+        for side, count, when in (("reference", "n_ref", "before"), ("current", "n_cur", "after"))
+        if not card[count]
+    ]
     lines += map(_wrap, card["notes"])
     lines.append(f"card {card['card_id']}")
     return "\n".join(lines) + "\n"
+
+
+def _name_filters(query: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {' or '.join(values)}" for name, values in query["filters"])
+
+
+def explain_exit(card: dict[str, Any], fail_on: list[str], exit_code: int) -> str | None:
+    """Return why the exit code is another than the card's words make expect, if it is."""
+    asked = ", ".join(fail_on)
+    if exit_code == EXIT_TOO_LITTLE and ANY not in fail_on:
+        return f"--fail-on {asked}: not enough data to say (exit code {exit_code})"
+    if exit_code == 0 and card["verdict"] == "drift":
+        return f"--fail-on {asked}: what drifted is something else (exit code 0)"
+    return None
 
 
 def _wrap(text: str, bullet: str = "") -> str:
@@ -175,12 +199,21 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help=f"exit with 1 only if this drifted: {ANY} (anything, the default), "
         f"{', '.join(_SIDES)}, or a metric by name; may repeat",
     )
-    parser.add_argument("--format", choices=_FORMATS, default="text", help="of the card")
+    parser.add_argument(
+        "--format",
+        choices=_FORMATS,
+        help="of the card (default by the ending of --out: .json, .md, .html; else text)",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the card")
     parser.add_argument(
         "--pair",
         choices=("auto", "never", "prompt"),
         help="compare the same prompts with each other",
+    )
+    parser.add_argument(
+        "--unit",
+        choices=("session", "trace", "user", "row"),
+        help="what is independent of each other (default session)",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of all that is drawn (default 0)")
     parser.add_argument("--alpha", type=float, help="the rate of false alarms (default 0.05)")
@@ -221,11 +254,11 @@ def _compare(client: ApiClient, project: str, arguments: argparse.Namespace) -> 
     path = f"/v1/drift/{card_id}"
     card = client.get(path)
     # A metric that is misspelt is told before anything is written.
-    exit_code = find_exit_code(card, arguments.fail_on or [ANY])
-    if arguments.format == "text":
-        shown = show_card(card).encode()
-    else:
-        shown = client.download(path, {"format": arguments.format})
+    fail_on = arguments.fail_on or [ANY]
+    exit_code = find_exit_code(card, fail_on)
+    form = arguments.format or _ENDINGS.get(getattr(arguments.out, "suffix", ""), "text")
+    is_text = form == "text"
+    shown = show_card(card).encode() if is_text else client.download(path, {"format": form})
     if arguments.out is None:
         sys.stdout.buffer.write(shown)
         sys.stdout.buffer.flush()
@@ -234,6 +267,9 @@ def _compare(client: ApiClient, project: str, arguments: argparse.Namespace) -> 
             arguments.out.write_bytes(shown)
         except OSError as error:
             raise CommandError(f"--out {arguments.out} cannot be written: {error}") from error
+        sys.stderr.write(f"{_wrap(card['headline'])}\ncard {card_id} is in {arguments.out}\n")
+    if (reason := explain_exit(card, fail_on, exit_code)) is not None:
+        sys.stderr.write(f"headway: {reason}\n")
     return exit_code
 
 
@@ -242,9 +278,12 @@ def _make_body(arguments: argparse.Namespace) -> dict[str, Any]:
         raise CommandError(
             "say which calls to compare, for example --ref 'start=-14d&end=-7d' --cur 'start=-7d'"
         )
+    # NaN has no form in JSON, and would be refused as nothing at all.
+    if arguments.alpha is not None and not 0 < arguments.alpha < 1:
+        raise CommandError(f"--alpha {arguments.alpha}: give a rate between 0 and 1, such as 0.05")
     options = {
         name: value
-        for name in ("pair", "seed", "alpha", "segment_by", "metrics")
+        for name in ("pair", "unit", "seed", "alpha", "segment_by", "metrics")
         if (value := getattr(arguments, name)) is not None
     }
     return {

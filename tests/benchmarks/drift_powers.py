@@ -61,10 +61,10 @@ class Sizes:
         card_rows: a side; None for what theory says is enough.
     """
 
-    rate_draws: int = 2_000
-    card_draws: int = 100
-    text_draws: int = 40
-    peer_draws: int = 10
+    rate_draws: int = 1_000
+    card_draws: int = 60
+    text_draws: int = 24
+    peer_draws: int = 6
     text_rows: int = 3_000
     card_rows: int | None = None
     processes: int = 2

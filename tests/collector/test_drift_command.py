@@ -18,6 +18,7 @@ from headway_collector.drift_command import (
     EXIT_TOO_LITTLE,
     ask,
     ask_shown,
+    explain_exit,
     find_exit_code,
     parse_filters,
     show_card,
@@ -88,6 +89,24 @@ def test_the_exit_code_answers_the_question(
     assert find_exit_code(card, fail_on) == code
 
 
+@pytest.mark.parametrize(
+    ("card", "fail_on", "code", "reason"),
+    [
+        (DRIFTED, ["score"], EXIT_TOO_LITTLE, "--fail-on score: not enough data to say"),
+        (DRIFTED, ["prompt", "prompt_chars"], 0, "prompt, prompt_chars: what drifted is something"),
+        (DRIFTED, ["drift"], EXIT_DRIFT, None),
+        (PROMPTS_ALONE, ["drift"], EXIT_TOO_LITTLE, None),
+        (make_card(), ["answer"], 0, None),
+    ],
+)
+def test_an_exit_code_that_the_card_does_not_suggest_is_explained(
+    card: dict[str, Any], fail_on: list[str], code: int, reason: str | None
+) -> None:
+    said = explain_exit(card, fail_on, code)
+
+    assert said is None if reason is None else said is not None and reason in said
+
+
 def test_a_metric_that_no_card_has_is_a_fault_and_no_verdict() -> None:
     with pytest.raises(CommandError, match="this card compares answer_chars, cost_usd"):
         find_exit_code(DRIFTED, ["answer_words"])
@@ -96,8 +115,8 @@ def test_a_metric_that_no_card_has_is_a_fault_and_no_verdict() -> None:
 def test_a_card_is_shown_in_lines() -> None:
     assert show_card(DRIFTED) == (
         "Headline.\n\n- answer_chars moved\n\n"
-        "1,200 calls before, 30 after; 3 measures: 1 drifted, 1 the same by design, 1\n"
-        "without enough data\nA note.\ncard c\n"
+        "1,200 calls before, 30 after; 3 measures: 1 drifted, 1 with nothing to compare,\n"
+        "1 without enough data\nA note.\ncard c\n"
     )
 
 
@@ -154,17 +173,30 @@ def test_windows_are_compared_written_and_replayed(
     assert " ".join(text.split()).startswith(card["headline"])
     assert text.endswith(f"card {card['card_id']}\n")
     file = tmp_path / "card.html"
-    assert headway(*asked, "--format", "html", "--out", str(file)) == EXIT_DRIFT
+    assert headway(*asked, "--out", str(file)) == EXIT_DRIFT
     assert file.read_text().startswith("<!doctype html>")
-    assert capfdbinary.readouterr().out == b""
+    said = capfdbinary.readouterr()
+    assert said.out == b""
+    assert f"card {card['card_id']} is in {file}\n" in said.err.decode()
+    assert " ".join(said.err.decode().split()).startswith(card["headline"])
+    assert headway(*asked, "--unit", "row", "--format", "json") == EXIT_DRIFT
+    assert json.loads(capfdbinary.readouterr().out)["options"]["unit"] == "row"
+    assert headway(*asked, "--fail-on", "prompt") == EXIT_TOO_LITTLE
+    assert b"--fail-on prompt: not enough data to say" in capfdbinary.readouterr().err
     assert headway("--replay", card["card_id"]) == 0
     assert capfdbinary.readouterr().out.decode() == f"card {card['card_id']}: the same bytes\n"
 
 
-def test_windows_without_calls_are_too_little_data(headway: Callable[..., int]) -> None:
+def test_windows_without_calls_are_too_little_data(
+    headway: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     nobody = ["--ref", "start=-10d&end=-5d", "--cur", "start=-5d", "--filter", "request_model=x"]
 
     assert headway(*nobody, "--metric", "answer_chars") == EXIT_TOO_LITTLE
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no call is in the window before: look at its times and at " in said
+    assert "no call is in the window after: look at its times and at " in said
+    assert said.count("project shop, request_model x") == 2
 
 
 @pytest.mark.parametrize(
@@ -172,7 +204,9 @@ def test_windows_without_calls_are_too_little_data(headway: Callable[..., int]) 
     [
         ([], "say which calls to compare"),
         (["--ref", "modle=m", "--cur", ""], "modle is unknown"),
-        (["--ref", "", "--cur", "", "--alpha", "2"], "alpha"),
+        (["--ref", "", "--cur", "", "--alpha", "2"], "--alpha 2.0: give a rate between 0 and 1"),
+        (["--ref", "", "--cur", "", "--alpha", "nan"], "--alpha nan: give a rate between 0 and 1"),
+        (["--ref", "start=-14d", "--cur", "start=-7d"], "current lies within reference"),
         (["--replay", "none"], "there is no drift card 'none'"),
     ],
 )

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 from headway_measures.descriptors.catalog import METRICS
 from headway_measures.descriptors.metrics import Metric
-from headway_measures.drift.columns import missing_metric
-from headway_measures.drift.metrics_found import CALL_METRICS, TEXT_METRICS
+from headway_measures.drift.metrics_found import CALL_METRICS, TEXT_METRICS, lacking_metric
 from headway_measures.drift.results import (
     Card,
     ChangeTime,
@@ -26,7 +25,7 @@ ACCURACY = Metric(
     "score:accuracy", "rate", "score", "", "accuracy", "accuracy rose", "accuracy fell"
 )
 NAMED = METRICS | {each.name: each for each in (*CALL_METRICS, *TEXT_METRICS, ACCURACY)}
-NO_COST = missing_metric(NAMED["cost_usd"])
+NO_COST = lacking_metric(NAMED["cost_usd"])
 NAMED = NAMED | {NO_COST.name: NO_COST}
 
 

@@ -3,7 +3,7 @@ import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from headway_measures.drift.changes_in_time import date_change
+from headway_measures.drift.changes_in_time import date_change, is_between, settle_date
 from headway_measures.drift.results import ChangeTime
 
 HOUR_NS = 3_600_000_000_000
@@ -134,3 +134,46 @@ def test_values_that_are_not_finite_are_left_out() -> None:
     values[::7] = np.inf
 
     assert abs(dated(start_ns, values).start_ns - 100 * HOUR_NS) <= 2 * HOUR_NS
+
+
+def test_what_lies_next_to_the_change_is_no_second_one() -> None:
+    rng = np.random.default_rng(3)
+    start_ns = np.arange(0, SPAN_NS, SPAN_NS // 1_000)
+    grows = np.clip((np.arange(start_ns.size) - 500) / 60, 0, 1)
+
+    assert not dated(start_ns, rng.normal(size=start_ns.size) + 4 * grows).note
+
+
+def span(first_h: float, last_h: float) -> Ints:
+    return np.linspace(first_h * HOUR_NS, last_h * HOUR_NS, 100).astype(np.int64)
+
+
+def change_at(start_h: float, lower_h: float, upper_h: float) -> ChangeTime:
+    start, lower, upper = (int(each * HOUR_NS) for each in (start_h, lower_h, upper_h))
+    return ChangeTime(start, lower, upper, 0.95, "x")
+
+
+@pytest.mark.parametrize(
+    "found", [change_at(1_003, 95, 1_005), change_at(1_003, 1_001, 1_004), change_at(98, 60, 99)]
+)
+def test_a_change_at_the_gap_came_between_the_windows(found: ChangeTime) -> None:
+    settled = settle_date(found, span(0, 100), span(1_000, 1_100))
+
+    assert settled is not None
+    assert is_between(settled)
+    assert (settled.lower_ns, settled.upper_ns) == (100 * HOUR_NS, 1_000 * HOUR_NS)
+    assert settled.start_ns == 1_000 * HOUR_NS
+
+
+def test_a_change_within_a_window_or_where_there_is_no_gap_keeps_its_date() -> None:
+    late, at_border = change_at(1_050, 1_040, 1_060), change_at(101, 95, 105)
+
+    assert settle_date(late, span(0, 100), span(1_000, 1_100)) == late
+    assert settle_date(at_border, span(0, 100), span(101, 200)) == at_border
+
+
+def test_an_interval_over_a_whole_window_is_no_date() -> None:
+    windows = span(0, 100), span(101, 200)
+
+    assert settle_date(change_at(150, 101, 195), *windows) is None
+    assert settle_date(change_at(50, 2, 100), *windows) is None

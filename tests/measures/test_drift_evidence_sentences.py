@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from headway_measures.drift.headlines import headline
 from headway_measures.drift.results import Coincidence, Evidence, Finding, State, Term
-from headway_measures.drift.sentences import evidence_sentence, headline
+from headway_measures.drift.sentences import evidence_sentence
 from tests.measures.drift_findings import (
     NAMED,
     NEW_VERSION,
@@ -180,7 +181,7 @@ HEADLINES: list[tuple[State, list[Finding], list[Evidence], str]] = [
         [Finding(LINES, "")] * 4,
         [LINES] * 4,
         "Drift: answers have fewer lines (median 3 → 1 line); answers have fewer lines (median "
-        "3 → 1 line); answers have fewer lines (median 3 → 1 line); and 1 more change.",
+        "3 → 1 line); and 2 more changes.",
     ),
     (
         "drift",
@@ -211,7 +212,7 @@ HEADLINES: list[tuple[State, list[Finding], list[Evidence], str]] = [
         [],
         "Drift since about 2026-05-09 14:00 UTC, when prompt version “triage-v3” came: more "
         "answers refuse (5 % → 10 %); answers are worded otherwise (opening “Sorry, but I” 2 % → "
-        "87 %); answers lie elsewhere as vectors.",
+        "87 %); and 1 more change.",
     ),
     (
         "drift",
@@ -268,3 +269,27 @@ def test_a_metric_without_a_label_goes_by_its_name() -> None:
     told = headline("drift", [Finding(REFUSALS, "")], [REFUSALS], {})
 
     assert told.startswith("Drift: is_refusal changed (5 % → 10 %)")
+
+
+def test_windows_that_were_chosen_by_a_value_are_told_apart_by_it() -> None:
+    between = replace(SINCE, note="between the windows")
+    finding = Finding(REFUSALS, "", since=between, coincidences=(NEW_MODEL,))
+
+    told = headline("drift", [finding], [], NAMED, {"request_model": ("gpt-4-0314", "gpt-4-0613")})
+
+    assert told == (
+        "Drift, with model “gpt-4-0613” instead of “gpt-4-0314”: more answers refuse (5 % → 10 %)."
+    )
+
+
+@pytest.mark.parametrize("length", [10, 20, 30, 38])
+def test_a_headline_is_short_however_long_its_values_are(length: int) -> None:
+    name = "x" * length
+    openers = mix("opener", f"{name} 2 %, other 98 %", f"{name} 71 %, other 29 %")
+    found = [Finding(each, "", since=SINCE) for each in (openers, REFUSALS, openers, SHORTER)]
+
+    told = headline("drift", found, [], NAMED)
+
+    assert len(told) <= 200
+    assert told.startswith("Drift since about 2026-05-09 14:00 UTC: answers begin with other words")
+    assert told.endswith("and 2 more changes.")

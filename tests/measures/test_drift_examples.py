@@ -246,3 +246,83 @@ def test_long_texts_are_cut_where_something_ends(text: str, end: str) -> None:
 def test_short_texts_stay_whole() -> None:
     assert cut_text("x" * MOST_CHARS) == "x" * MOST_CHARS
     assert cut_text("") == ""
+
+
+def test_calls_of_the_same_tag_stand_side_by_side() -> None:
+    kinds = ["order", "refund", "account"] * 20
+
+    def answers(name: str, refused: bool) -> Window:
+        turned = kinds if name == "r" else kinds[1:] + kinds[:1]
+        rows = {
+            "prompt": [f"{name}{place}" for place in range(60)],
+            "answer": turned,
+            "is_refusal": [refused] * 60,
+            "tags": [[f"kind:{kind}"] for kind in turned],
+        }
+        return window(name, pl.DataFrame(rows))
+
+    pairs = pick_examples(answers("r", refused=False), answers("c", refused=True), REFUSED, None, 6)
+
+    assert flags(pairs) == [False] * 6
+    for pair in pairs:
+        assert pair.before is not None
+        assert pair.after is not None
+        assert pair.before.answer == pair.after.answer
+
+
+def test_the_likest_of_all_pairs_are_shown() -> None:
+    def answers(name: str, lengths: list[int], refused: bool) -> Window:
+        rows = {
+            "prompt": [f"{name}{place}" for place in range(40)],
+            "answer": [str(length) for length in lengths],
+            "prompt_chars": lengths,
+            "is_refusal": [refused] * 40,
+        }
+        return window(name, pl.DataFrame(rows))
+
+    ref = answers("r", [*range(100, 138), 7, 9], refused=False)
+    cur = answers("c", [*range(1_000, 1_038), 7, 9], refused=True)
+
+    pairs = pick_examples(ref, cur, REFUSED, None, 2)
+
+    shown = {
+        (pair.before and pair.before.answer, pair.after and pair.after.answer) for pair in pairs
+    }
+    assert shown == {("7", "7"), ("9", "9")}
+
+
+def test_what_is_rare_beside_the_change_is_no_example_of_it() -> None:
+    prompts = [f"p{place}" for place in range(200)]
+    ref = window(
+        "r",
+        pl.DataFrame({"prompt": prompts, "answer": prompts}).with_columns(opener=pl.lit("well")),
+    )
+    same = pl.DataFrame({"prompt": prompts[:3], "answer": ["x"] * 3, "opener": ["rare"] * 3})
+    new = pl.DataFrame(
+        {
+            "prompt": [f"n{place}" for place in range(97)],
+            "answer": ["y"] * 97,
+            "opener": ["no"] * 97,
+        }
+    )
+    cur = window("c", pl.concat([same, new]))
+
+    pairs = pick_examples(ref, cur, OPENER, None, 3)
+
+    assert {pair.after.answer for pair in pairs if pair.after} == {"y"}
+
+
+def test_a_text_that_nobody_has_read_is_no_reason() -> None:
+    hashed = Metric("answer_hash", "category", "answer", "", "repeated answers", "", "")
+    prompts = [f"p{place}" for place in range(40)]
+    frame = pl.DataFrame({"prompt": prompts, "answer": prompts})
+    ref = window("r", frame.with_columns(answer_hash=pl.format("{}12345678901", pl.int_range(40))))
+    cur = window(
+        "c", frame.with_columns(answer=pl.lit("no"), answer_hash=pl.lit("Order 12 is out"))
+    )
+
+    (pair,) = pick_examples(ref, cur, hashed, None, 1)
+
+    assert pair.before is not None
+    assert pair.after is not None
+    assert (pair.before.why, pair.after.why) == ("", "repeated answers: Order # is out")

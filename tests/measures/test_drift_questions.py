@@ -57,13 +57,26 @@ def test_a_window_compared_with_itself_is_refused() -> None:
             compare_windows(same, other, LATENCY)
 
 
-def test_calls_in_both_windows_are_counted_on_the_card() -> None:
+def test_calls_in_both_windows_count_where_they_are_the_larger_part() -> None:
     card = compare_windows(window(0, 80), window(60, 100), LATENCY)
+    turned = compare_windows(window(60, 100), window(0, 80), LATENCY)
 
-    assert card.notes[0] == (
-        "20 calls are in both windows (25 % of those before, 50 % of those now), which hides "
-        "what changed: choose two apart"
+    note = "20 calls are in both windows: they count in the window"
+    assert (card.n_ref, card.n_cur, card.notes) == (60, 40, (f"{note} after alone",))
+    assert (turned.n_ref, turned.n_cur, turned.notes) == (40, 60, (f"{note} before alone",))
+
+
+def test_one_model_beside_all_calls_is_compared_with_the_others() -> None:
+    every = window(0, 80)
+    is_slow = pl.col("start_ns") >= 40
+    rows = every.rows.with_columns(duration_ms=pl.col("duration_ms") + 9 * is_slow)
+
+    card = compare_windows(
+        replace(every, rows=rows), Window(Query(), rows.filter(is_slow), 40), LATENCY
     )
+
+    assert card.verdict == "drift"
+    assert (card.n_ref, card.n_cur) == (40, 40)
 
 
 def test_the_same_span_id_in_another_trace_is_another_call() -> None:

@@ -255,3 +255,26 @@ def test_a_tag_family_has_one_value_a_call(tags: list[str] | None, value: str | 
 
 def test_a_field_that_no_call_has_is_empty() -> None:
     assert field_values(pl.DataFrame({"a": [1, 2]}), "release").to_list() == [None, None]
+
+
+def test_the_same_calls_by_another_name_are_told_once() -> None:
+    rng = np.random.default_rng(12)
+    ref, cur = calls(rng, 1_200, {}), calls(rng, 1_200, {"refund": 0.4})
+    kind = pl.col("tags").list.first().str.strip_prefix("kind:")
+    mostly = pl.when(pl.int_range(pl.len()) % 5 > 0).then(kind.replace("refund", "money"))
+    named = [
+        window(
+            side.rows.with_columns(
+                release=mostly.otherwise(pl.lit("none")),
+                prompt_language=pl.when(pl.int_range(pl.len()) % 3 == 0).then(kind),
+            )
+        )
+        for side in (ref, cur)
+    ]
+
+    alone = refused_for(named[0], named[1], ("release",))
+    by_language = refused_for(named[0], named[1], ("prompt_language",))
+
+    assert alone == ["money"]
+    assert by_language == ["refund"]
+    assert refused_for(named[0], named[1], ("kind:*", "release", "prompt_language")) == ["refund"]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from headway_measures.drift.results import (
+    ChangeTime,
     Coincidence,
     Effect,
     Finding,
@@ -43,7 +44,7 @@ PAGE: list[tuple[Finding, str]] = [
     (
         Finding(rate(NO_COST.name, 1, 12), ""),
         (
-            "More calls have no value of cost: 1 % → 12 %, +11.0 points (likely between +9.0 and "
+            "More calls come without cost: 1 % → 12 %, +11.0 points (likely between +9.0 and "
             "+13.0 points)."
         ),
     ),
@@ -82,7 +83,7 @@ PAGE: list[tuple[Finding, str]] = [
             ),
             "",
         ),
-        "The spread of latency changed: median 1,240 → 1,245 ms.",
+        "The spread of latency changed.",
     ),
     (
         Finding(
@@ -303,3 +304,28 @@ def test_figures_that_are_no_numbers_are_not_told_as_such() -> None:
 
     assert "nan" not in told
     assert "inf" not in told
+
+
+BETWEEN = ChangeTime(at(20), at(3), at(20), 0.95, "between the windows")
+NEW_MODEL = Coincidence("request_model", "large", at(20), 0, 1, None)
+
+
+def test_a_change_between_windows_is_told_by_the_ends_of_the_gap() -> None:
+    finding = Finding(SHORTER, "", since=BETWEEN, coincidences=(NEW_MODEL,))
+
+    assert finding_sentence(NAMED["answer_chars"], finding) == (
+        "Answers got shorter: median 346 → 48 characters. Most likely between the windows: after "
+        "2026-05-03 00:00 UTC and before 2026-05-20 00:00 UTC. Between the windows came model "
+        "“large” (0 % → 100 % of calls)."
+    )
+
+
+def test_what_the_windows_were_chosen_by_is_no_coincidence() -> None:
+    other = Coincidence("release", "2.1", at(9, 14), 0, 0.5, None)
+    finding = Finding(SHORTER, "", since=SINCE, coincidences=(other, NEW_MODEL))
+
+    told = finding_sentence(NAMED["answer_chars"], finding, {"request_model": ("small", "large")})
+
+    assert told.endswith(
+        "The windows were chosen by model: “small” before, “large” now; likewise release “2.1”."
+    )

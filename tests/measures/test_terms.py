@@ -88,3 +88,21 @@ def test_calls_of_one_session_count_once() -> None:
 
     assert "amen" in alone
     assert together == []
+
+
+def test_code_that_comes_in_a_fence_is_named_with_it() -> None:
+    ref = [f"def run(): return {text}" for text in sentences(200, 0)]
+    cur = [f"```python\ndef run(): return {text}\n```" for text in sentences(200, 1)]
+
+    found = terms_of(ref, cur)
+
+    assert "```python def run" in {term.text for term in found if term.kind == "opener"}
+    assert "python" not in {term.text for term in found}
+
+
+def test_code_in_the_middle_of_a_text_is_named_with_its_fence() -> None:
+    cur = [f"{text}\n```python\n{text}\n```" for text in sentences(200, 1)]
+
+    found = terms_of(sentences(200, 0), cur)
+
+    assert any(term.text.startswith("```python") for term in found if term.kind == "word")

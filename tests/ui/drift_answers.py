@@ -123,7 +123,11 @@ class Collector:
     is_kept: bool = False
     has_spans: bool = True
     refusal: str = ""
+    refused_with: int = 400
     job: dict[str, Any] = field(default_factory=dict)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    own: list[dict[str, Any]] = field(default_factory=list)
+    is_away: bool = False
     sent: list[tuple[str, str, str | None, Any]] = field(default_factory=list)
 
     def get(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
@@ -135,6 +139,10 @@ class Collector:
             return 200, {"projects": [{"project": "shop", **time}] if self.has_spans else []}
         if path == "/v1/facets":
             return 200, {"facets": {name: FACETS.get(name, []) for name in query["field"]}}
+        if path == "/v1/descriptors":
+            return 200, {"own": self.own}
+        if path == "/v1/jobs":
+            return 200, {"jobs": self.jobs, "next_cursor": None}
         if path == "/v1/drift/metrics":
             return 200, {"metrics": HEAT["metrics"]}
         if path == "/v1/drift":
@@ -149,8 +157,8 @@ class Collector:
     def post(self, path: str) -> tuple[int, Any]:
         """Return the status and the body of an answer."""
         if self.refusal:
-            return 400, {"code": "invalid", "message": self.refusal}
-        if path == "/v1/drift/heatmap":
+            return self.refused_with, {"code": "invalid", "message": self.refusal}
+        if path in ("/v1/drift/heatmap", f"/v1/drift/{self.card.card_id}/replay"):
             return 202, {"job_id": "j1"}
         job_id = None if self.is_kept else "j1"
         return 200 if self.is_kept else 202, {"job_id": job_id, "card_id": "c0ffee"}
@@ -160,7 +168,7 @@ def job(state: str, **more: Any) -> dict[str, Any]:
     """Return a job as the collector tells of it."""
     return {
         "job_id": "j1", "kind": "drift", "state": state, "stage": "", "done": 0, "total": 0,
-        "error": None, "result": None, **more,
+        "error": None, "result": None, "created_at": "2026-11-22T12:00:00Z", **more,
     }  # fmt: skip
 
 
@@ -171,6 +179,9 @@ def serving(answers: Collector) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
+            if answers.is_away and parts.path.startswith("/v1/jobs"):
+                self.close_connection = True
+                return
             self.answer(*answers.get(parts.path, parse_qs(parts.query)))
 
         def do_POST(self) -> None:
@@ -204,6 +215,7 @@ def words_of(page: AppTest) -> str:
     """Return all that a page says, which drew without a fault."""
     assert not page.exception
     elements = [*page.title, *page.markdown, *page.caption, *page.text, *page.code, *page.warning]
+    elements += [*page.error, *page.info]
     tables = [str(table.value.to_dict("records")) for table in page.table]
     return "\n".join([str(each.value) for each in elements] + tables).replace("\\", "")
 

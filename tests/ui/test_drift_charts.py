@@ -218,4 +218,24 @@ def test_too_few_calls_are_not_called_alike() -> None:
     assert said("no_drift", "not_enough_data") == (
         "No drift in 1 cell; 1 cell had too few calls to tell."
     )
-    assert said("identical", "not_enough_data") == "It cannot be told: 1 cell had too few calls."
+    assert said("identical", "not_enough_data") == (
+        "It cannot be told: 1 cell had too few calls. No column has more than 170 calls: "
+        "choose longer ones."
+    )
+
+
+def test_what_never_differs_is_named_and_not_drawn() -> None:
+    cells = [{**CELL, "metric": "is_json", "time": BUCKETS[3], "state": "identical"}]
+    moving = {**CELL, "metric": "answer_chars", "time": BUCKETS[3], "state": "no_drift"}
+    heat = {**HEAT, "cells": [*cells, moving]}
+
+    assert drift_charts.unchanged(heat) == ["answers that are JSON"]
+    assert {row["name"] for row in drift_charts.to_rows(heat)} == {"answer_chars"}
+    assert drift_charts.unchanged(HEAT) == []
+
+
+def test_where_cells_are_too_narrow_for_words_a_drift_keeps_its_sign() -> None:
+    rows = drift_charts.to_rows(HEAT)
+    words = drift_charts.heat_map(rows, ["length of answers"]).to_dict()["layer"][1]
+
+    assert "bandwidth('x') < 8 ? (datum.state == 'drift'" in words["mark"]["text"]["expr"]

@@ -284,6 +284,7 @@ def change_of(**fields: Any) -> dict[str, Any]:
         "upper": 0.06,
         "p_value": 0.6,
         "needs_n": 5210,
+        "overlap": 0,
     } | fields
 
 
@@ -309,6 +310,11 @@ def change_of(**fields: Any) -> dict[str, Any]:
             "−2.0 points of different prompts: too few sessions to say whether v2 differs.",
         ),
         (
+            {"overlap": 12, "lower": None, "upper": None},
+            "−2.0 points of different prompts; 12 scores in both cohorts hide a part of the "
+            "difference: too few sessions to say whether v2 differs.",
+        ),
+        (
             {"current": {"n": 0}, "difference": None},
             "Nothing was scored in v2.",
         ),
@@ -326,20 +332,12 @@ def test_both_cohorts_are_drawn_with_their_bands() -> None:
     assert (rows[0]["lower"], rows[0]["upper"]) == (0.7, 0.9)
 
 
-def test_agreement_is_told_beyond_chance() -> None:
-    found = {"first": "thumbs", "second": "judge", "n": 40, "kind": "boolean", "agreement": 0.875}
-    found |= {"kappa": 0.75, "kappa_lower": 0.52, "kappa_upper": 0.93, "mean_difference": 0.1}
-    found |= {"labels": ["no", "yes"], "table": [[15, 0], [5, 20]]}
+def test_more_series_than_bands_can_be_told_apart_are_lines_alone() -> None:
+    def layers(count: int) -> int:
+        names = [f"m{number}" for number in range(count)]
+        rows = [row(day, name, 0.9) for day in (1, 2) for name in names]
+        points = quality_charts.to_bands(rows, "prompt_version", "day", is_rate=True)
+        return len(quality_charts.bands(points, names, is_rate=True).to_dict()["layer"])
 
-    assert quality_words.of_agreement(found) == (
-        "thumbs and judge say the same of 87.5 % of 40 answers; beyond chance, "
-        "κ = 0.75 (0.52 to 0.93)."
-    )
-    assert quality_words.of_agreement(found | {"kind": "number", "mean_difference": -0.5}) == (
-        "Of 40 answers with both scores, judge lies 0.5 below thumbs on average; beyond chance, "
-        "κ = 0.75 (0.52 to 0.93)."
-    )
-    assert [list(each.values()) for each in quality_words.of_table(found)] == [
-        ["no", "15", "0"],
-        ["yes", "5", "20"],
-    ]
+    assert layers(quality_charts.MOST_BANDS) == 3
+    assert layers(quality_charts.MOST_BANDS + 1) == 2

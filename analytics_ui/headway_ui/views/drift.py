@@ -11,6 +11,7 @@ from headway_ui import (
     drift_cards,
     drift_charts,
     drift_jobs,
+    drift_tests,
     drift_words,
     empty_states,
     formats,
@@ -51,6 +52,7 @@ def page() -> None:
     if has_windows := bool(_named()):
         _form(scope, windows)
     _map(scope)
+    _own_descriptors()
     if not has_windows:
         _form(scope, windows)
     _kept(scope)
@@ -143,9 +145,7 @@ def _ask_map(
     try:
         st.query_params["map"] = queries.map_drift(scope.project, filters, bucket, baseline)
     except ApiError as error:
-        if error.status not in (400, 422):
-            raise
-        st.error(formats.plain(str(error)), icon=":material/block:")
+        drift_jobs.say_refusal(error)
 
 
 def _cells(heat: Mapping[str, Any]) -> None:
@@ -168,6 +168,9 @@ def _cells(heat: Mapping[str, Any]) -> None:
         alt=f"Evidence by metric and time. {drift_charts.takeaway(heat)}",
     )
     st.caption(drift_charts.LEGEND)
+    if still := drift_charts.unchanged(heat):
+        told = f"The same all the time ({len(still)}): {drift_words.listed(still, len(still))}."
+        st.caption(formats.plain(told))
     with st.expander("The map as a table"):
         table = [
             {
@@ -196,6 +199,16 @@ def _choose(heat: Mapping[str, Any], mark: Mapping[str, Any]) -> None:
     st.query_params["reference"] = drift_words.window_text(reference)
     st.query_params["current"] = drift_words.window_text(current)
     st.session_state[_WANTED] = True
+
+
+def _own_descriptors() -> None:
+    own = queries.own_descriptors()
+    if not own:
+        return
+    with st.expander(drift_words.own_title(own), icon=":material/function:"):
+        st.caption("Functions of the collector's headway.toml, counted since its last start.")
+        rows = [drift_words.own_row(each) for each in own]
+        drift_tests.table("", rows, "Your own descriptors with their failures")
 
 
 def _kept(scope: Scope) -> None:

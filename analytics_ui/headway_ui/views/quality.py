@@ -70,8 +70,7 @@ def page() -> None:
         return
     _course(scope, chosen, found)
     _cohorts(scope, chosen, found)
-    if len(names) > 1:
-        _agreement(chosen, names)
+    _agreement(scope, chosen, names)
 
 
 def _head(scope: Scope, names: Sequence[str]) -> Choice:
@@ -130,6 +129,8 @@ def _course(scope: Scope, chosen: Choice, found: Mapping[str, Any]) -> None:
     notes = ["The band holds the true mean 19 times in 20; answers of one session count together."]
     if len(found["totals"]) > len(series):
         notes.append(f"Drawn are the {len(series)} largest of {len(found['totals'])}.")
+    if len(series) > quality_charts.MOST_BANDS:
+        notes.append(f"More than {quality_charts.MOST_BANDS} lines have their bands in the table.")
     if found["share"] < 1:
         notes.append(f"Made of {formats.share(found['share'])} of the sessions, drawn at random.")
     st.caption(" ".join(notes))
@@ -196,19 +197,31 @@ def _difference(change: Mapping[str, Any], names: tuple[str, str]) -> None:
     )
 
 
-def _agreement(chosen: Choice, names: Sequence[str]) -> None:
+def _agreement(scope: Scope, chosen: Choice, names: Sequence[str]) -> None:
+    sources = queries.score_sources(scope.filters)
+    mine = sources.get(chosen.score, [])
+    # By two sources a score can be compared with itself: people with a judge.
+    others = [name for name in names if name != chosen.score]
+    others += [chosen.score] if len(mine) > 1 else []
+    if not others:
+        return
     with st.container(border=True):
         st.subheader("Two scores of the same answers", anchor=False)
-        others = [name for name in names if name != chosen.score]
-        other = st.selectbox(
-            f"Compared with {formats.plain(chosen.score)}",
-            _with_linked(others, "second"),
-            key="second",
-            bind="query-params",
-            width=260,
-        )
+        with st.container(horizontal=True):
+            second = st.selectbox(
+                f"Compared with {formats.plain(chosen.score)}",
+                _with_linked(others, "second"),
+                key="second",
+                bind="query-params",
+                width=260,
+            )
+            second = second or others[0]
+            is_same = second == chosen.score
+            first = _source("first", chosen.score, mine, 0 if is_same else None)
+            theirs = sources.get(second, [])
+            other = _source("second", second, theirs, 1 if is_same else None)
         found = _unless_refused(
-            lambda: queries.agreement(chosen.filters, chosen.score, other or others[0])
+            lambda: queries.agreement(chosen.filters, chosen.score, second, (first, other))
         )
         if found is None:
             return
@@ -217,8 +230,33 @@ def _agreement(chosen: Choice, names: Sequence[str]) -> None:
             _agreement_facts(found)
 
 
+def _source(which: str, score: str, sources: Sequence[str], at: int | None) -> str | None:
+    """Return the source whose scores alone count; None for any.
+
+    Args:
+        which: of the two scores, ``first`` or ``second``.
+        score: its name.
+        sources: where it came from.
+        at: which of them is chosen at first; None for any.
+    """
+    # One score by two sources has to have both, so it is a choice of its own.
+    key = f"{which}_source" if at is None else f"{which}_of_same"
+    known = _with_linked(sources, key)
+    if len(known) < 2:
+        return None
+    return st.selectbox(
+        f"{formats.plain(score)} from",
+        known,
+        index=at,
+        key=key,
+        bind="query-params",
+        placeholder="any source",
+        width=180,
+    )
+
+
 def _agreement_facts(found: Mapping[str, Any]) -> None:
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         cards.fact("Answers with both", formats.count(found["n"]))
         cards.fact("Say the same", formats.share(found["agreement"]))
         cards.fact("κ, beyond chance", quality_words.kappa_of(found))
@@ -229,7 +267,8 @@ def _agreement_facts(found: Mapping[str, Any]) -> None:
             quality_words.of_table(found),
             border="horizontal",
             hide_index=True,
-            alt=f"How often {found['first']} and {found['second']} say what",
+            alt="How often both say what: "
+            + " and ".join(quality_words.name_of(found, which) for which in ("first", "second")),
         )
 
 

@@ -6,7 +6,6 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 
 from headway_collector.drifting import DRIFT, HEATMAP, REPLAY, DriftRequest, HeatRequest
-from headway_collector.errors import InvalidRequestError
 from headway_collector.routes.access import (
     BUSY,
     NOT_FOUND,
@@ -26,6 +25,7 @@ from headway_collector.schemas.drift import (
     HeatAsked,
     HeatBody,
     MetricNames,
+    check_apart,
     resolve_query,
 )
 from headway_collector.schemas.queries import ProjectQuery
@@ -61,8 +61,8 @@ def post_drift(collector: CollectorAccess, project: ProjectHeader, body: DriftBo
         resolve_query(side, getattr(body, side), body.filters, project, now_ns)
         for side in ("reference", "current")
     )
-    if reference == current:
-        raise InvalidRequestError("reference and current are the same window: choose two apart")
+    check_apart(reference, current)
+    _import_forms().check_metrics(options["metrics"])
     owner = _find_owner(project, reference, current)
     request = _import_forms().make_request(owner, reference, current, options)
     if find_card(collector.store, request.card_id, [owner]) is not None:
@@ -76,6 +76,7 @@ def post_heatmap(collector: CollectorAccess, project: ProjectHeader, body: HeatB
     now_ns = collector.clock_ns()
     options = body.options.check() | ({} if body.metrics is None else {"metrics": body.metrics})
     window = resolve_query("filters", body.filters, {}, project, now_ns)
+    _import_forms().check_metrics(options["metrics"])
     request = HeatRequest(window, BUCKETS_NS[body.bucket], body.resolve_baseline(now_ns), options)
     owner = _find_owner(project, window)
     job = collector.jobs.submit(HEATMAP, owner, msgspec.to_builtins(request))

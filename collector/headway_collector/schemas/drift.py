@@ -1,6 +1,8 @@
 """What is asked about drift: two windows by their filters, and how to compare them."""
 
 import json
+import math
+from itertools import permutations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
@@ -241,6 +243,33 @@ def resolve_query(
     }
     kept = [(name, values) for name, values in sorted(named.items()) if values]
     return StoredQuery(kept, found.start_ns, end_ns)
+
+
+def check_apart(reference: StoredQuery, current: StoredQuery) -> None:
+    """Refuse windows of the same filters of which one lies within the other.
+
+    A part that is compared with the whole that it is in shows no change, whatever changed.
+
+    Raises:
+        InvalidRequestError: they are the same window, or one holds the other.
+    """
+    if reference == current:
+        raise InvalidRequestError("reference and current are the same window: choose two apart")
+    if reference.filters != current.filters:
+        return
+    sides = {"reference": reference, "current": current}
+    for (inner, part), (outer, whole) in permutations(sides.items()):
+        (start, end), (first, last) = _find_ends(part), _find_ends(whole)
+        if first <= start and end <= last:
+            raise InvalidRequestError(
+                f"{inner} lies within {outer}, which hides what changed: choose two apart, "
+                "such as start=-14d&end=-7d and start=-7d"
+            )
+
+
+def _find_ends(query: StoredQuery) -> tuple[float, float]:
+    start = -math.inf if query.start_ns is None else query.start_ns
+    return start, math.inf if query.end_ns is None else query.end_ns
 
 
 def read_filters(query: StoredQuery) -> SpanFilters:

@@ -11,23 +11,29 @@ from decimal import Decimal
 from math import isfinite
 
 from headway_measures.descriptors.catalog import METRICS
-from headway_measures.descriptors.languages import UNDETERMINED
 from headway_measures.descriptors.metrics import Metric
-from headway_measures.drift.columns import missing_metric
-from headway_measures.drift.metrics_found import CALL_METRICS, TEXT_METRICS
+from headway_measures.drift.language_names import language_name
+from headway_measures.drift.metrics_found import CALL_METRICS, TEXT_METRICS, lacking_metric
 from headway_measures.drift.results import Effect, Evidence
 from headway_measures.scores import shortened
 
-_CENTRE = re.compile(r"(median|mean) (-?[\d,]*\.?\d+(?:e[+-]?\d+)?)(?: (\S+))?")
+_CENTRE = re.compile(r"(median|90th percentile|mean) (-?[\d,]*\.?\d+(?:e[+-]?\d+)?)(?: (\S+))?")
 _SHARE = re.compile(r"(.{1,60}?) (\d[\d.e+-]* %)(?:, |$)")
 _VALUE = re.compile(r"(-?[\d,]*\.?\d+(?:e[+-]?\d+)?) ?(\S*)")
 _CLUSTER = re.compile(r"(\d+ %) (.+)")
 _HASH = re.compile(r"-?\d{10,}")
+# What tells two texts apart whose beginnings are the same.
+_HASH_BEHIND = re.compile(r" ?#-?(\d*…|\d{10,})$")
+_NUMBER = re.compile(r"\d+")
+# Texts that are the same but for their numbers.
+_FOLDED = ("answer_hash", "template_hash")
 _MONEY = ("usd", "$", "dollars")
 _NOUNS = {"chars": "characters", "character": "characters"}
 # Of the words of a test; categories are named in fewer.
 _READ = 400
 _UNQUOTED = ("other", "empty")
+_ONES = ("one of them", "another", "a third")
+_EXACT = 100  # differences below it have two digits
 _SIGNED = ("risk_difference", "cliffs_delta")
 _KNOWN = METRICS | {metric.name: metric for metric in (*CALL_METRICS, *TEXT_METRICS)}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -100,7 +106,9 @@ def change(difference: float, metric: Metric, *, is_share: bool) -> str:
     """Return a difference of means with its sign and unit."""
     if is_share or is_percentage(metric):
         return points(difference)
-    return ("+" if difference >= 0 else "−") + amount(abs(difference), metric.unit)
+    size = abs(difference)
+    rounded = float(f"{size:.2g}") if size < _EXACT else size
+    return ("+" if difference >= 0 else "−") + amount(rounded, metric.unit)
 
 
 def change_between(lower: float, upper: float, metric: Metric, *, is_share: bool) -> str:
@@ -141,6 +149,9 @@ def group_name(field: str, value: str) -> str:
     """Return the calls that have a value: ``model “gpt-4”``, ``tag “kind:refund”``."""
     if field.endswith(":*"):
         return f"tag {quoted(field[:-1] + value)}"
+    language = language_name(field, value)
+    if language:
+        return f"prompts in {language}"
     return f"{field_name(field)} {quoted(value)}"
 
 
@@ -152,7 +163,7 @@ def plain_metric(evidence: Evidence) -> Metric:
         return known
     if name.endswith(":missing"):
         measured = replace(evidence, metric=name.removesuffix(":missing"))
-        return missing_metric(plain_metric(measured))
+        return lacking_metric(plain_metric(measured))
     label = (
         one_line(name, 80).removeprefix("score:").removeprefix("own:").replace("tag:", "tags ", 1)
     )
@@ -220,6 +231,24 @@ def shares_of(evidence: Evidence) -> list[tuple[str, float, float]]:
     ]
 
 
+def spoken_level(metric: str, value: str) -> str:
+    """Return a value of a category as people read it; "" of a text that nobody has read.
+
+    Args:
+        metric: the category's name.
+        value: a word, a language's code, the beginning of a text, or its hash.
+    """
+    if _HASH.fullmatch(value):
+        return ""
+    if value in _UNQUOTED:
+        return value
+    if metric in _FOLDED:
+        # Answers count as the same whatever numbers stand in them.
+        value = _NUMBER.sub("#", _HASH_BEHIND.sub("", value))
+        return quoted(value) if value else ""
+    return language_name(metric, value) or quoted(value)
+
+
 def _moved(old: Centre, new: Centre, metric: Metric) -> str:
     if is_percentage(metric) and not new.unit:
         return f"{percent(old.value)} → {percent(new.value)}"
@@ -242,10 +271,13 @@ def _levels(evidence: Evidence, most: int) -> str:
         )
     if len(told) > most:  # what has a name says more
         told = sorted(told, key=lambda each: each[0] in _UNQUOTED)[:most]
-    return ", ".join(
-        f"{_level(evidence, name, place)} {old} → {new}"
-        for place, (name, old, new) in enumerate(told)
-    )
+    named: list[str] = []
+    for name, old, new in told:
+        level = spoken_level(evidence.metric, name) or _ONES[min(len(named), 2)]
+        # Texts can begin alike and end otherwise.
+        is_again = any(each.startswith(f"{level} ") for each in named)
+        named.append(f"{'another such' if is_again else level} {old} → {new}")
+    return ", ".join(named)
 
 
 def _value(words: str) -> str:
@@ -259,14 +291,6 @@ def _told_shares(evidence: Evidence) -> list[tuple[str, str, str]]:
     if [name for name, _ in before] != [name for name, _ in after]:
         return []
     return [(name, old, new) for (name, old), (_, new) in zip(before, after, strict=True)]
-
-
-def _level(evidence: Evidence, name: str, place: int) -> str:
-    if _HASH.fullmatch(name):
-        return ("one of them", "another", "a third")[min(place, 2)]
-    if name == UNDETERMINED and evidence.metric.endswith("_language"):
-        return "undetermined"
-    return name if name in _UNQUOTED else quoted(name)
 
 
 def _signed(number: float) -> str:

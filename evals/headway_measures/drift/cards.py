@@ -11,11 +11,13 @@ from threadpoolctl import threadpool_limits
 
 from headway_measures.descriptors.metrics import Metric
 from headway_measures.drift.card_json import card_id_of, fingerprint_of
-from headway_measures.drift.columns import missing_metric
+from headway_measures.drift.changes_in_time import is_between
+from headway_measures.drift.coincidences import find_chosen
 from headway_measures.drift.comparisons import Comparison, prepare
 from headway_measures.drift.decisions import decide, levels_of, verdict_of
 from headway_measures.drift.echoes import group_drifts
 from headway_measures.drift.explainers import Explainer, Words
+from headway_measures.drift.headlines import headline
 from headway_measures.drift.metrics_found import (
     TEXT_METRICS,
     choose_metrics,
@@ -23,10 +25,11 @@ from headway_measures.drift.metrics_found import (
     find_metrics,
     find_unknown,
     labels_of,
+    lacking_metric,
 )
-from headway_measures.drift.questions import count_shared, overlap_note, unknown_note
-from headway_measures.drift.results import Card, Coincidence, Evidence, Finding, Term
-from headway_measures.drift.sentences import finding_sentence, headline
+from headway_measures.drift.questions import tell_apart, unknown_note
+from headway_measures.drift.results import Card, ChangeTime, Coincidence, Evidence, Finding, Term
+from headway_measures.drift.sentences import finding_sentence
 from headway_measures.drift.texts_compared import Hashed, compare_side, with_texts
 from headway_measures.drift.windows import Options, Window
 from headway_measures.representations import HashedText
@@ -79,11 +82,11 @@ def _compare(
     project: str,
     progress: Progress,
 ) -> Card:
-    shared = count_shared(ref.rows, cur.rows)
+    ref, cur, notes = tell_apart(ref, cur)
     columns = find_metrics(ref.rows, cur.rows, options)
     texts = choose_metrics(TEXT_METRICS, options)
     absent = find_absent([*columns, *texts], options)
-    missing = [missing_metric(each) for each in columns]
+    missing = [lacking_metric(each) for each in columns]
     metrics = labels_of([*columns, *missing, *texts, *absent])
     # Whether scores are missing is not asked.
     tested = [*columns, *(each for each in missing if each.side != "score"), *texts]
@@ -98,7 +101,7 @@ def _compare(
     return Card(
         card_id=card_id_of(project, ref.query, cur.query, options, versions),
         verdict=verdict,
-        headline=headline(verdict, findings, decided, metrics),
+        headline=headline(verdict, findings, decided, metrics, find_chosen(ref.query, cur.query)),
         reference=ref.query,
         current=cur.query,
         n_ref=ref.row_count,
@@ -110,7 +113,7 @@ def _compare(
         tests=tuple(decided),
         quality=tuple(each for each in decided if each.side == "score"),
         notes=(
-            *overlap_note(shared, ref.rows, cur.rows),
+            *notes,
             *unknown_note(find_unknown([*columns, *texts], options)),
             *_notes(comparison, decided, metrics),
         ),
@@ -194,6 +197,8 @@ def _explain(
     told = {side: terms for side, terms in explainer.terms.items() if f"{side}_text" in drifted}
     explainer = replace(explainer, terms=told)
     groups = group_drifts(tests)
+    comparison = explainer.comparison
+    chosen = find_chosen(comparison.ref.query, comparison.cur.query)
     found: list[Finding] = []
     for done, group in enumerate(groups):
         progress("explaining", done, len(groups))
@@ -202,8 +207,10 @@ def _explain(
         # Words explain what drifted of texts, and what is told first; they are not told again.
         words: Words = "all" if group.is_of_words else "none" if found else "few"
         finding = explainer.explain(evidence, metric, words)
-        new = replace(finding, coincidences=_not_told(finding, found))
-        found.append(replace(finding, sentence=finding_sentence(metric, new)))
+        new = replace(
+            finding, coincidences=_not_told(finding, found), since=_date_told(finding, found)
+        )
+        found.append(replace(finding, sentence=finding_sentence(metric, new, chosen)))
     progress("explaining", len(groups), len(groups))
     return tuple(found)
 
@@ -213,6 +220,13 @@ def _not_told(finding: Finding, found: Sequence[Finding]) -> tuple[Coincidence, 
     if found and _news(found[0]) == _news(finding):
         return ()
     return finding.coincidences
+
+
+def _date_told(finding: Finding, found: Sequence[Finding]) -> ChangeTime | None:
+    """Return since when, but for "between the windows" where that was told before."""
+    since = finding.since
+    is_known = since is not None and is_between(since)
+    return None if is_known and any(each.since == since for each in found) else since
 
 
 def _news(finding: Finding) -> list[tuple[str, str]]:

@@ -22,6 +22,9 @@ from headway_measures.drift.units import Ints, Units, draw_one_a_unit
 
 CONFIDENCE = 0.95
 
+BETWEEN = "between the windows"
+"""The note of a change that came while neither window has calls."""
+
 _FEWEST_MOMENTS = 30
 _MOST_BINS = 512
 _EDGE_SHARE = 0.05
@@ -34,6 +37,12 @@ _FOUND_IN_NOISE = 1.5
 # over both sides one in a hundred is found in noise.
 _FEWEST_BINS = 40
 _SECOND_CHANGE_LEVEL = 0.995
+_SECOND_EDGE_SHARE = 0.1
+# An interval over so many of the calls of a window dates nothing.
+_ANYWHERE = 0.8
+# What is a gap between windows and what lies beside it, in lengths of the shorter one.
+_GAP = 0.1
+_BESIDE_GAP = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,35 @@ def date_change(start_ns: Ints, values: Floats, units: Ints, seed: int) -> Chang
     )
 
 
+def settle_date(found: ChangeTime, ref_ns: Ints, cur_ns: Ints) -> ChangeTime | None:
+    """Return a date as two windows leave it; None where it may be anywhere in one of them.
+
+    Where there is a gap between the windows, of a tenth of the shorter at least, a change that
+    lies at it came between them: calls of a few hours on its edge say nothing else.
+
+    Args:
+        found: the date.
+        ref_ns: when the calls of the window before came.
+        cur_ns: the same of the window after, which is later.
+    """
+    for times in (ref_ns, cur_ns):
+        inside = (times >= found.lower_ns) & (times <= found.upper_ns)
+        if inside.mean() >= _ANYWHERE:
+            return None
+    last, first = int(ref_ns.max()), int(cur_ns.min())
+    shorter = min(int(np.ptp(ref_ns)), int(np.ptp(cur_ns)))
+    edge = int(_BESIDE_GAP * shorter)
+    is_at_gap = found.lower_ns - edge <= first and found.upper_ns + edge >= last
+    if first - last < _GAP * shorter or not is_at_gap:
+        return found
+    return ChangeTime(first, last, first, found.confidence, BETWEEN)
+
+
+def is_between(since: ChangeTime) -> bool:
+    """Return whether a change came while neither window has calls."""
+    return since.note == BETWEEN
+
+
 def _thinned(times: Ints, units: Ints, seed: int) -> NDArray[np.intp]:
     """Return the places of the calls that count."""
     if not Units(units, units[:0]).is_repeated:
@@ -100,13 +138,13 @@ def _binned(times: Ints, ranks: Floats) -> _Bins:
     return _Bins(sums / np.diff(edges), times[edges[:-1]], times[edges[1:] - 1])
 
 
-def _differences(means: Floats) -> Floats:
+def _differences(means: Floats, edge_share: float = _EDGE_SHARE) -> Floats:
     """Return (draws, bins - 1): |S_k| / sqrt(k(n-k)/n · σ²), 0 where no change is looked for."""
     count = means.shape[1]
     k = np.arange(1, count)
     sums = np.cumsum(means - means.mean(axis=1, keepdims=True), axis=1)[:, :-1]
     spread = means.std(axis=1, keepdims=True)
-    edge = max(1, int(_EDGE_SHARE * count))
+    edge = max(1, int(edge_share * count))
     differences: Floats = np.abs(sums) / np.sqrt(k * (count - k) / count)
     differences[:, (k < edge) | (k > count - edge)] = 0.0
     return differences / np.where(spread > 0, spread, 1.0)
@@ -169,11 +207,15 @@ def _second_change(bins: _Bins, lower: int, upper: int, rng: Generator) -> str:
 
 
 def _change_within(part: Floats, rng: Generator) -> int:
-    """Return where a part changes in itself, by permutation; 0 where it does not show."""
+    """Return where a part changes in itself, by permutation; 0 where it does not show.
+
+    What lies next to the interval, at an edge of the part, is the first change and no second.
+    """
     permuted = rng.permuted(np.broadcast_to(part, (_DRAWS, part.size)), axis=1)
-    limit = np.quantile(_differences(permuted).max(axis=1), _SECOND_CHANGE_LEVEL)
-    own = _differences(part[None, :])
-    return int(own.argmax()) + 1 if own.max() > limit else 0
+    limit = np.quantile(_differences(permuted, 0).max(axis=1), _SECOND_CHANGE_LEVEL)
+    own = _differences(part[None, :], 0)
+    place, edge = int(own.argmax()) + 1, _SECOND_EDGE_SHARE * part.size
+    return place if own.max() > limit and edge < place < part.size - edge else 0
 
 
 def _in_words(moment_ns: int) -> str:

@@ -3,7 +3,7 @@
 Coincidence is never called a cause, and a change of the mix of calls never one of answers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 
 from headway_measures.descriptors.metrics import Metric
@@ -22,9 +22,13 @@ from headway_measures.drift.amounts import (
     percent,
     quoted,
 )
+from headway_measures.drift.changes_in_time import is_between
 from headway_measures.drift.coincidences import coincides
 from headway_measures.drift.decompositions import is_mostly_mix
 from headway_measures.drift.results import ChangeTime, Coincidence, Evidence, Mix, Segment, Term
+
+Chosen = Mapping[str, tuple[str, str]]
+"""Columns by whose one value each window was chosen, with the value before and now."""
 
 _MOST_TOLD = 3
 # Other calls that make up less of a change explain hardly any of it; or none, to speak of.
@@ -35,6 +39,10 @@ _NOTHING = 1 / 50
 def since_clause(since: ChangeTime | None) -> Iterator[str]:
     """Tell the moment of a change, with its interval and what may have come besides."""
     if since is None:
+        return
+    if is_between(since):
+        last, first = moment(since.lower_ns), moment(since.upper_ns)
+        yield f"most likely between the windows: after {last} and before {first}"
         return
     told = f"since about {moment(since.start_ns)}"
     sure = f"{100 * since.confidence:.0f} %"
@@ -100,15 +108,22 @@ def coincidence_clause(
     evidence: Evidence,
     coincidences: Sequence[Coincidence],
     since: ChangeTime | None,
+    chosen: Chosen,
 ) -> Iterator[str]:
-    """Tell what came when the change did, or between the windows where that has no date."""
+    """Tell what came when the change did, or between the windows where that has no date.
+
+    What the windows were chosen by is told first, and as that.
+    """
     if not coincidences:
         return
-    first = coincidences[0]
+    first, *others = sorted(coincidences, key=lambda each: not _is_chosen(each, chosen))
     name = group_name(first.field, first.value)
     shares = f"{percent(first.share_ref)} → {percent(first.share_cur)} of calls"
     seen = f"{'common since' if first.share_ref else 'first seen'} {moment(first.first_ns)}"
-    if since is None:
+    if _is_chosen(first, chosen):
+        old, new = map(quoted, chosen[first.field])
+        told = f"the windows were chosen by {field_name(first.field)}: {old} before, {new} now"
+    elif since is None or is_between(since):
         told = f"between the windows came {name} ({shares})"
     elif coincides(first, since):
         told = f"it coincides with {name}, {seen} ({shares})"
@@ -118,8 +133,12 @@ def coincidence_clause(
         is_share = effect_named(evidence, "risk_difference") is not None
         left = change(first.within_without, metric, is_share=is_share)
         told += f"; calls without it changed by {left}{'' if is_share else ' on average'}"
-    others = [group_name(each.field, each.value) for each in coincidences[1:]]
-    yield f"{told}; likewise {listed(others, _MOST_TOLD)}" if others else told
+    names = [group_name(each.field, each.value) for each in others]
+    yield f"{told}; likewise {listed(names, _MOST_TOLD)}" if names else told
+
+
+def _is_chosen(coincidence: Coincidence, chosen: Chosen) -> bool:
+    return chosen.get(coincidence.field, ("", ""))[1] == coincidence.value
 
 
 def term_clauses(terms: Sequence[Term], most: int = _MOST_TOLD) -> Iterator[str]:

@@ -4,6 +4,7 @@ A coincidence is no proof. What speaks for it is that it came inside the interva
 and that calls without it did not change.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from headway_measures.drift.changes_in_time import date_change
 from headway_measures.drift.results import ChangeTime, Coincidence
 from headway_measures.drift.segments import field_values, metric_numbers
 from headway_measures.drift.units import Ints
-from headway_measures.drift.windows import Window
+from headway_measures.drift.windows import Query, Window
 
 FIELDS = ("request_model", "prompt_version", "release", "environment", "prompt_name")
 
@@ -74,6 +75,20 @@ def find_coincidences(
             ),
         )
     )
+
+
+def find_chosen(ref: Query, cur: Query) -> Mapping[str, tuple[str, str]]:
+    """Return the columns by whose one value each window was chosen, with both values.
+
+    Such a value came with the change because it was asked for, whatever else it may be.
+    """
+    before, after = dict(ref.filters), dict(cur.filters)
+    named = (field for field in FIELDS if len(before.get(field, ())) == 1)
+    return {
+        field: (before[field][0], after[field][0])
+        for field in named
+        if len(after.get(field, ())) == 1 and before[field] != after[field]
+    }
 
 
 def coincides(coincidence: Coincidence, since: ChangeTime) -> bool:

@@ -8,13 +8,14 @@ so that examples are not the longest or the latest ones. Answers to the same pro
 import hashlib
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import polars as pl
 
 from headway_measures.clusters import Floats
 from headway_measures.descriptors.metrics import Metric
-from headway_measures.drift.amounts import amount, is_percentage, percent
+from headway_measures.drift.amounts import amount, is_percentage, percent, spoken_level
 from headway_measures.drift.results import Example, ExamplePair
 from headway_measures.drift.segments import field_values, metric_numbers
 from headway_measures.drift.units import Ints
@@ -30,6 +31,8 @@ _SCORE_PARTS = 20
 _LOOKED_THROUGH = 50
 _NAMES = ("prompt_name", "prompt_language")
 _MOST_NAMES = 20
+_LEAST_TELLING = 0.25
+_AS_TELLING = 0.8
 _CUT = " …"
 _ENDS = ("\n\n", "\n", ". ", " ")
 _LEAST_KEPT = 0.6
@@ -65,13 +68,13 @@ class _Side:
     is_scored: bool
     likeness: Floats
 
-    def most_telling(self, shown: Set[str]) -> list[int]:
+    def most_telling(self, shown: Set[str], least: float) -> list[int]:
         """Return the places of those that tell this window, one a prompt, but for those shown."""
         prompts = self.rows["prompt"].to_list()
         seen, found = set(shown), []
         for place in self.places:
             prompt = prompts[place]
-            if self.telling[place] > 0 and prompt not in seen:
+            if self.telling[place] > 0 and self.telling[place] >= least and prompt not in seen:
                 found.append(place)
                 seen |= set() if prompt is None else {prompt}
         return found[:_LOOKED_THROUGH]
@@ -96,7 +99,9 @@ class _Side:
         if value is None:
             return f"{self.metric.label}: none"
         if numbers is None:
-            return f"{self.metric.label}: {value}"
+            # What nobody has read is given once or a few times.
+            told = spoken_level(self.metric.name, str(value)).strip("“”")
+            return f"{self.metric.label}: {told}" if told else ""
         number = float(value)
         if self.metric.kind == "rate":
             return f"{self.metric.label}: {'yes' if number else 'no'}"
@@ -127,13 +132,14 @@ def pick_examples(
         seed: of the draw.
     """
     before, after = _sides(ref.rows, cur.rows, metric, row_scores, seed)
-    matches = _same_prompts(before, after)[:count]
+    least = _least_telling(before, after)
+    matches = _same_prompts(before, after, least)[:count]
     pairs = [
         ExamplePair(before.example(match.old), after.example(match.new), is_same_prompt=True)
         for match in matches
     ]
     shown = {match.prompt for match in matches}
-    free = before.most_telling(shown), after.most_telling(shown)
+    free = before.most_telling(shown, least[0]), after.most_telling(shown, least[1])
     return (*pairs, *_likest_prompts(before, after, free[0], free[1], count - len(pairs)))
 
 
@@ -234,11 +240,32 @@ def _likeness(ref: pl.DataFrame, cur: pl.DataFrame) -> tuple[Floats, Floats]:
             (levels == level).fill_null(value=False).to_numpy() / 2
             for level in levels.drop_nulls().unique().sort().head(_MOST_NAMES)
         ]
+    tags = pl.concat([_tags_of(rows) for rows in (ref, cur)])
+    commonest = tags.explode().drop_nulls().value_counts(name="count")
+    for tag in commonest.sort(["count", "tags"], descending=[True, False])["tags"][:_MOST_NAMES]:
+        points.append(tags.list.contains(tag).fill_null(value=False).to_numpy() / 2)
     stacked = np.stack([np.zeros(ref.height + cur.height), *points], axis=1)
     return stacked[: ref.height], stacked[ref.height :]
 
 
-def _same_prompts(before: _Side, after: _Side) -> list[_Match]:
+def _tags_of(rows: pl.DataFrame) -> pl.Series:
+    if "tags" not in rows.columns:
+        return pl.Series("tags", [None] * rows.height, pl.List(pl.String))
+    return rows["tags"].cast(pl.List(pl.String))
+
+
+def _least_telling(before: _Side, after: _Side) -> tuple[float, float]:
+    """Return how telling a call of either window has to be.
+
+    What is rare beside the change itself shows something else; where one value came and all others
+    made room for it, any of those may have been before it.
+    """
+    most = [float(side.telling.max(initial=0)) for side in (before, after)]
+    old, new = (_LEAST_TELLING * each if each >= _AS_TELLING * max(most) else -inf for each in most)
+    return old, new
+
+
+def _same_prompts(before: _Side, after: _Side, least: tuple[float, float]) -> list[_Match]:
     """Return the answers to the same prompt that together tell the change, the best first."""
     firsts = _first_by_prompt(before)
     matches = []
@@ -246,8 +273,9 @@ def _same_prompts(before: _Side, after: _Side) -> list[_Match]:
         old = firsts.get(prompt)
         if old is None or before.rows["answer"][old] == after.rows["answer"][new]:
             continue
-        telling = float(before.telling[old] + after.telling[new])
-        if telling > 0:
+        told = float(before.telling[old]), float(after.telling[new])
+        telling = sum(told)
+        if telling > 0 and told[0] >= least[0] and told[1] >= least[1]:
             matches.append(_Match(prompt, old, new, telling))
     return sorted(matches, key=lambda match: -match.telling)
 
@@ -265,14 +293,30 @@ def _first_by_prompt(side: _Side) -> dict[str, int]:
 def _likest_prompts(
     before: _Side, after: _Side, old: Sequence[int], new: Sequence[int], count: int
 ) -> list[ExamplePair]:
-    """Return calls after, each beside the call before whose prompt is nearest to its own."""
-    free = list(old)
-    pairs = []
-    for place in new[:count]:
-        match = None
-        if free:
-            gaps = before.likeness[free] - after.likeness[place]
-            match = before.example(free.pop(int(np.argmin((gaps**2).sum(axis=1)))))
-        pairs.append(ExamplePair(match, after.example(place), is_same_prompt=False))
-    lone = [ExamplePair(before.example(place), None, is_same_prompt=False) for place in free]
-    return [*pairs, *lone[: max(count - len(pairs), 0)]]
+    """Return calls of both windows side by side, those whose prompts are nearest to each other.
+
+    The most telling come first where prompts are equally near, and alone where none is left.
+    """
+    gaps = before.likeness[list(old)][:, None] - after.likeness[list(new)]
+    distances = (gaps**2).sum(axis=2).round(6)
+    pairs: list[tuple[int, int]] = []
+    while len(pairs) < min(count, len(old), len(new)):
+        # By the call after first, then by the call before, of those that are as near.
+        at_new, at_old = np.unravel_index(int(distances.T.argmin()), distances.T.shape)
+        distances[at_old], distances[:, at_new] = np.inf, np.inf
+        pairs.append((int(at_old), int(at_new)))
+    examples = [
+        ExamplePair(before.example(old[at_old]), after.example(new[at_new]), is_same_prompt=False)
+        for at_old, at_new in pairs
+    ]
+    used_old, used_new = ({pair[side] for pair in pairs} for side in (0, 1))
+    lone = [
+        ExamplePair(None, after.example(place), is_same_prompt=False)
+        for at, place in enumerate(new)
+        if at not in used_new
+    ] + [
+        ExamplePair(before.example(place), None, is_same_prompt=False)
+        for at, place in enumerate(old)
+        if at not in used_old
+    ]
+    return [*examples, *lone[: max(count - len(examples), 0)]]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headway_measures.clusters import Floats
 from headway_measures.descriptors.metrics import Metric
-from headway_measures.drift.changes_in_time import date_change
+from headway_measures.drift.changes_in_time import date_change, is_between, settle_date
 from headway_measures.drift.coincidences import find_coincidences
 from headway_measures.drift.columns import MISSING
 from headway_measures.drift.comparisons import RANK, UNIT, Comparison
@@ -25,6 +25,7 @@ from headway_measures.drift.segments import (
     metric_numbers,
 )
 from headway_measures.drift.units import Ints, Units
+from headway_measures.drift.wordings import share
 
 Words = Literal["all", "few", "none"]
 """How many terms explain a drift: a few beside one that is not of texts."""
@@ -71,7 +72,9 @@ class Explainer:
             since=since,
             segments=segments,
             mixes=() if is_of_text(metric) else _mixes(of, shown),
-            coincidences=find_coincidences(of.ref, of.cur, shown, since),
+            coincidences=find_coincidences(
+                of.ref, of.cur, shown, None if since is None or is_between(since) else since
+            ),
             examples=pick_examples(
                 of.ref, of.cur, shown, None, of.options.examples, of.options.seed
             ),
@@ -147,7 +150,12 @@ def _since(comparison: Comparison, metric: Metric) -> ChangeTime | None:
     if comparison.is_repeated:
         known = known[_one_a_unit(both[UNIT].to_numpy()[known], both[RANK].to_numpy()[known])]
     times = both["start_ns"].to_numpy().astype(np.int64)[known]
-    return date_change(times, values[known], np.arange(known.size), comparison.options.seed)
+    found = date_change(times, values[known], np.arange(known.size), comparison.options.seed)
+    border = rows[1]["start_ns"].min()
+    is_after = times >= int(str(border))
+    if found is None or is_after.all() or not is_after.any():
+        return None
+    return settle_date(found, times[~is_after], times[is_after])
 
 
 def _one_a_unit(units: Ints, ranks: Ints) -> NDArray[np.intp]:
@@ -179,11 +187,33 @@ def _segments(comparison: Comparison, metric: Metric) -> tuple[Segment, ...]:
     fields = _fields(comparison, metric)
 
     def compare(ref: pl.DataFrame, cur: pl.DataFrame) -> Evidence | None:
-        return comparison.measure_rows(ref, cur, metric)[0]
+        found = comparison.measure_rows(ref, cur, metric)[0]
+        return _as_likeness(found, ref, cur, metric, middle) if is_scored else found
+
+    # Half-way between both windows, where a text is as much like the one as like the other.
+    is_scored = is_of_text(metric) and metric.kind == "number"
+    middle = 0.0
+    if is_scored:
+        windows = comparison.ref.rows, comparison.cur.rows
+        middle = sum(float(_scores(rows, metric).to_numpy().mean()) for rows in windows) / 2
 
     return find_segments(
         comparison.ref, comparison.cur, metric, fields, comparison.options, compare
     )
+
+
+def _as_likeness(
+    found: Evidence, ref: pl.DataFrame, cur: pl.DataFrame, metric: Metric, middle: float
+) -> Evidence:
+    """Tell scores of texts, which mean nothing to people, by how many are above the middle."""
+    before, after = (
+        share(float((_scores(rows, metric) > middle).to_numpy().mean())) for rows in (ref, cur)
+    )
+    return replace(found, before=before, after=f"{after} look like the current window")
+
+
+def _scores(rows: pl.DataFrame, metric: Metric) -> pl.Series:
+    return rows[metric.name].cast(pl.Float64).drop_nulls().drop_nans()
 
 
 def _mixes(comparison: Comparison, metric: Metric) -> tuple[Mix, ...]:

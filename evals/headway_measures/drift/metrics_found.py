@@ -1,12 +1,14 @@
 """What can be compared between two windows: descriptors, the calls' own numbers, scores, tags."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import polars as pl
 
 from headway_measures.descriptors.catalog import METRICS
 from headway_measures.descriptors.metrics import Kind, Metric, Side
 from headway_measures.descriptors.own import OWN, own_metric
+from headway_measures.drift.columns import MISSING, missing_metric
 from headway_measures.drift.segments import usual_fields
 from headway_measures.drift.windows import Options, WindowsError
 
@@ -119,9 +121,41 @@ TEXT_METRICS = (
 )
 """What is compared where texts themselves were drawn."""
 
+# What it says of calls that they have no value of a metric: label, where it rises and falls.
+_LACKING = {
+    "fence_language": (
+        "answers without fenced code of a language",
+        "fewer answers name a language of their code",
+        "more answers name a language of their code",
+    ),
+    "truncation": (
+        "answers that are not cut off",
+        "fewer answers are cut off",
+        "more answers are cut off",
+    ),
+    "finish_reason": (
+        "calls without a finish reason",
+        "fewer calls have a finish reason",
+        "more calls have a finish reason",
+    ),
+}
+# Every answer has a length, whatever is in it, and every prompt.
+_ALWAYS = {"prompt_chars": "a prompt", "answer_chars": "an answer"}
 _KNOWN = METRICS | {metric.name: metric for metric in (*CALL_METRICS, *TEXT_METRICS)}
 _PREFIXES = (SCORE, TAG, OWN)
 _NAMED = "score:NAME, tag:FAMILY and own:NAME"
+
+
+def lacking_metric(metric: Metric) -> Metric:
+    """Return the rate of calls that have no value of a metric, as people say it."""
+    lacking = missing_metric(metric)
+    noun = _ALWAYS.get(metric.name)
+    label, rises, falls = _LACKING.get(metric.name) or (
+        f"calls without {noun or metric.label}",
+        f"more calls come without {noun or metric.label}",
+        f"fewer calls come without {noun or metric.label}",
+    )
+    return replace(lacking, label=label, rises=rises, falls=falls)
 
 
 def find_metrics(ref: pl.DataFrame, cur: pl.DataFrame, options: Options) -> tuple[Metric, ...]:
@@ -156,7 +190,10 @@ def find_metrics(ref: pl.DataFrame, cur: pl.DataFrame, options: Options) -> tupl
 def choose_metrics(metrics: Sequence[Metric], options: Options) -> tuple[Metric, ...]:
     """Return those that the options ask for: all, where they name none."""
     asked = options.metrics
-    return tuple(each for each in metrics if asked is None or each.name in asked)
+    if asked is None:
+        return tuple(metrics)
+    names = _asked(options)
+    return tuple(each for each in metrics if each.name in names)
 
 
 def find_absent(found: Sequence[Metric], options: Options) -> tuple[Metric, ...]:
@@ -169,11 +206,9 @@ def find_absent(found: Sequence[Metric], options: Options) -> tuple[Metric, ...]
     Raises:
         WindowsError: none of what is asked for is a metric.
     """
-    asked, unknown = dict.fromkeys(options.metrics or ()), find_unknown(found, options)
+    asked, unknown = _asked(options), find_unknown(found, options)
     if unknown and len(unknown) == len(asked):
-        there = ", ".join(sorted({*_KNOWN, *(each.name for each in found)}))
-        told = f"metrics={unknown[0]!r}: there is no such metric"
-        raise WindowsError(f"{told}; there are {there}, and {_NAMED} of what calls have")
+        raise WindowsError(_no_such(unknown[0], {*_KNOWN, *(each.name for each in found)}))
     names = {*unknown, *(each.name for each in found)}
     return tuple(_KNOWN.get(name) or _unseen(name) for name in asked if name not in names)
 
@@ -183,14 +218,34 @@ def find_unknown(found: Sequence[Metric], options: Options) -> tuple[str, ...]:
     names = {*_KNOWN, *(each.name for each in found)}
     return tuple(
         name[:80]
-        for name in dict.fromkeys(options.metrics or ())
+        for name in _asked(options)
         if name not in names and (name in _PREFIXES or not name.startswith(_PREFIXES))
     )
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names that can be no metric, whatever calls there are.
+
+    Raises:
+        WindowsError: with what there is.
+    """
+    for unknown in find_unknown((), Options(metrics=tuple(names))):
+        raise WindowsError(_no_such(unknown, _KNOWN))
 
 
 def labels_of(metrics: Sequence[Metric]) -> Mapping[str, Metric]:
     """Return metrics by name."""
     return {metric.name: metric for metric in metrics}
+
+
+def _asked(options: Options) -> dict[str, None]:
+    """Return the names of what is asked for; that it is missing is asked with a metric."""
+    return dict.fromkeys(name.removesuffix(MISSING) for name in options.metrics or ())
+
+
+def _no_such(name: str, known: Iterable[str]) -> str:
+    told = f"metrics={name!r}: there is no such metric"
+    return f"{told}; there are {', '.join(sorted(known))}, and {_NAMED} of what calls have"
 
 
 def _score(name: str, columns: Sequence[pl.Series]) -> Metric:

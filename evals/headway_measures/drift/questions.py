@@ -1,55 +1,56 @@
 """What was wrong with the question: calls that both windows hold, metrics that there are not.
 
-Shared calls differ in nothing, and hide what does. A window that reaches into the other is told
-so; one that is the other is refused, since "no drift" of it would be true and say nothing.
+Shared calls differ in nothing, and hide what does: they count in one window alone. A window that
+is the other is refused, since "no drift" of it would be true and say nothing.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
-from headway_measures.drift.amounts import percent
-from headway_measures.drift.windows import WindowsError
+from headway_measures.drift.windows import Window, WindowsError
 from headway_measures.scores import counted
 
 _NAMES = ("trace_id", "span_id")
 
 
-def count_shared(ref: pl.DataFrame, cur: pl.DataFrame) -> int:
-    """Return how many calls both windows hold.
+def tell_apart(ref: Window, cur: Window) -> tuple[Window, Window, tuple[str, ...]]:
+    """Return the windows without common calls, and a note of how many they had.
+
+    Shared calls stay where they are the larger part: a model compared with all calls is compared
+    with all others.
 
     Raises:
-        WindowsError: they hold the same calls and no other.
+        WindowsError: both hold the same calls and no other.
     """
-    names = [name for name in _NAMES if name in ref.columns and name in cur.columns]
+    names = [name for name in _NAMES if name in ref.rows.columns and name in cur.rows.columns]
     if not names:
-        return 0
-    called = [rows.select(names).unique() for rows in (ref, cur)]
-    shared = called[0].join(called[1], on=names, how="semi", nulls_equal=True).height
-    if shared and shared == called[0].height == called[1].height:
+        return ref, cur, ()
+    alone = [
+        rows.join(others, on=names, how="anti", nulls_equal=True, maintain_order="left")
+        for rows, others in ((ref.rows, cur.rows), (cur.rows, ref.rows))
+    ]
+    shared = ref.rows.height - alone[0].height
+    if not shared:
+        return ref, cur, ()
+    if not alone[0].height and not alone[1].height:
         raise WindowsError(
             f"both windows hold the same {counted(shared, 'call')}, so that nothing can differ: "
             "choose windows of other times, models, versions or tags"
         )
-    return shared
-
-
-def overlap_note(shared: int, ref: pl.DataFrame, cur: pl.DataFrame) -> tuple[str, ...]:
-    """Return what is to be known of windows that share calls; nothing where they share none.
-
-    Args:
-        shared: how many calls both hold.
-        ref: the rows before.
-        cur: the rows after.
-    """
-    if not shared:
-        return ()
-    parts = [percent(round(shared / max(1, rows.height), 2)) for rows in (ref, cur)]
     is_or_are = "call is" if shared == 1 else "calls are"
-    return (
-        f"{shared:,} {is_or_are} in both windows ({parts[0]} of those before, {parts[1]} of those "
-        "now), which hides what changed: choose two apart",
-    )
+    it_counts = "it counts" if shared == 1 else "they count"
+    parted = f"{shared:,} {is_or_are} in both windows: {it_counts} in the"
+    if alone[0].height >= alone[1].height:
+        return _without(ref, alone[0]), cur, (f"{parted} window after alone",)
+    return ref, _without(cur, alone[1]), (f"{parted} window before alone",)
+
+
+def _without(window: Window, rows: pl.DataFrame) -> Window:
+    """Return a window of these rows of it alone."""
+    shared = window.rows.height - rows.height
+    return replace(window, rows=rows, row_count=window.row_count - shared)
 
 
 def unknown_note(names: Sequence[str]) -> tuple[str, ...]:

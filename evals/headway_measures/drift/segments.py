@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy import stats
 
 from headway_measures.clusters import Floats
@@ -18,6 +19,8 @@ from headway_measures.drift.results import Evidence, Segment
 from headway_measures.drift.units import Ints
 from headway_measures.drift.windows import Options, Window
 from headway_measures.multiplicity import benjamini_hochberg
+
+Flags = NDArray[np.bool_]
 
 Compare = Callable[[pl.DataFrame, pl.DataFrame], Evidence | None]
 """The test of a metric on the rows of both windows; None where it cannot be run."""
@@ -35,16 +38,26 @@ FEWEST_UNITS = 30
 _MOST_VALUES = 20
 _MOST_FAMILIES = 10
 _MOST_LEVELS = 10
+_MOSTLY_ALIKE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A segment with its evidence, None where it does not even differ from the rest."""
+    """A segment with its evidence, None where it does not even differ from the rest.
+
+    Args:
+        field: the column.
+        value: of its calls.
+        evidence: of the change in it.
+        p_value: the larger of the change's and the difference's.
+        calls: which of both windows are in it.
+    """
 
     field: str
     value: str
     evidence: Evidence | None
     p_value: float
+    calls: Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +189,8 @@ def find_segments(
                 evidence = compare(ref.rows.filter(inside[0]), cur.rows.filter(inside[1]))
                 own_p_value = None if evidence is None else evidence.p_value
                 p_value = 1.0 if own_p_value is None else max(p_value, own_p_value)
-            found.append(_Found(field, value, evidence, p_value))
+            calls = pl.concat(inside).to_numpy()
+            found.append(_Found(field, value, evidence, p_value, calls))
     return tuple(_decided(found, options.alpha))
 
 
@@ -251,10 +265,23 @@ def _decided(found: Sequence[_Found], alpha: float) -> Iterable[Segment]:
         zip(q_values, found, strict=True),
         key=lambda pair: (pair[0], pair[1].p_value, pair[1].field, pair[1].value),
     )
+    told: list[_Found] = []
     for q_value, each in ranked:
         if each.evidence is None or q_value > alpha:
+            continue
+        # The same calls by another name are told once, by the one that is surest.
+        if any(_are_alike(each, other) for other in told):
             continue
         effect = each.evidence.effects[0] if each.evidence.effects else None
         if effect is None or abs(effect.value) >= effect.floor:
             decided = replace(each.evidence, state="drift", q_value=q_value)
+            told.append(each)
             yield Segment(each.field, each.value, decided)
+
+
+def _are_alike(first: _Found, second: _Found) -> bool:
+    """Return whether two segments have most calls of either in common, or are called the same."""
+    common = np.count_nonzero(first.calls & second.calls)
+    either = np.count_nonzero(first.calls | second.calls)
+    is_same_name = first.value == second.value and first.field != second.field
+    return bool(common >= _MOSTLY_ALIKE * either or (is_same_name and common > 0))

@@ -4,8 +4,8 @@ Where nothing was found the sentence says what would have been, and where there 
 how much it takes. Coincidence is never called a cause.
 """
 
-from collections.abc import Mapping, Sequence
-from math import inf, isfinite
+from math import isfinite
+from types import MappingProxyType
 
 from headway_measures.descriptors.metrics import Metric
 from headway_measures.drift.amounts import (
@@ -15,22 +15,19 @@ from headway_measures.drift.amounts import (
     digits,
     direction_of,
     effect_named,
-    group_name,
-    moment,
     one_line,
     percent,
     plain_metric,
     points,
 )
 from headway_measures.drift.clauses import (
+    Chosen,
     coincidence_clause,
     mix_clause,
-    named_terms,
     segment_clauses,
     since_clause,
     term_clauses,
 )
-from headway_measures.drift.coincidences import coincides
 from headway_measures.drift.decisions import matters
 from headway_measures.drift.results import Evidence, Finding, State
 from headway_measures.scores import counted
@@ -44,20 +41,31 @@ STATES: dict[State, str] = {
 }
 """How states read."""
 
-_TEXTS = ("text", "embedding")
+TEXTS = ("text", "embedding")
+"""Kinds that compare whole texts, of which no figure says how they were."""
+
 _MOST_TOLD = 3
+_STILL = 0.05
+NOTHING_CHOSEN: Chosen = MappingProxyType({})
+"""Windows that no value of a column tells apart."""
 
 
-def finding_sentence(metric: Metric, finding: Finding) -> str:
-    """Return all that is known of a drift, in a few sentences."""
+def finding_sentence(metric: Metric, finding: Finding, chosen: Chosen = NOTHING_CHOSEN) -> str:
+    """Return all that is known of a drift, in a few sentences.
+
+    Args:
+        metric: what drifted.
+        finding: of it.
+        chosen: the columns by whose value the windows were chosen, with both values.
+    """
     # Words are the finding where texts were compared, and elsewhere a hint of it.
-    is_of_texts = finding.evidence.kind in _TEXTS
+    is_of_texts = finding.evidence.kind in TEXTS
     parts = [
         _what(metric, finding.evidence),
         *since_clause(finding.since),
         *segment_clauses(metric, finding.evidence, finding.segments),
         *mix_clause(metric, finding.evidence, finding.mixes),
-        *coincidence_clause(metric, finding.evidence, finding.coincidences, finding.since),
+        *coincidence_clause(metric, finding.evidence, finding.coincidences, finding.since, chosen),
         *term_clauses(finding.terms, _MOST_TOLD if is_of_texts else 1),
     ]
     return " ".join(f"{_capital(part)}." for part in parts)
@@ -67,90 +75,24 @@ def evidence_sentence(metric: Metric, evidence: Evidence) -> str:
     """Return what one test says, also where it found nothing or could not be run."""
     if evidence.state == "drift":
         return f"{_capital(_what(metric, evidence))}."
-    label = _capital(_label(metric))
+    label = _capital(label_of(metric))
     if evidence.state == "no_drift":
         return f"{label}: no drift{_why_none(metric, evidence)}.{_could_have(evidence)}"
     if evidence.state == "not_enough_data":
-        return f"{label}: not enough data {_needed(evidence)}."
+        return f"{label}: not enough data {needed_of(evidence)}."
     note = f": {one_line(evidence.note)}" if evidence.note else ""
     if evidence.state == "identical":
         return f"{label}: nothing to compare{note or ': the same in both windows'}."
     return f"{label}: could not be compared{note}."
 
 
-def headline(
-    verdict: State,
-    findings: Sequence[Finding],
-    tests: Sequence[Evidence],
-    labels: Mapping[str, Metric],
-) -> str:
-    """Return the verdict of a card in a sentence or two.
-
-    Args:
-        verdict: of all tests together.
-        findings: the weightiest first.
-        tests: all of the card, with those that could not be run.
-        labels: metrics by name; what is not among them goes by its name.
-    """
-    run = [each for each in tests if each.state in ("drift", "no_drift")]
-    if verdict == "drift":
-        first = findings[:_MOST_TOLD]
-        changes = [_in_short(_metric(each.evidence, labels), each) for each in first]
-        more = len(findings) - len(first)
-        others = f"; and {counted(more, 'more change')}" if more > 0 else ""
-        return f"Drift{_circumstances(first)}: {'; '.join(changes)}{others}."
-    if verdict == "no_drift" and run:
-        return f"No drift in {counted(len(run), 'comparison')}.{_best_shown(run, labels)}"
-    if verdict in ("no_drift", "identical"):
-        return "No drift: nothing that was compared differs at all between the windows."
-    if verdict == "failed":
-        return "No answer: the comparisons that decide could not be made."
-    waiting = [each for each in tests if each.state == "not_enough_data"]
-    answers = [each for each in waiting if each.side == "answer"] or waiting
-    if not answers:
-        return "Not enough data: there was nothing to compare."
-    nearest = min(answers, key=_missing_units)
-    label = _label(_metric(nearest, labels))
-    told = "Not enough data to call the windows alike. The nearest to an answer:"
-    return f"{told} {label}, {_needed(nearest)}."
-
-
 def title_of(evidence: Evidence) -> str:
     """Return what stands above a finding, or beside a test in a table."""
-    return _capital(_label(plain_metric(evidence)))
-
-
-def _circumstances(findings: Sequence[Finding]) -> str:
-    """Return since when, with what new, and on which prompts: what is told once for all."""
-    if not findings:
-        return ""
-    told = []
-    since, new = findings[0].since, findings[0].coincidences[:1]
-    if since is not None:
-        told.append(f" since about {moment(since.start_ns)}")
-    for each in new:
-        name = group_name(each.field, each.value)
-        if since is None:
-            told.append(f", with {'more of' if each.share_ref else 'the new'} {name}")
-        elif coincides(each, since):
-            told.append(f", when {name} {'became common' if each.share_ref else 'came'}")
-    paired = {_on_the_same(each.evidence) for each in findings}
-    told += paired if len(paired) == 1 else set()
-    return "".join(told)
-
-
-def _in_short(metric: Metric, finding: Finding) -> str:
-    """Return a change as a headline has it: ``more answers refuse (5 % → 10 %)``."""
-    evidence = finding.evidence
-    words = "" if evidence.kind in _TEXTS else before_and_after(metric, evidence, most=1)
-    if evidence.kind == "text":
-        words = next(iter(named_terms(finding.terms, 1)), "")
-    told = _moved(metric, evidence)
-    return f"{told} ({words})" if words else told
+    return _capital(label_of(plain_metric(evidence)))
 
 
 def _what(metric: Metric, evidence: Evidence) -> str:
-    paired = _on_the_same(evidence)
+    paired = on_the_same(evidence)
     if evidence.kind == "text" and evidence.effects:
         told = _changes(metric)
         share = percent(round(evidence.effects[0].value, 2))
@@ -163,14 +105,24 @@ def _what(metric: Metric, evidence: Evidence) -> str:
         words = " → ".join(one_line(each) for each in (evidence.before, evidence.after) if each)
         words = words.replace("→ average likeness ", "→ ")
         return f"{_changes(metric)}{f': {words}' if words else ''}{paired}"
-    told, words = _moved(metric, evidence), before_and_after(metric, evidence)
+    told, words = moved(metric, evidence), figures_of(metric, evidence)
     told = f"{told}: {words}" if words else told
     return f"{told}{_by_how_much(evidence, metric)}{paired}"
 
 
-def _moved(metric: Metric, evidence: Evidence) -> str:
+def figures_of(metric: Metric, evidence: Evidence, most: int = 3) -> str:
+    """Return what was and what is, but for a middle that stood still while the rest moved."""
+    old, new = centre_of(evidence.before), centre_of(evidence.after)
+    if evidence.kind == "number" and old and new and not direction_of(evidence):
+        is_still = abs(new.value - old.value) < _STILL * abs(old.value)
+        if old.name == "median" and is_still:
+            return ""
+    return before_and_after(metric, evidence, most)
+
+
+def moved(metric: Metric, evidence: Evidence) -> str:
     """Return which way it went, without figures."""
-    if evidence.kind in _TEXTS:
+    if evidence.kind in TEXTS:
         return _changes(metric)
     direction = direction_of(evidence)
     told = _moves(metric, direction)
@@ -178,9 +130,9 @@ def _moved(metric: Metric, evidence: Evidence) -> str:
     if old and new and evidence.kind == "number":
         rose = new.value - old.value
         if not direction and effect_named(evidence, "cliffs_delta"):
-            # Medians stand still where few calls moved; then the mean says which way.
-            is_some = old.name == "mean" and rose
-            told = f"the spread of {_label(metric)} changed"
+            # Medians stand still where few calls moved; then the rest says which way.
+            is_some = old.name != "median" and rose
+            told = f"the spread of {label_of(metric)} changed"
             if is_some:
                 told = f"{_moves(metric, 1 if rose > 0 else -1)} in some calls"
         elif direction * rose < 0:
@@ -198,7 +150,8 @@ def _by_how_much(evidence: Evidence, metric: Metric) -> str:
     return f"{told} ({change_between(effect.lower, effect.upper, metric, is_share=True)})"
 
 
-def _on_the_same(evidence: Evidence) -> str:
+def on_the_same(evidence: Evidence) -> str:
+    """Return on how many prompts both windows were compared; "" where they were not paired."""
     if not evidence.is_paired:
         return ""
     count = evidence.units_ref
@@ -206,7 +159,7 @@ def _on_the_same(evidence: Evidence) -> str:
 
 
 def _why_none(metric: Metric, evidence: Evidence) -> str:
-    words = "" if evidence.kind in _TEXTS else before_and_after(metric, evidence)
+    words = "" if evidence.kind in TEXTS else before_and_after(metric, evidence)
     if not words or not evidence.effects:
         return ""
     if evidence.before == evidence.after:
@@ -215,11 +168,12 @@ def _why_none(metric: Metric, evidence: Evidence) -> str:
 
 
 def _could_have(evidence: Evidence) -> str:
-    shown = _size(evidence, evidence.detectable)
+    shown = size_of(evidence, evidence.detectable)
     return f" With {_have(evidence)}, {shown} would be found four times in five." if shown else ""
 
 
-def _needed(evidence: Evidence) -> str:
+def needed_of(evidence: Evidence) -> str:
+    """Return how many units there are, and how many it takes."""
     # Windows can be large enough, and yet each value too rare or every prompt linked.
     told = f"with {_have(evidence)}{f' ({one_line(evidence.note)})' if evidence.note else ''}"
     has = min(evidence.units_ref, evidence.units_cur)
@@ -227,15 +181,9 @@ def _needed(evidence: Evidence) -> str:
         return told
     where = "" if evidence.is_paired else " in each window"
     takes = f"it takes about {counted(evidence.needs_n, _unit_noun(evidence))}{where}"
-    aim = _size(evidence, evidence.effects[0].floor) if evidence.effects else ""
+    aim = size_of(evidence, evidence.effects[0].floor) if evidence.effects else ""
     aim = f" to find {aim}, four times in five" if aim else ""
     return f"{told}; {takes}{aim}"
-
-
-def _missing_units(evidence: Evidence) -> float:
-    """Return how many more units would answer, without end where more would not help."""
-    missing = (evidence.needs_n or 0) - min(evidence.units_ref, evidence.units_cur)
-    return missing if missing > 0 else inf
 
 
 def _have(evidence: Evidence) -> str:
@@ -244,25 +192,7 @@ def _have(evidence: Evidence) -> str:
     return had if evidence.is_paired else f"{had} before and {evidence.units_cur:,} now"
 
 
-def _best_shown(run: Sequence[Evidence], labels: Mapping[str, Metric]) -> str:
-    """Tell what would have been found of the answers, by the test that sees most."""
-    seen = [each for each in run if each.detectable is not None and each.effects]
-    seen = [each for each in seen if each.side == "answer"] or seen
-    if not seen:
-        return ""
-    best = min(seen, key=_times_floor)
-    label = _label(_metric(best, labels))
-    return f" Of {label}, {_size(best, best.detectable)} would have been found four times in five."
-
-
-def _times_floor(evidence: Evidence) -> float:
-    """Return how many times the least effect that matters a test could have shown."""
-    first, size = evidence.effects[0], evidence.detectable or 0.0
-    null = 0.5 if first.name == "auc" else 0.0
-    return (size - null) / ((first.floor - null) or 1.0)
-
-
-def _size(evidence: Evidence, size: float | None) -> str:
+def size_of(evidence: Evidence, size: float | None) -> str:
     """Return how large an effect is, as people can picture it; "" where it cannot be told."""
     if size is None or not evidence.effects or not isfinite(size):
         return ""
@@ -289,10 +219,11 @@ def _moves(metric: Metric, direction: int) -> str:
 
 
 def _changes(metric: Metric) -> str:
-    return one_line(metric.rises) if metric.rises else f"{_label(metric)} changed"
+    return one_line(metric.rises) if metric.rises else f"{label_of(metric)} changed"
 
 
-def _label(metric: Metric) -> str:
+def label_of(metric: Metric) -> str:
+    """Return what a metric is called within a sentence."""
     label = one_line(metric.label or metric.name)
     return f"score {label}" if _is_score(metric, metric.label) else label
 
@@ -301,11 +232,6 @@ def _is_score(metric: Metric, told: str) -> bool:
     """Return whether words begin with the name of a score, which reads like any other word."""
     name = metric.name.removeprefix("score:")
     return metric.side == "score" and told.startswith(name)
-
-
-def _metric(evidence: Evidence, labels: Mapping[str, Metric]) -> Metric:
-    name = evidence.metric
-    return labels.get(name) or Metric(name, evidence.kind, evidence.side, "", name, "", "")
 
 
 def _unit_noun(evidence: Evidence) -> str:

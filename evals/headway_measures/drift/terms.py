@@ -40,6 +40,7 @@ _FEWEST = 5  # texts that hold it
 _COMMONEST = 20
 _OPENER_WORDS = 3
 _LONGEST_SHOWN = 200  # characters of an opener or answer
+_FENCE = "```"
 _READ = 5  # texts looked into for what a column stands for
 
 
@@ -124,7 +125,10 @@ def _distinct(
         if at >= WIDTH:
             each = named[at - WIDTH]
         else:
-            gram = spell(at, [texts[row] for row in rows[columns == at][:_READ].tolist()])
+            read = [texts[row] for row in rows[columns == at][:_READ].tolist()]
+            gram = spell(at, read)
+            if at < FIRST_OF_BYTES:
+                gram = _with_fence(gram, read)
             each = _Named("word" if at < FIRST_OF_BYTES else "chars", gram)
         if each.is_shown and not any(each.overlaps(other) for other in kept):
             if each.kind == "chars" and sum(one.kind == "chars" for one in kept) == _KEPT_CHARS:
@@ -138,7 +142,11 @@ def _distinct(
 def _whole_texts(texts: Sequence[str]) -> tuple[list[_Named], Flags]:
     """Return what is said of a text as a whole, and which texts it is true of; (texts, names)."""
     answers = [text.strip() for text in texts]
-    openers = [" ".join(split_words(text[:_LONGEST_SHOWN])[:_OPENER_WORDS]) for text in texts]
+    openers = [
+        _FENCE * answer.startswith(_FENCE)
+        + " ".join(split_words(answer[:_LONGEST_SHOWN])[:_OPENER_WORDS])
+        for answer in answers
+    ]
     named: list[_Named] = []
     flags: list[Flags] = []
     kinds: tuple[tuple[Kind, list[str]], ...] = (("answer", answers), ("opener", openers))
@@ -175,6 +183,13 @@ def _z_values(ref: Ints, cur: Ints, n_ref: int, n_cur: int) -> Floats:
     corrected = np.sign(difference) * np.maximum(0.0, np.abs(difference) - inverse / 2)
     z: Floats = np.divide(corrected, errors, out=np.zeros_like(errors), where=errors > 0)
     return z
+
+
+def _with_fence(gram: str, texts: Sequence[str]) -> str:
+    """Return words with the fence before them, where it is code that begins with them."""
+    fenced = f"{_FENCE}{gram}"
+    behind = sum(fenced in " ".join(text.lower().split()) for text in texts)
+    return fenced if gram and 2 * behind > len(texts) else gram
 
 
 def _signs(text: str) -> str:

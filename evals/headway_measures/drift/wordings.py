@@ -6,6 +6,10 @@ from headway_measures.clusters import Floats
 
 # Levels can be any text a call holds.
 _LONGEST_LEVEL = 40
+# Of the spread of the middle half of the values: a median that moves by less stands still, and
+# then a tail that moves by more is told.
+_STILL, _FAR = 0.1, 0.2
+_QUANTILES = (0.25, 0.5, 0.75, 0.9)
 
 
 def share(value: float) -> str:
@@ -19,12 +23,19 @@ def figure(value: float) -> str:
 
 
 def centres(ref: Floats, cur: Floats, unit: str) -> tuple[str, str]:
-    """Return both medians, or means where the medians are equal.
+    """Return both medians, or what moved where they stand still: 90th percentiles, or means.
 
     Medians, since a few long answers hide in a mean that most became short.
     """
-    name, before, after = "median", float(np.median(ref)), float(np.median(cur))
-    if figure(before) == figure(after):
+    (low, before, high, tail), (least, after, most, new_tail) = (
+        np.quantile(each, _QUANTILES).tolist() for each in (ref, cur)
+    )
+    name, spread = "median", max(high, most) - min(low, least)
+    is_same = figure(before) == figure(after)
+    is_still = is_same or abs(after - before) < _STILL * spread
+    if is_still and abs(new_tail - tail) > _FAR * spread > 0:
+        name, before, after = "90th percentile", tail, new_tail
+    elif is_same:
         name, before, after = "mean", float(ref.mean()), float(cur.mean())
     return f"{name} {figure(before)} {unit}".strip(), f"{name} {figure(after)} {unit}".strip()
 
