@@ -52,6 +52,7 @@ _FIELDS = {
 }
 _ENDS = ("start", "end")
 _MISSING = ":missing"
+_BETWEEN = "between the windows"  # as the date of a card says where windows have a gap
 _IN_POINTS = frozenset({"risk_difference", "tvd"})
 
 
@@ -166,6 +167,8 @@ def since(change: Json) -> str:
     start, lower, upper = (
         formats.to_minute(at(change[name])) for name in ("start_ns", "lower_ns", "upper_ns")
     )
+    if change["note"] == _BETWEEN:
+        return f"most likely {_BETWEEN}, after {lower} and before {upper}"
     sure = f"{change['confidence'] * 100:.0f} %"
     note = f"; {change['note']}" if change["note"] else ""
     return f"since about {start} ({sure} between {lower} and {upper}){note}"

@@ -248,6 +248,14 @@ HEADLINES: list[tuple[State, list[Finding], list[Evidence], str]] = [
         "calls before and 15 now; it takes about 642 calls in each window to find a change of 2 "
         "points, four times in five.",
     ),
+    (
+        "not_enough_data",
+        [],
+        [*FEW, replace(FEW[0], metric="fence_count", units_ref=0, units_cur=0, needs_n=10)],
+        "Not enough data to call the windows alike. The nearest to an answer: refusals, with 12 "
+        "calls before and 15 now; it takes about 642 calls in each window to find a change of 2 "
+        "points, four times in five.",
+    ),
     ("not_enough_data", [], [], "Not enough data: there was nothing to compare."),
     (
         "failed",

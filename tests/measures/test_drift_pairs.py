@@ -297,3 +297,17 @@ def test_the_real_logs_flips_and_lengths_are_found_where_prompts_repeat(llmdrift
     assert shorter.p_value < 1e-4
     assert shorter.before.startswith("median 3")
     assert shorter.after.startswith("median 4")
+
+
+def test_shares_of_prompts_asked_often_have_an_interval_that_agrees_with_their_test() -> None:
+    ref = np.zeros(40)
+    cur = np.repeat([0.0, 0.125, 0.25], [2, 30, 8])
+
+    found = compare_pairs(of_prompts(ref, cur), metric_of("rate"), Options())
+
+    effect = found.effects[0]
+    assert found.p_value is not None
+    assert found.p_value < 1e-8
+    assert effect.lower is not None
+    assert effect.upper is not None
+    assert 0.1 < effect.lower < effect.value < effect.upper < 0.2

@@ -121,6 +121,15 @@ def test_what_goes_for_every_comparison_is_not_told_of_windows() -> None:
     assert "project bar" in drift_words.windows(one, {**one, "project": ["bar"]})[1]
 
 
+def test_a_change_in_a_gap_has_both_ends_and_no_moment() -> None:
+    change = {"start_ns": 0, "lower_ns": 0, "upper_ns": 86_400 * 10**9, "confidence": 0.95}
+
+    told = drift_words.since({**change, "note": "between the windows"})
+
+    assert told.startswith("most likely between the windows, after 1 Jan 1970")
+    assert told.endswith("and before 2 Jan 1970, 00:00 UTC")
+
+
 def test_a_state_is_never_told_by_colour_alone() -> None:
     for state in (*drift_words.STATES, "something_new"):
         badge = drift_words.badge(state)

@@ -58,7 +58,9 @@ def headline(
     answers = [each for each in waiting if each.side == "answer"] or waiting
     if not answers:
         return "Not enough data: there was nothing to compare."
-    nearest = min(answers, key=_missing_units)
+    # What no call has is never the nearest, however few calls it would take.
+    some = [each for each in answers if min(each.units_ref, each.units_cur)] or answers
+    nearest = min(some, key=_missing_units)
     label = label_of(_metric(nearest, labels))
     told = "Not enough data to call the windows alike. The nearest to an answer:"
     return f"{told} {label}, {needed_of(nearest)}."

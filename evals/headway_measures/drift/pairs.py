@@ -24,6 +24,7 @@ from headway_measures.drift.samples import Sample, are_present, read_column
 from headway_measures.drift.units import Ints, Pairs
 from headway_measures.drift.windows import Options
 from headway_measures.drift.wordings import centres, level_name, share, shares
+from headway_measures.intervals import mean_of
 from headway_measures.power import cases_needed, minimum_detectable_effect
 
 # Up to so many differences the signed ranks are counted out.
@@ -179,16 +180,17 @@ def signed_rank(changes: Floats) -> float:
 
 
 def _risk_difference(ref: Floats, cur: Floats, alpha: float) -> Effect:
-    """Return the difference with Tango's interval, of prompts that rise and fall."""
-    value = float((cur - ref).mean())
-    falls, rises = int((cur < ref).sum()), int((cur > ref).sum())
-    bounds = tango_interval(ref.size, falls, rises, alpha)
-    shift = value - bounds.estimate
+    """Return the difference with Tango's interval; of shares of several calls, that of a mean."""
+    changes = cur - ref
+    if np.isin(changes, (-1.0, 0.0, 1.0)).all():
+        found = tango_interval(ref.size, int((changes < 0).sum()), int((changes > 0).sum()), alpha)
+    else:
+        found = mean_of(changes, lowest=-1.0, highest=1.0).interval(alpha)
     return Effect(
         "risk_difference",
-        value,
-        max(-1.0, bounds.lower + shift),
-        min(1.0, bounds.upper + shift),
+        float(changes.mean()),
+        found.lower,
+        found.upper,
         rate_floor(float(ref.mean()), float(cur.mean())),
     )
 
