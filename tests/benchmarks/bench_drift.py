@@ -5,9 +5,10 @@ surely commoner than the 5 % it may have; Evidently's defaults see the same draw
 tests that keep their 5 % exactly one is over its 99 % bound by chance, so that such a cell is drawn
 again, four times as often, and it is those draws that fail. ``power`` plants
 changes at the sizes that theory says are enough, ``speed`` takes the time. Tables go into
-docs/drift.md, between the marks of their section. A whole run takes hours: about one for columns
-and two for texts and cards, which are drawn together, on two idle cores. ``--only columns`` runs a
-part, ``--quick`` shows that it works and measures nothing.
+docs/drift.md, between the marks of their section. A whole run takes hours: about half of one for
+columns and one for texts and cards, which are drawn together, on two idle cores. Finished cells
+are kept in .bench/ and not drawn anew as long as no line of headway_measures changes. ``--only
+columns`` runs a part, ``--quick`` shows that it works and measures nothing.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from tests.benchmarks import drift_calls, drift_cells, drift_evidently, drift_powers, drift_speeds
 from tests.benchmarks.drift_cells import CARD, COLUMN, DATASET, TEXTS, Cell, Found
+from tests.benchmarks.drift_kept import Kept
 from tests.benchmarks.peers import ROOT
 from tests.benchmarks.results import say, table
 from tests.measures.simulations import ALPHA
@@ -30,6 +32,7 @@ from tests.measures.simulations import ALPHA
 PAGE = ROOT / "docs" / "drift.md"
 SECTIONS = ("columns", "texts", "cards", "power", "speed")
 NOT_RUN = "NOT RUN"
+KEPT = Kept(ROOT / ".bench" / "drift_cells.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Effort:
         call_draws: of each cell of calls.
         peer_draws: of these, for Evidently, which takes seconds for each.
         cells: of each section, the last ones; None for all.
+        kept: finished cells, which are not drawn anew.
     """
 
     column_draws: int = 4_000
@@ -50,11 +54,12 @@ class Effort:
     peer_draws: int = 20
     processes: int = 2
     cells: int | None = None
+    kept: Kept | None = KEPT
     powers: drift_powers.Sizes = drift_powers.FULL
     speeds: drift_speeds.Sizes = drift_speeds.FULL
 
 
-QUICK = Effort(2, 2, 1, 1, 2, 2, drift_powers.QUICK, drift_speeds.QUICK)
+QUICK = Effort(2, 2, 1, 1, 2, 2, None, drift_powers.QUICK, drift_speeds.QUICK)
 
 
 def main() -> None:
@@ -199,9 +204,9 @@ def write_section(page: Path, name: str, lines: Sequence[str]) -> None:
 def _draw(cells: Sequence[Cell], effort: Effort) -> tuple[list[Found], list[Found]]:
     """Return what cells came to, and what came of those that had to be drawn again."""
     found = drift_cells.run_cells(
-        cells[-effort.cells :] if effort.cells else cells, effort.processes
+        cells[-effort.cells :] if effort.cells else cells, effort.processes, effort.kept
     )
-    return found, drift_cells.draw_again(found, effort.processes)
+    return found, drift_cells.draw_again(found, effort.processes, effort.kept)
 
 
 def _say(found: Found, name: str, *, is_ours: bool) -> str:

@@ -6,7 +6,9 @@ seconds, so that of calls it sees the first draws only.
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from typing import Literal
@@ -22,6 +24,7 @@ from headway_measures.drift.results import Evidence
 from headway_measures.drift.windows import Options, Window
 from tests.benchmarks import drift_calls
 from tests.benchmarks.drift_evidently import Evidently
+from tests.benchmarks.drift_kept import Kept
 from tests.benchmarks.results import say
 from tests.measures.drift_worlds import SIZES, WORLDS, Draw, alarm_rate, compare_draw, draws_of
 from tests.measures.simulations import ALPHA, Rate
@@ -106,16 +109,23 @@ def call_cells(draws: int, peer_draws: int, *, is_whole: bool) -> list[Cell]:
     return [Cell("calls", *place, draws, peer_draws, is_whole) for place in places]
 
 
-def run_cells(cells: Sequence[Cell], processes: int) -> list[Found]:
-    """Run cells side by side, those of one world of columns one after the other."""
+def run_cells(cells: Sequence[Cell], processes: int, kept: Kept | None = None) -> list[Found]:
+    """Run cells side by side, those of one world of columns one after the other.
+
+    Args:
+        cells: in the order of their results.
+        processes: at once.
+        kept: finished cells, which are not drawn anew.
+    """
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(cell.world if cell.source == "columns" else cell.name, []).append(cell)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        return [found for group in pool.map(run_group, groups.values()) for found in group]
+        rows = pool.map(partial(run_group, kept=kept), groups.values())
+        return [found for group in rows for found in group]
 
 
-def draw_again(found: Sequence[Found], processes: int) -> list[Found]:
+def draw_again(found: Sequence[Found], processes: int, kept: Kept | None = None) -> list[Found]:
     """Draw the tests again that alarmed surely too often in a cell, four times as often.
 
     Of a hundred tests that alarm in exactly 5 % of all draws one has a 99 % lower bound above it.
@@ -131,15 +141,23 @@ def draw_again(found: Sequence[Found], processes: int) -> list[Found]:
         for each in found
         if each.faults
     ]
-    return run_cells(cells, processes) if cells else []
+    return run_cells(cells, processes, kept) if cells else []
 
 
-def run_group(cells: Sequence[Cell]) -> list[Found]:
+def run_group(cells: Sequence[Cell], kept: Kept | None = None) -> list[Found]:
     """Run cells one after the other."""
-    if not any(cell.peer_draws for cell in cells):
-        return [_told(run_cell(cell, None)) for cell in cells]
-    with Evidently() as peer:
-        return [_told(run_cell(cell, peer)) for cell in cells]
+    with Evidently() if any(cell.peer_draws for cell in cells) else nullcontext() as peer:
+        return [_told(_run_once(cell, peer, kept)) for cell in cells]
+
+
+def _run_once(cell: Cell, peer: Evidently | None, kept: Kept | None) -> Found:
+    rates = kept.find(astuple(cell)) if kept else None
+    if rates is not None:
+        return Found(cell, *rates)
+    found = run_cell(cell, peer)
+    if kept:
+        kept.add(astuple(cell), found.ours, found.theirs)
+    return found
 
 
 def run_cell(cell: Cell, peer: Evidently | None) -> Found:

@@ -1,5 +1,6 @@
 """The parts of ``make bench-drift`` that its figures rest on."""
 
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from tests.benchmarks import bench_drift, drift_calls, drift_cells
 from tests.benchmarks.drift_cells import CARD, COLUMN, Cell, Found
 from tests.benchmarks.drift_evidently import EVIDENTLY, Evidently
+from tests.benchmarks.drift_kept import Kept
 from tests.benchmarks.drift_powers import Power, imitate, reflow
 from tests.benchmarks.prose import piece
 from tests.measures.simulations import Rate
@@ -48,6 +50,22 @@ def test_a_cell_of_calls_tells_of_the_whole_card_where_that_was_asked() -> None:
     assert set(texts.ours) == set(drift_cells.TEXTS)
     assert set(whole.ours) == {*drift_cells.TEXTS, CARD}
     assert {name: whole.ours[name] for name in texts.ours} == texts.ours
+
+
+def test_a_finished_cell_is_not_drawn_anew_and_another_is(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "kept" / "cells.jsonl")
+    other = Cell("columns", "rate 0.3", 60, 60, 10, 0)
+
+    (first,) = drift_cells.run_group([CELL], kept)
+    written = kept.path.read_text()
+    (again,) = drift_cells.run_group([CELL], kept)
+    drift_cells.run_group([other], kept)
+
+    assert first == again
+    assert kept.path.read_text().startswith(written)
+    assert kept.path.read_text().count("\n") == 2
+    kept.path.write_text(written.replace('"source": "', '"source": "other'))
+    assert kept.find(astuple(CELL)) is None
 
 
 def test_a_reflowed_answer_has_the_same_length_and_words() -> None:

@@ -1,10 +1,11 @@
-"""Whether texts of two windows can be told apart, by a classifier that never saw them.
+"""Whether texts of two windows can be told apart, by classifiers that never saw them.
 
 A ridge on hashed words, byte n-grams and formats is fitted to all folds but one and ranks that
-one; the statistic is how often it ranks a current text above one of the reference (Lopez-Paz and
-Oquab 2017, ICLR). Folds keep together what shares a prompt or a unit. The p-value is the share of
-permuted labels, refitted each time, that do as well: the normal approximation of an AUC is too
-sure, since folds share the labels they are fitted to (Bengio and Grandvalet 2004, JMLR 5).
+one, and so do marks, words that are plainly commoner; the statistic is how often the better of the
+two ranks a current text above one of the reference (Lopez-Paz and Oquab 2017, ICLR). Folds keep
+together what shares a prompt or a unit. The p-value is the share of permuted labels, refitted each
+time, that do as well: the normal approximation of an AUC is too sure, since folds share the labels
+they are fitted to (Bengio and Grandvalet 2004, JMLR 5).
 """
 
 import math
@@ -18,13 +19,18 @@ from scipy import stats
 
 from headway_measures.clusters import Floats
 from headway_measures.descriptors.metrics import Metric
+from headway_measures.drift.exchanges import (
+    FEWEST_UNITS,
+    DrawnTexts,
+    Exchange,
+    draw_texts,
+    find_exchange,
+)
+from headway_measures.drift.marks import fit_marks
 from headway_measures.drift.results import Effect, Evidence, Term
 from headway_measures.drift.smoothers import (
-    LARGEST_GROUP,
     Ints,
     Smoother,
-    connected_groups,
-    draw_folds,
     fit_smoother,
     fold_aucs,
     measure_auc,
@@ -34,11 +40,11 @@ from headway_measures.drift.units import Texts
 from headway_measures.drift.windows import Options
 from headway_measures.representations import HashedText, SparseRows, has_formats, measure_formats
 
-FEWEST_UNITS = 50
-"""With fewer units a side nothing is tested."""
-
 AUC_FLOOR = 0.52
 """What tells windows apart less often than this is too small to matter."""
+
+MARKS_FLOOR = 0.51
+"""The same of marks: two points more of the texts have one, as of any rate."""
 
 _MANY_ROWS = 2_000  # above it fewer permutations, so that a test takes seconds
 _COLUMNS = 1_024
@@ -48,6 +54,7 @@ _BATCH = 100
 _EXCEEDANCES = 10
 _POWER = 0.8
 _TEXT_TESTS = 2  # prompts and answers share the rate of false alarms
+_MARKS_COUNT = 2.0  # times what they are over one half, as by chance they hardly ever are
 _WIDER = 1.5  # the permuted spread over the formula's, where there was no permutation
 
 
@@ -92,153 +99,73 @@ def compare_texts(
         hash_texts: makes the weighted grams, where they are wanted for more than this test.
     """
     rng = np.random.default_rng([options.seed, crc32(metric.name.encode())])
-    sample = _draw_sample(ref, cur, options.text_rows, is_paired, rng)
+    drawn = draw_texts(ref, cur, options.text_rows, is_paired, rng)
     scores = np.full(len(ref.texts) + len(cur.texts), np.nan)
     empty = TextResult(
-        _count(sample, metric, is_paired), scores[: len(ref.texts)], scores[len(ref.texts) :]
+        _count(drawn, metric, is_paired), scores[: len(ref.texts)], scores[len(ref.texts) :]
     )
     if is_paired and metric.side == "prompt":
         note = "the windows are compared prompt by prompt, so that prompts are the same"
         return replace(empty, evidence=replace(empty.evidence, state="identical", note=note))
     if min(empty.evidence.units_ref, empty.evidence.units_cur) < FEWEST_UNITS:
         return _without(empty, options, "too few independent texts to compare")
-    if len(set(sample.texts)) == 1:
+    if len(set(drawn.texts)) == 1:
         note = "all texts are the same"
         return replace(empty, evidence=replace(empty.evidence, state="identical", note=note))
     # Sessions that link nearly all prompts leave no pairs to exchange, but may be exchanged.
-    scheme = _scheme(sample, is_paired, rng) or _scheme(sample, False, rng)
-    if scheme is None:
+    exchange = find_exchange(drawn, is_paired, rng) or find_exchange(drawn, False, rng)
+    if exchange is None:
         return _without(empty, options, "too few sessions could have been in the other window")
-    features = _features(sample.texts, (hash_texts or HashedText().rows)(sample.texts))
-    smoother = fit_smoother(features.rows, scheme.folds)
-    own = smoother.scores(sample.labels[:, None])
-    scores[sample.places] = own[:, 0]
-    permuted = _permute(own, sample.labels, scheme, smoother, options.permutations, rng)
+    features = _features(drawn.texts, (hash_texts or HashedText().rows)(drawn.texts))
+    judges = _Judges(
+        fit_smoother(features.rows, exchange.folds),
+        fit_marks(features.hashed, exchange.folds, _ratio(drawn.labels)),
+        exchange.folds,
+    )
+    own = judges.scores(drawn.labels[:, None])[:, :, 0]
+    scores[drawn.places] = own.sum(axis=0)
+    permuted = _permute(drawn.labels, exchange, judges, options.permutations, rng)
     return TextResult(
-        _conclude(empty.evidence, sample, own[:, 0], permuted, scheme, options),
+        _conclude(empty.evidence, drawn, own, permuted, exchange, options),
         scores[: len(ref.texts)],
         scores[len(ref.texts) :],
         # What alike windows differ in is chance, and takes as long to find.
-        find_terms(sample.texts, sample.labels > 0, sample.units, features.hashed)
+        find_terms(drawn.texts, drawn.labels > 0, drawn.units, features.hashed)
         if permuted.p_value <= options.alpha
         else (),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Sample:
-    """The texts that take part, of both windows.
+class _Judges:
+    """A ridge for what many words say a little of, and marks for what a few say plainly."""
 
-    Args:
-        texts: of the reference, then of the current window.
-        labels: -1 and 1.
-        places: where they stood among all texts given.
-    """
-
-    texts: list[str]
-    labels: Floats
-    prompts: Ints
-    units: Ints
-    places: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class _Scheme:
-    """What may be permuted, if nothing changed.
-
-    Args:
-        items: of each row, those that keep a label together.
-        labels: of each item.
-        strata: of each item; labels are permuted within one.
-        folds: of each row.
-        is_paired: whether strata are prompts.
-        note: what had to be done otherwise.
-    """
-
-    items: Ints
-    labels: Floats
-    strata: Ints
+    ridge: Smoother
+    marks: Smoother
     folds: Ints
-    is_paired: bool
-    note: str
 
-    def draw(self, count: int, rng: Generator) -> Floats:
-        """Return permuted labels; (rows, count)."""
-        keys = rng.random((self.strata.size, count)) + self.strata[:, None]
-        order = np.argsort(keys, axis=0)
-        drawn = np.empty_like(keys)
-        sorted_labels = self.labels[np.argsort(self.strata, kind="stable")]
-        np.put_along_axis(drawn, order, sorted_labels[:, None], axis=0)
-        return drawn[self.items]
+    def scores(self, labels: Floats) -> Floats:
+        """Return what each says of each text; (2, rows, sets)."""
+        return np.stack([each.scores(labels) for each in (self.ridge, self.marks)])
+
+    def aucs(self, labels: Floats) -> Floats:
+        """Return how well each tells the windows apart; (2, sets)."""
+        return np.stack([fold_aucs(each, labels, self.folds) for each in self.scores(labels)])
 
 
 @dataclass(frozen=True, slots=True)
 class _Permuted:
+    """What came of permuted labels.
+
+    Args:
+        p_value: of the better judge.
+        best: which that is.
+        spread: of the ridge's AUC; None where too few were drawn.
+    """
+
     p_value: float
+    best: int
     spread: float | None
-
-
-def _draw_sample(ref: Texts, cur: Texts, most: int, is_paired: bool, rng: Generator) -> _Sample:
-    """Take at most so many texts a side, units or prompts whole; if paired, of shared prompts."""
-    sides = (ref.prompts, cur.prompts) if is_paired else (ref.units, cur.units)
-    keys, group = np.unique(np.concatenate(sides), return_inverse=True)
-    order = rng.permutation(keys.size)[group]
-    split = len(ref.texts)
-    places = [np.arange(split), np.arange(split, group.size)]
-    if is_paired:
-        shared = np.intersect1d(group[:split], group[split:])
-        places = [each[np.isin(group[each], shared)] for each in places]
-    places = [np.sort(each[np.argsort(order[each], kind="stable")[:most]]) for each in places]
-    taken = np.concatenate(places)
-    texts = ref.texts + cur.texts
-    return _Sample(
-        [texts[place] for place in taken.tolist()],
-        np.repeat([-1.0, 1.0], [each.size for each in places]),
-        np.concatenate([ref.prompts, cur.prompts])[taken],
-        np.concatenate([ref.units, cur.units])[taken],
-        taken,
-    )
-
-
-def _scheme(sample: _Sample, is_paired: bool, rng: Generator) -> _Scheme | None:
-    """Return what is exchangeable and how rows are folded; None where too little is."""
-    groups = connected_groups(sample.prompts, sample.units)
-    folded, note = groups, ""
-    if np.bincount(groups).max() > LARGEST_GROUP * groups.size:
-        folded, note = sample.units, "prompts link most calls: folds keep sessions together only"
-    strata = groups if is_paired else np.zeros_like(groups)
-    items = _items(sample, strata if is_paired else None)
-    _, first, item = np.unique(items, return_index=True, return_inverse=True, axis=0)
-    item = item.reshape(-1)
-    strata, labels = strata[first], sample.labels[first]
-    if not is_paired:
-        # A unit in both windows has its own stratum: its calls change places among themselves.
-        strata = np.where(items[first, 1] >= 0, items[first, 0] + 1, 0)
-    mixed = np.intersect1d(strata[labels < 0], strata[labels > 0])
-    can_move = np.isin(strata, mixed)
-    movers = mixed.size if is_paired else min((can_move & (labels == s)).sum() for s in (-1, 1))
-    if movers < FEWEST_UNITS:
-        return None
-    _, strata = np.unique(strata, return_inverse=True)
-    return _Scheme(item, labels, strata, draw_folds(folded, rng), is_paired, note)
-
-
-def _items(sample: _Sample, groups: Ints | None) -> Ints:
-    """Return what names each row's item: a row of numbers."""
-    sides = (sample.labels > 0).astype(np.int64)
-    if groups is None:
-        in_both = np.isin(
-            sample.units, np.intersect1d(sample.units[sides == 0], sample.units[sides == 1])
-        )
-        _, unit = np.unique(sample.units, return_inverse=True)
-        return np.column_stack([unit, np.where(in_both, np.arange(unit.size), -1)])
-    # Where sessions link prompts, all their answers change windows together, else one by one.
-    _, prompt = np.unique(sample.prompts, return_inverse=True)
-    pairs = np.unique(np.column_stack([groups, prompt]), axis=0)[:, 0]
-    is_linked = (np.bincount(pairs, minlength=groups.max() + 1) > 1)[groups]
-    _, unit = np.unique(sample.units, return_inverse=True)
-    alone = np.where(is_linked, -1, unit)
-    return np.column_stack([groups, alone, sides])
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,21 +184,35 @@ def _features(texts: list[str], hashed: SparseRows) -> _Features:
 
 
 def _permute(
-    own: Floats, labels: Floats, scheme: _Scheme, smoother: Smoother, most: int, rng: Generator
+    labels: Floats, exchange: Exchange, judges: _Judges, most: int, rng: Generator
 ) -> _Permuted:
     """Refit permuted labels until the p-value is clear (Besag and Clifford 1991, Biometrika 78)."""
     most = min(most, _FEWER_PERMUTATIONS) if labels.size > _MANY_ROWS else most
-    observed = fold_aucs(own, labels[:, None], scheme.folds)[0]
-    drawn = np.empty(0)
-    while drawn.size < most and (drawn >= observed).sum() < _EXCEEDANCES:
-        permuted = scheme.draw(min(_BATCH, most - drawn.size), rng)
-        drawn = np.r_[drawn, fold_aucs(smoother.scores(permuted), permuted, scheme.folds)]
-    reached = np.flatnonzero(drawn >= observed)
+    own = _weigh(judges.aucs(labels[:, None]))
+    aucs = np.empty((2, 0))
+    reached = np.empty(0, np.int64)
+    while aucs.shape[1] < most and reached.size < _EXCEEDANCES:
+        permuted = exchange.draw(min(_BATCH, most - aucs.shape[1]), rng)
+        aucs = np.hstack([aucs, judges.aucs(permuted)])
+        reached = np.flatnonzero(_weigh(aucs).max(axis=0) >= own.max())
     if reached.size >= _EXCEEDANCES:
         p_value = _EXCEEDANCES / (int(reached[_EXCEEDANCES - 1]) + 1)
     else:
-        p_value = (1 + reached.size) / (drawn.size + 1)
-    return _Permuted(p_value, float(drawn.std()) if drawn.size >= _EXCEEDANCES else None)
+        p_value = (1 + reached.size) / (aucs.shape[1] + 1)
+    spread = float(aucs[0].std()) if aucs.shape[1] >= _EXCEEDANCES else None
+    return _Permuted(p_value, int(own.argmax()), spread)
+
+
+def _weigh(aucs: Floats) -> Floats:
+    """Return what each judge's AUC counts; marks that do not tell windows apart have no say."""
+    ridge, marks = aucs - 0.5
+    return np.stack([ridge, np.where(marks > 0, _MARKS_COUNT * marks, -1.0)])
+
+
+def _ratio(labels: Floats) -> float:
+    """Return how many texts the larger window has for one of the smaller."""
+    cur = int((labels > 0).sum())
+    return max(cur, labels.size - cur) / min(cur, labels.size - cur)
 
 
 def _format_block(texts: list[str]) -> Floats:
@@ -283,8 +224,8 @@ def _format_block(texts: list[str]) -> Floats:
     return block
 
 
-def _count(sample: _Sample, metric: Metric, is_paired: bool) -> Evidence:
-    is_cur = sample.labels > 0
+def _count(drawn: DrawnTexts, metric: Metric, is_paired: bool) -> Evidence:
+    is_cur = drawn.labels > 0
     return Evidence(
         metric.name,
         metric.kind,
@@ -293,8 +234,8 @@ def _count(sample: _Sample, metric: Metric, is_paired: bool) -> Evidence:
         "not_enough_data",
         int((~is_cur).sum()),
         int(is_cur.sum()),
-        int(np.unique(sample.units[~is_cur]).size),
-        int(np.unique(sample.units[is_cur]).size),
+        int(np.unique(drawn.units[~is_cur]).size),
+        int(np.unique(drawn.units[is_cur]).size),
         is_paired,
     )
 
@@ -313,14 +254,15 @@ def _steps(options: Options) -> float:
 
 def _conclude(
     counted: Evidence,
-    sample: _Sample,
-    scores: Floats,
+    drawn: DrawnTexts,
+    own: Floats,
     found: _Permuted,
-    scheme: _Scheme,
+    exchange: Exchange,
     options: Options,
 ) -> Evidence:
-    auc, error = measure_auc(scores, sample.labels, sample.units, scheme.folds)
+    auc, error = measure_auc(own[found.best], drawn.labels, drawn.units, exchange.folds)
     half = float(stats.norm.isf(options.alpha / 2)) * error
+    floor, by = ((AUC_FLOOR, ""), (MARKS_FLOOR, ", by a few words"))[found.best]
     units = counted.units_ref, counted.units_cur
     spread = found.spread or _WIDER * math.sqrt((sum(units) + 1) / (12 * math.prod(units)))
     reach = _steps(options) * spread
@@ -328,12 +270,12 @@ def _conclude(
     return replace(
         counted,
         state="no_drift",
-        is_paired=scheme.is_paired,
+        is_paired=exchange.is_paired,
         p_value=found.p_value,
-        effects=(Effect("auc", auc, max(0.0, auc - half), min(1.0, auc + half), AUC_FLOOR),),
+        effects=(Effect("auc", auc, max(0.0, auc - half), min(1.0, auc + half), floor),),
         before="told apart in 50 % of pairs if nothing changed",
-        after=f"told apart in {100 * auc:.0f} % of pairs",
+        after=f"told apart in {100 * auc:.0f} % of pairs{by}",
         needs_n=math.ceil(alike * (reach / (AUC_FLOOR - 0.5)) ** 2),
         detectable=min(1.0, 0.5 + reach),
-        note=scheme.note,
+        note=exchange.note,
     )
