@@ -252,7 +252,7 @@ def test_the_same_windows_give_the_same_bytes_in_any_process(refusing: Card) -> 
 
 
 def test_windows_of_one_source_raise_no_more_false_alarms_than_alpha() -> None:
-    draws = 30
+    draws = 20
     rng = np.random.default_rng(crc32(b"card, 120 v 120"))
     alarms = sum(
         compare_windows(
