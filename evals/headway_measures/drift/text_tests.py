@@ -124,7 +124,8 @@ def compare_texts(
     )
     own = judges.scores(drawn.labels[:, None])[:, :, 0]
     scores[drawn.places] = own.sum(axis=0)
-    permuted = _permute(drawn.labels, exchange, judges, options.permutations, rng)
+    aucs = judges.aucs_of(own[:, :, None], drawn.labels[:, None])
+    permuted = _permute(aucs, exchange, judges, options, rng)
     return TextResult(
         _conclude(empty.evidence, drawn, own, permuted, exchange, options),
         scores[: len(ref.texts)],
@@ -150,7 +151,11 @@ class _Judges:
 
     def aucs(self, labels: Floats) -> Floats:
         """Return how well each tells the windows apart; (2, sets)."""
-        return np.stack([fold_aucs(each, labels, self.folds) for each in self.scores(labels)])
+        return self.aucs_of(self.scores(labels), labels)
+
+    def aucs_of(self, scores: Floats, labels: Floats) -> Floats:
+        """Return the same of scores that are known."""
+        return np.stack([fold_aucs(each, labels, self.folds) for each in scores])
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +189,13 @@ def _features(texts: list[str], hashed: SparseRows) -> _Features:
 
 
 def _permute(
-    labels: Floats, exchange: Exchange, judges: _Judges, most: int, rng: Generator
+    observed: Floats, exchange: Exchange, judges: _Judges, options: Options, rng: Generator
 ) -> _Permuted:
     """Refit permuted labels until the p-value is clear (Besag and Clifford 1991, Biometrika 78)."""
-    most = min(most, _FEWER_PERMUTATIONS) if labels.size > _MANY_ROWS else most
-    own = _weigh(judges.aucs(labels[:, None]))
+    most = options.permutations
+    if exchange.folds.size > _MANY_ROWS:
+        most = min(most, _FEWER_PERMUTATIONS)
+    own = _weigh(observed)
     aucs = np.empty((2, 0))
     reached = np.empty(0, np.int64)
     while aucs.shape[1] < most and reached.size < _EXCEEDANCES:

@@ -1,6 +1,6 @@
 """Jobs as the Drift page tells of them: their states, and what goes wrong on the way."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +8,6 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from headway_ui.commands import APP
 from tests.ui.drift_answers import (
     CARD,
     EVIDENCE,
@@ -16,31 +15,10 @@ from tests.ui.drift_answers import (
     Collector,
     click,
     job,
-    serving,
     words_of,
 )
 
 SCORE = replace(EVIDENCE, metric="score:helpful", side="score", state="no_drift")
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    answers = Collector()
-    with serving(answers) as url:
-        monkeypatch.setenv("HEADWAY_URL", url)
-        yield answers
-    st.cache_data.clear()
-
-
-@pytest.fixture
-def open_page(collector: Collector) -> Callable[..., AppTest]:
-    def run(**query: str) -> AppTest:
-        page = AppTest.from_file(str(APP), default_timeout=60).switch_page("views/drift.py")
-        for name, value in {"project": "shop", **query}.items():
-            page.query_params[name] = value
-        return page.run()
-
-    return run
 
 
 def progress_of(page: AppTest) -> str:

@@ -1,10 +1,8 @@
 """The map of evidence, in words and in a picture, and the words for states and windows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from headway_ui import drift_charts, drift_words
@@ -16,29 +14,8 @@ from tests.ui.drift_answers import (
     Collector,
     click,
     job,
-    serving,
     words_of,
 )
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    answers = Collector()
-    with serving(answers) as url:
-        monkeypatch.setenv("HEADWAY_URL", url)
-        yield answers
-    st.cache_data.clear()
-
-
-@pytest.fixture
-def open_page(collector: Collector) -> Callable[..., AppTest]:
-    def run(**query: str) -> AppTest:
-        page = AppTest.from_file(str(APP), default_timeout=60).switch_page("views/drift.py")
-        for name, value in {"project": "shop", **query}.items():
-            page.query_params[name] = value
-        return page.run()
-
-    return run
 
 
 def test_a_map_is_asked_for_and_drawn_with_a_word_in_each_cell(

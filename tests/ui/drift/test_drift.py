@@ -1,17 +1,14 @@
 """The Drift page over a small collector that answers as the real one does: all of a card."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import parse_qs
 
-import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from headway_measures.drift import results
 from headway_measures.drift.card_json import encode_card
 from headway_ui import queries
-from headway_ui.commands import APP
 from tests.ui.drift_answers import (
     CARD,
     EVIDENCE,
@@ -22,29 +19,8 @@ from tests.ui.drift_answers import (
     Collector,
     click,
     job,
-    serving,
     words_of,
 )
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    answers = Collector()
-    with serving(answers) as url:
-        monkeypatch.setenv("HEADWAY_URL", url)
-        yield answers
-    st.cache_data.clear()
-
-
-@pytest.fixture
-def open_page(collector: Collector) -> Callable[..., AppTest]:
-    def run(**query: str) -> AppTest:
-        page = AppTest.from_file(str(APP), default_timeout=60).switch_page("views/drift.py")
-        for name, value in {"project": "shop", **query}.items():
-            page.query_params[name] = value
-        return page.run()
-
-    return run
 
 
 def test_without_calls_the_page_says_how_to_log_one(
