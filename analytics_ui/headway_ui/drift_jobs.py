@@ -27,7 +27,6 @@ _STAGES = {
     "columns": "comparing columns",
     "text": "comparing texts",
     "texts": "comparing texts",
-    "embeddings": "comparing meanings",
     "explaining": "explaining what was found",
     "writing": "writing the card",
 }

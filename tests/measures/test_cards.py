@@ -223,7 +223,6 @@ def test_progress_is_told_stage_by_stage() -> None:
     assert list(dict.fromkeys(stage for stage, _, _ in told)) == [
         "columns",
         "texts",
-        "embeddings",
         "explaining",
     ]
     assert all(0 <= done <= total for _, done, total in told)

@@ -4,16 +4,9 @@ import sys
 import numpy as np
 import pytest
 
-from headway_measures.representations import (
-    FIRST_OF_BYTES,
-    FORMATS,
-    WIDTH,
-    HashedText,
-    has_formats,
-    measure_formats,
-    spell,
-    split_words,
-)
+from headway_measures.grams import FIRST_OF_BYTES, WIDTH, spell, split_words
+from headway_measures.representations import HashedText
+from headway_measures.text_formats import FORMATS, has_formats, measure_formats
 
 HOSTILE = [
     "",

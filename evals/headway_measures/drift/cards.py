@@ -5,11 +5,14 @@ enters it, and every test draws by the seed and its metric's name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from threading import Lock
 
 from threadpoolctl import threadpool_limits
 
-from headway_measures.descriptors.metrics import Metric
+from headway_measures.descriptors.metrics import Metric, Side
 from headway_measures.drift.card_json import card_id_of, fingerprint_of
 from headway_measures.drift.changes_in_time import is_between
 from headway_measures.drift.coincidences import find_chosen
@@ -30,14 +33,14 @@ from headway_measures.drift.metrics_found import (
 from headway_measures.drift.questions import tell_apart, unknown_note
 from headway_measures.drift.results import Card, ChangeTime, Coincidence, Evidence, Finding, Term
 from headway_measures.drift.sentences import finding_sentence
-from headway_measures.drift.texts_compared import Hashed, compare_side, with_texts
+from headway_measures.drift.texts_compared import ComparedTexts, compare_side, with_texts
 from headway_measures.drift.windows import Options, Window
-from headway_measures.representations import HashedText
 
 Progress = Callable[[str, int, int], None]
 """Is told the stage, how much of it is done, and of how much."""
 
-_STAGES = {"texts": ("text",), "embeddings": ("embedding", "cluster")}
+_THREADS = 2
+"""Tests do not know of each other: prompts and answers are compared at once, and so are columns."""
 
 __all__ = ["Progress", "compare_windows", "find_metrics"]
 
@@ -63,7 +66,7 @@ def compare_windows(
         options: how they are compared.
         versions: of all that figures depend on, by name.
         project: whose calls they are, for the card's id.
-        progress: told of the stages ``columns``, ``texts``, ``embeddings`` and ``explaining``.
+        progress: told of the stages ``columns``, ``texts`` and ``explaining``.
 
     Raises:
         WindowsError: both windows hold the same calls, or there is no metric as it was asked for.
@@ -126,16 +129,19 @@ def _compare_columns(
     """Compare every column; that calls have no value is told once for all columns that lack it."""
     found: list[Evidence] = []
     told: set[tuple[object, ...]] = set()
-    for done, metric in enumerate(metrics):
-        progress("columns", done, len(metrics))
-        for each in _measured(comparison, metric):
-            missing = (each.side, each.before, each.after, each.n_ref, each.p_value, each.effects)
-            if each.metric != metric.name:
-                if missing in told:
-                    continue
-                told.add(missing)
-            found.append(each)
-    progress("columns", len(metrics), len(metrics))
+    progress("columns", 0, len(metrics))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        measured = pool.map(partial(_measured, comparison), metrics)
+        for done, (metric, tests) in enumerate(zip(metrics, measured, strict=True), 1):
+            progress("columns", done, len(metrics))
+            for each in tests:
+                sizes = each.n_ref, each.p_value, each.effects
+                missing = (each.side, each.before, each.after, *sizes)
+                if each.metric != metric.name:
+                    if missing in told:
+                        continue
+                    told.add(missing)
+                found.append(each)
     return found
 
 
@@ -149,41 +155,44 @@ def _measured(comparison: Comparison, metric: Metric) -> tuple[Evidence, ...]:
 def _compare_texts(
     comparison: Comparison, metrics: Sequence[Metric], progress: Progress
 ) -> tuple[Explainer, list[Evidence]]:
-    """Compare the texts of both sides, their wordings first, then their vectors."""
-    found: list[Evidence] = []
-    terms: dict[str, tuple[Term, ...]] = {}
+    """Compare the texts of both sides."""
+    sides: tuple[Side, ...] = "prompt", "answer"
+    guard = _Guard(comparison, len(metrics), progress)
+    progress("texts", 0, len(metrics))
+
+    def compare(side: Side) -> ComparedTexts:
+        return compare_side(
+            comparison, side, [each for each in metrics if each.side == side], guard
+        )
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        of_sides = dict(zip(sides, pool.map(compare, sides), strict=True))
     compared = comparison
-    hashed = Hashed(HashedText(seed=comparison.options.seed))
-    for stage, kinds in _STAGES.items():
-        of_stage = [each for each in metrics if each.kind in kinds]
-        guard = _Guard(comparison, stage, len(of_stage), progress)
-        for side in ("prompt", "answer"):
-            chosen = [each for each in of_stage if each.side == side]
-            of_side = compare_side(comparison, side, chosen, hashed, guard)
-            compared = with_texts(compared, of_side)
-            terms[side] = terms.get(side, ()) + of_side.terms
-            found += of_side.tests
-        progress(stage, len(of_stage), len(of_stage))
-    return Explainer(compared, terms), found
+    for each in of_sides.values():
+        compared = with_texts(compared, each)
+    terms: dict[str, tuple[Term, ...]] = {side: each.terms for side, each in of_sides.items()}
+    return Explainer(compared, terms), [test for each in of_sides.values() for test in each.tests]
 
 
 @dataclass(slots=True)
 class _Guard:
-    """Runs the tests of a stage, of which one that fails costs itself only."""
+    """Runs tests of texts, of which one that fails costs itself only; one is told at a time."""
 
     comparison: Comparison
-    stage: str
     total: int
     progress: Progress
     done: int = 0
+    lock: Lock = field(default_factory=Lock)
 
     def __call__(self, metric: Metric, compare: Callable[[], Evidence]) -> Evidence:
-        self.progress(self.stage, self.done, self.total)
-        self.done += 1
         try:
             return compare()
         except Exception as error:  # whatever a text or a representation may bring
             return _failed(self.comparison, metric, error)
+        finally:
+            with self.lock:
+                self.done += 1
+                self.progress("texts", self.done, self.total)
 
 
 def _explain(

@@ -14,7 +14,8 @@ from scipy.sparse import csr_array
 
 from headway_measures.clusters import Floats
 from headway_measures.drift.units import Ints
-from headway_measures.representations import FIRST_OF_BYTES, SparseRows
+from headway_measures.grams import FIRST_OF_BYTES
+from headway_measures.representations import SparseRows
 
 THRESHOLD = 3.5
 """How many standard errors a difference has to have: of a thousand words that chance alone moves
@@ -58,9 +59,15 @@ class Marks:
         share = counts / (cur + ref)
         spread = np.sqrt(np.maximum(share * (1 - share), 1e-12))
         error = np.sqrt(1 / cur + 1 / ref)
-        z = (held / cur - (counts - held) / ref) / (spread * error)
-        shrunk = np.sign(z) * np.maximum(np.abs(z) - THRESHOLD, 0)
-        votes: Floats = shrunk * error / spread
+        z = held * (1 / cur + 1 / ref)
+        z -= counts / ref
+        z /= spread
+        z /= error
+        words, sets = np.nonzero(np.abs(z) > THRESHOLD)
+        passed = z[words, sets]
+        votes = np.zeros_like(z)
+        shrunk = passed - np.copysign(THRESHOLD, passed)
+        votes[words, sets] = shrunk * error[sets] / spread[words, 0]
         return votes
 
 

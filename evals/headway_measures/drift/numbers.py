@@ -1,6 +1,7 @@
 """Whether a number is distributed otherwise in two windows: lengths, latencies, scores."""
 
 import warnings
+from threading import Lock
 
 import numpy as np
 from numpy.random import Generator
@@ -25,6 +26,7 @@ _FEW_DISTINCT = 0.9
 _SURE = 1e-3
 # Shuffles look at the distance after so many steps of the values at most.
 _STEPS = 512
+_SILENT = Lock()
 
 
 def compare_numbers(
@@ -56,15 +58,23 @@ def ks_p_value(ref: Floats, cur: Floats, rng: Generator, most: int) -> tuple[str
     Kolmogorov and Smirnov's is exact up to 1,000 v 1,000. Ties make it too large, so that then
     labels are shuffled, with the same statistic.
     """
-    is_small = ref.size * cur.size <= _EXACT_PAIRS
-    with warnings.catch_warnings():
-        # It says so where counting overflows, and goes by the limit instead.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        p_value = float(stats.ks_2samp(ref, cur, method="exact" if is_small else "asymp").pvalue)
+    p_value = _exact_ks(ref, cur) if ref.size * cur.size <= _EXACT_PAIRS else _limit_ks(ref, cur)
     levels, places = np.unique(np.concatenate([ref, cur]), return_inverse=True)
     if p_value <= _SURE or levels.size >= _FEW_DISTINCT * places.size:
         return "ks", p_value
     return "ks_permutation", _shuffled_ks(places, ref.size, rng, most)
+
+
+def _exact_ks(ref: Floats, cur: Floats) -> float:
+    # Which warnings are shown is one setting of all threads.
+    with _SILENT, warnings.catch_warnings():
+        # It says so where counting overflows, and goes by the limit instead.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return float(stats.ks_2samp(ref, cur, method="exact").pvalue)
+
+
+def _limit_ks(ref: Floats, cur: Floats) -> float:
+    return float(stats.ks_2samp(ref, cur, method="asymp").pvalue)
 
 
 def cliffs_delta(ref: Sample, cur: Sample, alpha: float) -> Effect:

@@ -121,9 +121,15 @@ def field_values(rows: pl.DataFrame, field: str) -> pl.Series:
     """
     if field.endswith(":*") and field not in rows.columns:
         prefix = field[:-1]
-        element = pl.element()
-        values = _tags(rows).list.eval(element.filter(element.str.starts_with(prefix)))
-        return values.list.sort().list.first().str.strip_prefix(prefix).rename(field)
+        tags = pl.DataFrame({"call": np.arange(rows.height), "tag": _tags(rows)})
+        first = (
+            tags.explode("tag")
+            .filter(pl.col("tag").str.starts_with(prefix))
+            .group_by("call")
+            .agg(pl.col("tag").min())
+        )
+        values = tags.select("call").join(first, "call", "left", maintain_order="left")["tag"]
+        return values.str.strip_prefix(prefix).rename(field)
     if field not in rows.columns:
         return pl.Series(field, [None] * rows.height, pl.String)
     return rows[field].cast(pl.String)

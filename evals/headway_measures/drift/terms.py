@@ -17,16 +17,10 @@ from scipy import stats
 
 from headway_measures.clusters import Floats
 from headway_measures.drift.results import Term
+from headway_measures.grams import FIRST_OF_BYTES, WIDTH, spell, split_words
 from headway_measures.multiplicity import benjamini_hochberg
-from headway_measures.representations import (
-    FIRST_OF_BYTES,
-    FORMATS,
-    WIDTH,
-    SparseRows,
-    has_formats,
-    spell,
-    split_words,
-)
+from headway_measures.representations import SparseRows
+from headway_measures.text_formats import FORMATS, has_formats
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]

@@ -38,7 +38,8 @@ from headway_measures.drift.smoothers import (
 from headway_measures.drift.terms import find_terms
 from headway_measures.drift.units import Texts
 from headway_measures.drift.windows import Options
-from headway_measures.representations import HashedText, SparseRows, has_formats, measure_formats
+from headway_measures.representations import HashedText, SparseRows
+from headway_measures.text_formats import has_formats, measure_formats
 
 AUC_FLOOR = 0.52
 """What tells windows apart less often than this is too small to matter."""

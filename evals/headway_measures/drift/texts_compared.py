@@ -66,15 +66,11 @@ class _Drawn:
         return column.scatter(self.places, values).rename(name)
 
 
-class Hashed:
-    """Hashes texts, those that several tests compare once.
+class _Hashed:
+    """Hashes the texts of one side, those that several tests compare once."""
 
-    Args:
-        representation: what makes numbers of texts.
-    """
-
-    def __init__(self, representation: HashedText) -> None:
-        self._representation = representation
+    def __init__(self, seed: int) -> None:
+        self._representation = HashedText(seed=seed)
         self._kept: list[tuple[list[str], Floats]] = []
 
     def rows(self, texts: list[str]) -> SparseRows:
@@ -91,7 +87,7 @@ class Hashed:
 
 
 def compare_side(
-    comparison: Comparison, side: Side, metrics: Sequence[Metric], hashed: Hashed, guard: Guard
+    comparison: Comparison, side: Side, metrics: Sequence[Metric], guard: Guard
 ) -> ComparedTexts:
     """Compare the texts of prompts or of answers.
 
@@ -99,12 +95,12 @@ def compare_side(
         comparison: whose rows hold ``prompt`` and ``answer``.
         side: which of them.
         metrics: those of this side that were asked for.
-        hashed: of both sides.
         guard: runs each test.
     """
     found: list[Evidence] = []
     columns: dict[str, tuple[pl.Series, pl.Series]] = {}
     terms: list[Term] = []
+    hashed = _Hashed(comparison.options.seed)
     heights = comparison.ref.rows.height, comparison.cur.rows.height
     drawn = _draw(comparison.ref.rows, side), _draw(comparison.cur.rows, side)
 
