@@ -26,7 +26,8 @@ help:
 install: $(STAMP)
 
 # What is imported is compiled then; to compile all that is installed takes a minute longer.
-# torch goes first and by exact version, so that no other package's range decides which build comes.
+# torch goes first and by exact version, so that no other package's range decides which build comes;
+# litellm last and alone, since it wants an older huggingface-hub than transformers, and runs with both.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Headway needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -34,6 +35,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into .venv (a few minutes the first time) ..."
 	@$(BIN)/python -m pip install -q --no-compile -c constraints.txt "$$(grep '^torch==' constraints.txt)"
 	@$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install -q --no-compile --no-deps -c constraints.txt litellm
 	@touch $@
 
 demo: install

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Event, Timer
 from typing import Any, Self
 
 import polars as pl
@@ -72,10 +73,28 @@ class Evidently:
         return self._ask(ref, cur, kinds, is_preset=False)
 
     def preset(
-        self, ref: pl.DataFrame, cur: pl.DataFrame, kinds: Mapping[str, Kind]
-    ) -> dict[str, float]:
-        """Return ``took_s`` and ``drifted`` of its whole preset."""
-        return self._ask(ref, cur, kinds, is_preset=True)
+        self, ref: pl.DataFrame, cur: pl.DataFrame, kinds: Mapping[str, Kind], *, patience_s: float
+    ) -> dict[str, float] | None:
+        """Return ``took_s`` and ``drifted`` of its whole preset; None where it takes too long.
+
+        Then its process has been ended.
+        """
+        is_over = Event()
+
+        def end() -> None:
+            is_over.set()
+            self._process.kill()
+
+        timer = Timer(patience_s, end)
+        timer.start()
+        try:
+            return self._ask(ref, cur, kinds, is_preset=True)
+        except RuntimeError:
+            if not is_over.is_set():
+                raise
+            return None
+        finally:
+            timer.cancel()
 
     def _ask(
         self, ref: pl.DataFrame, cur: pl.DataFrame, kinds: Mapping[str, Kind], *, is_preset: bool
