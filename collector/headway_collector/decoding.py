@@ -13,7 +13,17 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from headway.records import EMPTY, KINDS, Loss, Record, Score, Source, Span, Status
+from headway.records import (
+    EMPTY,
+    KINDS,
+    Loss,
+    PromptVersion,
+    Record,
+    Score,
+    Source,
+    Span,
+    Status,
+)
 from headway_collector.errors import BodyTooLargeError, NotNdjsonError
 from headway_collector.limits import (
     MAX_LINES,
@@ -43,6 +53,7 @@ class Decoded:
 
     spans: list[Span] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
+    prompts: list[PromptVersion] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
@@ -101,7 +112,7 @@ _ALLOWED = {
     "`$.kind`": KINDS,
     "`$.status`": get_args(Status),
     "`$.source`": get_args(Source),
-    "`$.type`": ("span", "score", "loss"),
+    "`$.type`": ("span", "score", "prompt", "loss"),
 }
 
 
@@ -136,7 +147,7 @@ def _decode_at_once(body: bytes) -> Decoded | None:
                 stretch_bytes, sound = 0, len(decoded.spans)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
-    others: list[Record | Loss] = [*decoded.scores, *decoded.losses]
+    others: list[Record | Loss] = [*decoded.scores, *decoded.prompts, *decoded.losses]
     if not (decoded.spans or others) or not _is_utf8(body):
         return None
     if not are_sound(decoded.spans[sound:]) or any(find_fault(each) is not None for each in others):
@@ -220,6 +231,8 @@ def _sort_in(record: Record | Loss, decoded: Decoded) -> None:
         decoded.spans.append(record)
     elif type(record) is Score:
         decoded.scores.append(record)
+    elif type(record) is PromptVersion:
+        decoded.prompts.append(record)
     elif type(record) is Loss:
         decoded.losses.append(record)
 

@@ -20,6 +20,9 @@ MAX_TEXT_CHARS = 1024
 MAX_LIST_TEXTS = 64
 MAX_LIST_TEXT_CHARS = 256
 
+MAX_PROMPT_BYTES = 1024 * 1024
+"""Of the template of a prompt, as JSON."""
+
 MAX_LINES = 100_000
 """Of one body; a client sends a few hundred."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from headway.records import Loss, Record, Score, Span
+from headway.records import Loss, PromptVersion, Record, Score, Span
 from headway_collector.limits import (
     MAX_COST_USD,
     MAX_COUNT,
@@ -20,6 +20,7 @@ from headway_collector.limits import (
     MAX_LIST_TEXT_CHARS,
     MAX_LIST_TEXTS,
     MAX_MS,
+    MAX_PROMPT_BYTES,
     MAX_SCORE,
     MAX_TEXT_CHARS,
 )
@@ -61,6 +62,9 @@ _TEXTS = (
     "prompt_version",
 )
 _LISTS = ("tags", "finish_reasons")
+_TEMPLATES = (b'"', b"[")
+"""How the JSON of a text and that of messages begin."""
+_PROMPT_TEXTS = ("name", "version")
 _SCORE_TEXTS = ("name", "score_id", "session_id", "author")
 _HEX_DIGITS = re.compile(r"[0-9a-f]*")
 _FEW = 16
@@ -71,6 +75,8 @@ def find_fault(record: Record | Loss) -> str | None:
     """Return why the record cannot be kept, or None."""
     if isinstance(record, Span):
         return find_span_fault(record)
+    if isinstance(record, PromptVersion):
+        return find_prompt_fault(record)
     return find_score_fault(record) if isinstance(record, Score) else find_loss_fault(record)
 
 
@@ -137,6 +143,20 @@ def find_score_fault(score: Score) -> str | None:
     if score.is_text and not isinstance(score.value, str):
         return f"is_text is set, but value is {score.value!r}"
     return _find_long_text(score, _SCORE_TEXTS)
+
+
+def find_prompt_fault(prompt: PromptVersion) -> str | None:
+    """Return why the template of a prompt cannot be kept, or None."""
+    if not prompt.name or not prompt.version:
+        return "name and version must not be empty"
+    if not 0 <= prompt.time_ns <= MAX_NS:
+        return f"time_ns {prompt.time_ns} is outside 1970 to 2200"
+    if bytes(memoryview(prompt.template)[:1]) not in _TEMPLATES:
+        return "template must be a text or a list of messages"
+    size = len(memoryview(prompt.template))
+    if size > MAX_PROMPT_BYTES:
+        return f"template has {size} bytes; {MAX_PROMPT_BYTES} are allowed"
+    return _find_long_text(prompt, _PROMPT_TEXTS)
 
 
 def find_loss_fault(loss: Loss) -> str | None:

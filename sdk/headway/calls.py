@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from headway.contexts import CURRENT, LABELS, NO_LABELS
+from headway.otel_parents import OTEL, innermost, modules
 from headway.records import Span
 
 if TYPE_CHECKING:
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 class Call(msgspec.Struct, gc=False):
     """A call that runs: the parent of all that it calls, and its record so far.
 
-    ``span`` is set as soon as somebody looks at it.
+    ``span`` is set as soon as somebody looks at it, ``verdict`` where traces are sampled.
     """
 
     trace_id: str
     span_id: str
     record: Span
     span: Any = None
+    otel_id: int = 0
+    verdict: Any = None
 
 
 def begin(client: "Client", template: Span, start_ns: int) -> Span:
@@ -37,6 +40,8 @@ def begin(client: "Client", template: Span, start_ns: int) -> Span:
     """
     record: Span = template.__copy__()  # type: ignore[attr-defined]  # msgspec does not declare it
     parent, labels = CURRENT.get(), LABELS.get()
+    if OTEL in modules:
+        parent = innermost(parent)
     identities = client.identities
     if parent is None:
         record.trace_id = identities.trace_id(start_ns)

@@ -5,6 +5,7 @@ Every field is an argument of ``init``, a ``HEADWAY_*`` variable and a key of ``
 
 import math
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from headway.errors import SettingsError
 from headway.limits import LIMITS, Limits
 from headway.places import DEFAULT_LIMIT_BYTES, Place
 from headway.records import DEFAULT_PROJECT, DEFAULT_URL
+from headway.redaction.choices import NO_CHOICES, Choices, read_patterns
+from headway.sampling import Rates, parse_rates, written_rates
 from headway.settings import Sources, parse_bool, parse_bytes
 from headway.texts import clip
 from headway.transports import HttpTransport, Transport, Withheld, address_of, bearer
@@ -21,6 +24,7 @@ from headway.transports import HttpTransport, Transport, Withheld, address_of, b
 _EXIT_TIMEOUT_S = 2.0
 _LONGEST_PROJECT = 128
 _LONGEST_LABEL = 256
+_PRIVATE_KEYS = {"redact", "redact_names", "capture_content", "silent_spans"}
 
 
 class ClientSettings(msgspec.Struct, frozen=True):
@@ -36,8 +40,15 @@ class ClientSettings(msgspec.Struct, frozen=True):
     environment: str | None = None
     release: str | None = None
     exit_timeout_s: float = _EXIT_TIMEOUT_S
+    sample: Rates = Rates()
+    trace_hosts: tuple[str, ...] = ("*",)
+    """Who is told which trace a request belongs to."""
+    baggage_hosts: tuple[str, ...] = ()
+    """Who is told for which user, in which session and with which tags it is made."""
     is_disabled: bool = False
     is_raising: bool = False
+    choices: Choices = NO_CHOICES
+    """What is kept out of the log."""
     obstacle: str | None = None
     """Why nothing can be sent; calls wait in the journal then."""
     is_url_chosen: bool = True
@@ -46,7 +57,9 @@ class ClientSettings(msgspec.Struct, frozen=True):
     @property
     def limits(self) -> Limits:
         """How much of one value is kept."""
-        return Limits(self.capture_limit_bytes, has_data=self.capture_data)
+        # In base64 a secret cannot be found.
+        has_data = self.capture_data and not self.choices.has_redaction
+        return Limits(self.capture_limit_bytes, has_data=has_data)
 
     @property
     def place(self) -> Place:
@@ -82,6 +95,10 @@ def read_usable_settings(sources: Sources) -> tuple[ClientSettings, dict[str, st
     if "disabled" in problems:
         problems["disabled"] += "; nothing is recorded"
         settings = msgspec.structs.replace(settings, is_disabled=True)
+    for key in _PRIVATE_KEYS & problems.keys():
+        # Who meant to keep something out of the log cannot be asked what.
+        problems[key] += "; nothing is recorded"
+        settings = msgspec.structs.replace(settings, is_disabled=True)
     for key, check in (("url", address_of), ("api_key", bearer)):
         try:
             check(getattr(settings, key) or "")
@@ -105,7 +122,14 @@ def read_settings(
     environment: str | None = None,
     release: str | None = None,
     exit_timeout_s: float | None = None,
+    sample: float | Mapping[str, float] | None = None,
+    trace_hosts: str | None = None,
+    baggage_hosts: str | None = None,
     is_disabled: bool | None = None,
+    redact: Sequence[Any] | str | None = None,
+    redact_names: Sequence[str] | str | None = None,
+    capture_content: bool | None = None,
+    silent_spans: Sequence[str] | str | None = None,
 ) -> ClientSettings:
     """Return the settings by precedence: argument, environment, file, default.
 
@@ -131,9 +155,35 @@ def read_settings(
         exit_timeout_s=sources.get(
             "exit_timeout_s", exit_timeout_s, _EXIT_TIMEOUT_S, _parse_seconds
         ),
+        trace_hosts=_hosts(sources, "trace_hosts", trace_hosts, ("*",)),
+        baggage_hosts=_hosts(sources, "baggage_hosts", baggage_hosts, ()),
+        sample=sources.get("sample", written_rates(sample), Rates(), parse_rates),
         is_disabled=sources.get("disabled", is_disabled, False, parse_bool),
         is_raising=sources.get("raise", None, False, parse_bool),
+        choices=_read_choices(sources, redact, redact_names, capture_content, silent_spans),
     )
+
+
+def _read_choices(
+    sources: Sources,
+    redact: Sequence[Any] | str | None,
+    redact_names: Sequence[str] | str | None,
+    capture_content: bool | None,
+    silent_spans: Sequence[str] | str | None,
+) -> Choices:
+    return msgspec.structs.replace(
+        sources.get_list("redact", redact, read_patterns),
+        names=sources.get_list("redact_names", redact_names, _parse_globs),
+        is_content_kept=sources.get("capture_content", capture_content, True, parse_bool),
+        silent_spans=sources.get_list("silent_spans", silent_spans, _parse_globs),
+    )
+
+
+def _parse_globs(given: Sequence[Any]) -> tuple[str, ...]:
+    for each in given:
+        if not isinstance(each, str):
+            raise ValueError(f"{type(each).__name__} is not a name")
+    return tuple(given)
 
 
 def _as_given(folder: str | os.PathLike[str] | None) -> Any:
@@ -169,6 +219,18 @@ def _parse_project(text: str) -> str:
     if 0 < len(text) <= _LONGEST_PROJECT and text.isascii() and text.isprintable():
         return text
     raise ValueError(f"give 1 to {_LONGEST_PROJECT} printable ASCII characters")
+
+
+def _hosts(sources: Sources, key: str, given: Any, default: tuple[str, ...]) -> tuple[str, ...]:
+    return sources.get(key, given, default, _parse_hosts)
+
+
+def _parse_hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower() for host in text.split(",") if host.strip())
+    for host in hosts:
+        if "/" in host or host.count(":") == 1:
+            raise ValueError(f"{host} is no name: give hosts such as api.example.org, *.internal")
+    return tuple(host.strip("[]") for host in hosts)
 
 
 def _parse_seconds(text: str) -> float:

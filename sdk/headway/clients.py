@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,9 +14,14 @@ from headway.interruptions import is_from_outside
 from headway.journals import Journal
 from headway.lasting import encode_lasting
 from headway.records import Record, encode_record
+from headway.redaction.choices import NO_CHOICES
+from headway.sampling import LeftOut, Sampler
 from headway.shipping import Shipper
 from headway.tallies import Stats
 from headway.transports import Transport
+
+if TYPE_CHECKING:
+    from headway.redaction.records import RecordRedactor
 
 _FLUSH_TIMEOUT_S = 10.0
 
@@ -40,13 +46,19 @@ class Client:
         self.limits = settings.limits
         self.identities = Identities()
         self.clock_ns = clock_ns
+        self.prompts: set[tuple[str, str]] = set()
+        """Name and version of those whose template is recorded."""
+        self._left_out = LeftOut()
         self.is_closed = False
+        self._has_silence = False
         self._transport = transport
         self._begin()
 
     def record(self, record: Record) -> None:
         """Keep one record; never raises, unless told to for tests."""
         try:
+            if self._redactor is not None:
+                record = self._redactor.redact(record)
             try:
                 payload = encode_record(record)
             except Exception as error:
@@ -83,12 +95,21 @@ class Client:
         # What was recorded before anybody named a collector was meant for the one named now.
         takes_over = not self.settings.is_url_chosen
         self.settings = settings
+        self.prompts.clear()
+        self.sampler = self._make_sampler()
         self.is_recording = not settings.is_disabled
         self.limits = settings.limits
         self.guard.is_raising = settings.is_raising
+        self._redactor = self._make_redactor()
         # First: what is recorded there may be shipped at once.
         self._shipper.turn_to(transport, settings.place, takes_over=takes_over)
         self._journal.move(settings.place)
+
+    def heed_silence(self) -> None:
+        """Look at each record from now on, since the content of some is not to be kept."""
+        self._has_silence = True
+        if self._redactor is None:
+            self._redactor = self._make_redactor()
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until everything recorded so far has arrived; None means ten seconds."""
@@ -111,6 +132,7 @@ class Client:
             mode="disabled" if not self.is_recording else "memory" if is_memory else "journal",
             last_error=self.guard.last_error,
             client_id=self.guard.losses.client_id,
+            sampled_out=self._left_out.count,
         )
 
     def close(self, timeout_s: float | None = None) -> bool:
@@ -155,9 +177,25 @@ class Client:
         # Not a number is below and above nothing; what is endless still has to fit into a wait.
         return min(wait_s, threading.TIMEOUT_MAX) if wait_s > 0 else 0.0
 
+    def _make_sampler(self) -> Sampler | None:
+        rates = self.settings.sample
+        return None if rates.are_whole else Sampler(rates, self._left_out)
+
+    def _make_redactor(self) -> "RecordRedactor | None":
+        choices = self.settings.choices
+        if choices == NO_CHOICES and not self._has_silence:
+            return None
+        from headway.redaction.records import RecordRedactor  # only who wants it pays for it
+
+        return RecordRedactor(choices, self.guard)
+
     def _begin(self) -> None:
         settings = self.settings
         transport = self._transport or settings.make_transport()
         self.guard = Guard(is_raising=settings.is_raising)
+        self._redactor = self._make_redactor()
+        self.prompts.clear()
+        self._left_out.begin()
+        self.sampler = self._make_sampler()
         self._journal = Journal(settings.place, self.guard, self.identities)
         self._shipper = Shipper(self._journal, transport, self.guard)

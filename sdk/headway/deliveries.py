@@ -14,6 +14,7 @@ from headway.transports import Batch, Reply, Transport
 
 MAX_RECORDS = 1000
 MAX_BYTES = 4 << 20
+_PROMPT = b'{"type":"prompt"'
 _STRANGER = "that is no Headway collector, set HEADWAY_URL"
 
 
@@ -93,8 +94,14 @@ def _receipt(part: Extract, reply: Reply) -> Receipt:
     if reply.answer is None:
         reason = "too_large" if reply.is_too_large else "refused"
         return Receipt(stop, count, size, 1, reason, f"a call was dropped: {reply.message}")
-    rejected = reply.answer.rejected
-    if not rejected:
+    errors = [each for each in reply.answer.errors if not _is_prompt(part, each.line)]
+    # A collector older than this client knows no templates, and no call is lost with one.
+    rejected = reply.answer.rejected - (len(reply.answer.errors) - len(errors))
+    if rejected < 1:
         return Receipt(stop, count, size)
-    reasons = "; ".join(error.reason for error in reply.answer.errors[:3])
+    reasons = "; ".join(error.reason for error in errors[:3])
     return Receipt(stop, count, size, rejected, "rejected", f"{rejected} calls rejected: {reasons}")
+
+
+def _is_prompt(part: Extract, line: int) -> bool:
+    return 0 < line <= len(part.payloads) and part.payloads[line - 1].startswith(_PROMPT)

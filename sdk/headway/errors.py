@@ -2,12 +2,14 @@
 
     HeadwayError
     ├── SettingsError          a setting has a value that cannot be used
+    ├── PromptError            a prompt cannot be made, or lacks a variable
     ├── CommandError           a command cannot do what it was asked; the line says why
     └── ApiError               the collector answered, and the answer is no
         └── UnreachableError   nobody answered
 
 None of them ever reaches a function under ``@observe``: the client counts and logs its own
-faults. They are for settings, commands, and code that reads from a collector.
+faults. They are for settings, prompts that are formatted, commands, and code that reads from a
+collector.
 """
 
 
@@ -17,6 +19,10 @@ class HeadwayError(Exception):
 
 class SettingsError(HeadwayError):
     """A setting has a value that cannot be used."""
+
+
+class PromptError(HeadwayError):
+    """A prompt cannot be made of what it was given, or a variable of it has no value."""
 
 
 class CommandError(HeadwayError):

@@ -1,11 +1,14 @@
-"""``context``: a user, a session, tags and a place for all spans inside."""
+"""``context``: a user, a session, tags, a place and a parent elsewhere for all spans inside."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-from headway.contexts import LABELS, Labels, restore
+import msgspec
+
+from headway.contexts import ARRIVAL, CURRENT, LABELS, NO_LABELS, Labels, Remote, restore
 from headway.fields import as_word, as_words, checked
 from headway.lifecycle import current_client
+from headway.otel_parents import OTEL, active_span, modules
 
 
 @contextmanager
@@ -16,14 +19,33 @@ def context(
     tags: Iterable[str] = (),
     environment: str | None = None,
     release: str | None = None,
+    traceparent: str | None = None,
+    tracestate: str | None = None,
+    baggage: str | None = None,
 ) -> Iterator[None]:
-    """Give all spans inside a user, a session, more tags, an environment, a release."""
+    """Give all spans inside a user, a session, more tags, an environment, a release, a parent.
+
+    Args:
+        user: whoever asks.
+        session: the conversation that it is part of.
+        tags: more of them, beside those around.
+        environment: for example ``production``.
+        release: the version of your application.
+        traceparent: a header that came in, which names the parent; ignored where it is malformed.
+        tracestate: the header beside it.
+        baggage: a header that came in, with a user, a session and tags.
+    """
     client, outer = current_client(), LABELS.get()
+    headers = traceparent, tracestate
+    parent = checked(client.guard, "traceparent", lambda given: _as_parent(*given), headers)
+    carried = checked(client.guard, "baggage", _as_labels, baggage) or NO_LABELS
     added = checked(client.guard, "tags", as_words, tags) or ()
-    joined = dict.fromkeys((*outer.tags, *added))
+    joined = dict.fromkeys((*outer.tags, *carried.tags, *added))
     labels = Labels(
-        user=checked(client.guard, "user", as_word, user) or outer.user,
-        session=checked(client.guard, "session", as_word, session) or outer.session,
+        user=checked(client.guard, "user", as_word, user) or carried.user or outer.user,
+        session=checked(client.guard, "session", as_word, session)
+        or carried.session
+        or outer.session,
         tags=tuple(checked(client.guard, "tags", as_words, joined) or ()),
         environment=checked(client.guard, "environment", as_word, environment) or outer.environment,
         release=checked(client.guard, "release", as_word, release) or outer.release,
@@ -31,10 +53,51 @@ def context(
     token = None
     try:
         token = LABELS.set(labels)
-        yield
+        with nullcontext() if parent is None else _under(parent):
+            yield
     finally:
         if token is None:
             # A signal handler raised in the very call.
             LABELS.set(outer)
         else:
             restore(LABELS, token)
+
+
+@contextmanager
+def _under(parent: Remote) -> Iterator[None]:
+    before = CURRENT.get(), ARRIVAL.get()
+    tokens = None
+    try:
+        tokens = CURRENT.set(parent), ARRIVAL.set(parent)
+        yield
+    finally:
+        if tokens is None:
+            CURRENT.set(before[0])
+            ARRIVAL.set(before[1])
+        else:
+            restore(CURRENT, tokens[0])
+            restore(ARRIVAL, tokens[1])
+
+
+def _as_parent(traceparent: str | None, tracestate: str | None) -> Remote | None:
+    if not traceparent:
+        return None
+    # Here and not above: most programs get no such header, and `import headway` would pay for it.
+    from headway.propagation import read_traceparent
+
+    parent = read_traceparent(traceparent, tracestate or "")
+    if parent is None or OTEL not in modules:
+        return parent
+    active = active_span()
+    if active is not None and active.trace_id == parent.trace_id:
+        # OpenTelemetry read the same header and is further inside.
+        return active
+    return msgspec.structs.replace(parent, otel_id=active.otel_id if active else 0)
+
+
+def _as_labels(baggage: str | None) -> Labels:
+    if not baggage:
+        return NO_LABELS
+    from headway.propagation import read_baggage
+
+    return read_baggage(baggage)

@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
@@ -26,11 +26,18 @@ from headway.texts import message_of, name_of
 
 if TYPE_CHECKING:
     from headway.clients import Client
+    from headway.redaction.choices import Redact
     from headway.transports import Transport
 
 _RETRY_S = 1.0
 _LONGEST_MAKING_S = 5.0
-_LATE_MODULES = ("inspect", "linecache", "headway.walking")
+_LATE_MODULES = (
+    "inspect",
+    "linecache",
+    "headway.walking",
+    "headway.propagation",
+    "headway.outgoing",
+)
 """What is imported at a call, the first that needs it."""
 
 _STAND_IN = StandIn()
@@ -60,7 +67,14 @@ def init(
     environment: str | None = None,
     release: str | None = None,
     exit_timeout_s: float | None = None,
+    sample: float | Mapping[str, float] | None = None,
+    trace_hosts: str | None = None,
+    baggage_hosts: str | None = None,
     is_disabled: bool | None = None,
+    redact: "Sequence[str | Redact] | str | None" = None,
+    redact_names: Sequence[str] | str | None = None,
+    capture_content: bool | None = None,
+    silent_spans: Sequence[str] | str | None = None,
     transport: "Transport | None" = None,
     clock_ns: Callable[[], int] | None = None,
 ) -> None:
@@ -77,7 +91,18 @@ def init(
         environment: for example ``production``.
         release: the version of your application.
         exit_timeout_s: how long the end of the process waits for the collector.
+        sample: which share of the traces is recorded, 0 to 1, also by the name of their first span
+            (``{"triage": 0.05, "*": 1.0}``); what fails always is.
+        trace_hosts: who gets ``traceparent`` from instrumented HTTP clients, for example
+            ``*.internal,api.example.org``; all where it is not given.
+        baggage_hosts: who also gets the user, the session and the tags; none.
         is_disabled: record nothing.
+        redact: what is found in texts and replaced before a record is written: ``email``,
+            ``phone``, ``card``, ``iban``, ``ip``, ``api_key``, ``jwt``, or ``all``; and functions
+            from a text, or a name and a text, to the text to keep.
+        redact_names: of keys, arguments and attributes that lose their values; ``*`` fits any.
+        capture_content: False keeps only the sizes of inputs and outputs.
+        silent_spans: names of the spans to which that applies; ``*`` fits any.
         transport: how batches travel, for tests.
         clock_ns: the time since the Unix epoch, for tests and simulations.
 
@@ -101,7 +126,14 @@ def init(
         environment=environment,
         release=release,
         exit_timeout_s=exit_timeout_s,
+        sample=sample,
+        trace_hosts=trace_hosts,
+        baggage_hosts=baggage_hosts,
         is_disabled=is_disabled,
+        redact=redact,
+        redact_names=redact_names,
+        capture_content=capture_content,
+        silent_spans=silent_spans,
     )
     with _lock:
         if _current is None or _current.is_closed or transport is not None or clock_ns is not None:

@@ -18,6 +18,7 @@ from headway.following import settle
 from headway.interruptions import is_from_outside
 from headway.lasting import are_lasting, is_lasting_text
 from headway.lifecycle import current_client
+from headway.otel_parents import OTEL, active_id, modules
 from headway.records import EMPTY, Kind, Span
 from headway.tracing import ActiveSpan, prompt_fields, span_of
 from headway.values import capture
@@ -44,6 +45,7 @@ def observe(
     provider: str | None = None,
     prompt: object = None,
     reduce: Reduce | None = None,
+    capture_content: bool = True,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
 
@@ -57,6 +59,7 @@ def observe(
     provider: str | None = None,
     prompt: object = None,
     reduce: Reduce | None = None,
+    capture_content: bool = True,
 ) -> Callable[..., Any]:
     """Record each call of a function as a span.
 
@@ -66,11 +69,12 @@ def observe(
         kind: what sort of step it is.
         model: the model that is asked.
         provider: who runs the model, for example ``openai``.
-        prompt: its name, or an object with a ``name`` and a ``version``.
+        prompt: a ``Prompt``, its name, or an object with a ``name`` and a ``version``.
         reduce: makes the output of a stream: it gets the list of the chunks as they were given,
             also of a stream that was left or failed. They are held for it until the end, up to
             10,000 and ``capture_limit_bytes``; beyond that, or where it raises, the output is the
             chunks joined.
+        capture_content: False keeps only the sizes of the input and the output.
     """
     fields = {"name": name, "kind": kind, "request_model": model, "provider": provider}
 
@@ -81,7 +85,7 @@ def observe(
             return function.getter(decorate(function.fget))
         if not callable(function):
             raise TypeError(_advice(function))
-        site = _Site(function, fields, prompt, reduce)
+        site = _Site(function, fields, prompt, reduce, is_silent=not capture_content)
         # A coroutine of what is none by its flags is followed when the call gives it back.
         return site.async_call() if is_coroutine_function(function) else site.call()
 
@@ -97,8 +101,11 @@ class _Site:
         fields: dict[str, Any],
         prompt: object,
         reduce: Reduce | None,
+        *,
+        is_silent: bool,
     ) -> None:
         self._function = function
+        self._is_silent = is_silent
         self._fields = fields
         self._prompt = prompt
         self._reduce = reduce
@@ -167,11 +174,21 @@ class _Site:
             client.guard.catch("opening a span", error)
             client.refuse("unreadable", "a call could not be read, it was not recorded")
             return None
-        return Call(record.trace_id, record.span_id, record)
+        call = Call(record.trace_id, record.span_id, record)
+        if OTEL in modules:
+            call.otel_id = active_id()
+        if client.sampler is not None:
+            call.verdict = client.sampler.verdict_on(record)
+        return call
 
     def _make_template(self, client: "Client") -> Span:
         # Once, at the first call, when it is known how faults are to be treated.
         template = template_of(client.settings.environment, client.settings.release)
+        if self._is_silent:
+            from headway.redaction.records import silent  # only who wants it pays for it
+
+            template = silent(template)
+            client.heed_silence()
         sample = ActiveSpan(client, template, is_recorded=False)
         sample.name = function_name(self._function)
         sample.set_all({**self._fields, **prompt_fields(client, self._prompt)})
@@ -190,7 +207,8 @@ def _end(call: Call, client: "Client", result: Any, reduce: Reduce | None) -> An
     end_ns = client.clock_ns()
     if end_ns > record.start_ns:
         record.end_ns = end_ns
-    client.record(record)
+    if call.verdict is None or call.verdict.admits(record):
+        client.record(record)
     # A task that was started inside may keep this call alive for days.
     record.input = record.output = EMPTY
     return result

@@ -121,6 +121,20 @@ class Score(
     is_text: bool = False
 
 
+class PromptVersion(
+    msgspec.Struct, tag_field="type", tag="prompt", omit_defaults=True, kw_only=True, gc=False
+):
+    """What one version of a prompt says; sent once a process, and kept once.
+
+    ``template`` is a text or a list of messages, ``time_ns`` when the process first used it.
+    """
+
+    name: str
+    version: str
+    template: msgspec.Raw
+    time_ns: int
+
+
 class Loss(
     msgspec.Struct, tag_field="type", tag="loss", omit_defaults=True, kw_only=True, gc=False
 ):
@@ -139,7 +153,7 @@ class Loss(
     pid: int
 
 
-Record = Span | Score
+Record = Span | Score | PromptVersion
 
 
 class IngestAnswer(msgspec.Struct, kw_only=True):

@@ -9,7 +9,7 @@ A setting has a dotted key. ``collector.port`` is the variable ``HEADWAY_COLLECT
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,6 +60,33 @@ class Sources(msgspec.Struct, frozen=True):
                 raise
             self.problems[key] = str(error)
             return default
+
+    def get_list(self, key: str, argument: Any, read: Callable[[Sequence[Any]], T]) -> T:
+        """Return a setting that is a list: in a text its parts stand between commas.
+
+        Args:
+            key: as in ``get``.
+            argument: what the caller was given; None means not given.
+            read: the parts to the value; it is given none where nobody says anything.
+
+        Raises:
+            SettingsError: the value cannot be used; the message names its source.
+        """
+        variable = _variable(key)
+        if argument is not None:
+            source, given = f"the argument for {key}", argument
+        elif variable in self.environment:
+            source, given = variable, self.environment[variable]
+        else:
+            source, given = f"{key} in {self.file_name}", self._in_file(key)
+        try:
+            return read(_parts_of(given))
+        except ValueError as error:
+            said = f"{source} cannot be used: {error}"
+        if self.problems is None:
+            raise SettingsError(said)
+        self.problems[key] = said
+        return read(())
 
     def _find(
         self, key: str, argument: T | None, default: T, parse: Callable[[str], T] | None
@@ -144,6 +171,18 @@ def parse_bytes(text: str) -> int:
     if whole < 1:
         raise ValueError("not a size above zero, such as 500000000, 500MB or 1GiB")
     return whole * size
+
+
+def _parts_of(given: Any) -> Sequence[Any]:
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        return [part.strip() for part in given.split(",") if part.strip()]
+    if isinstance(given, (list, tuple, set, frozenset)):
+        return list(given)
+    if callable(given):
+        return [given]
+    raise ValueError(f"it is of type {type(given).__name__}: give a list")
 
 
 def _variable(key: str) -> str:

@@ -29,11 +29,14 @@ class StandIn:
     clock_ns = staticmethod(time.time_ns)
     environment = release = None
     is_raising = False
+    sampler = None
 
     def __init__(self) -> None:
         self.identities = Identities()
+        self.prompts: set[tuple[str, str]] = set()
         self._records: list[Record] = []
         self._missed = 0
+        self._has_silence = False
         self._excuse: tuple[str, str] | None = None
         self._heir: Client | None = None
 
@@ -66,6 +69,10 @@ class StandIn:
     def excuse(self, cause: str, message: str) -> None:
         """Note what is wrong, for the client to tell."""
         self._excuse = cause, message
+
+    def heed_silence(self) -> None:
+        """Tell the client that takes over."""
+        self._has_silence = True
 
     def refuse(self, reason: str, message: str) -> None:
         """Count a record as lost."""
@@ -101,6 +108,8 @@ class StandIn:
         # The heir first: whoever finds none has left its record where it is found below.
         self._heir = client
         excuse, self._excuse = self._excuse, None
+        if self._has_silence:
+            client.heed_silence()
         if excuse is not None:
             client.guard.fault(*excuse)
         while self._records:

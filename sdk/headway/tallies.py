@@ -22,6 +22,7 @@ class Stats(msgspec.Struct, frozen=True):
 
     ``recorded + adopted == shipped + pending + sum(dropped.values())``, where ``adopted`` counts
     what dead processes had left in the journal. ``faults`` counts what went wrong without a loss.
+    ``sampled_out`` counts spans that were not to be recorded, and stands in no sum.
     The collector shows the same ``dropped`` under ``client_id``.
     """
 
@@ -35,3 +36,4 @@ class Stats(msgspec.Struct, frozen=True):
     mode: Literal["journal", "memory", "disabled"]
     last_error: str | None
     client_id: str
+    sampled_out: int = 0

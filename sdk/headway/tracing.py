@@ -38,12 +38,15 @@ from headway.fields import (
 from headway.lasting import encode_lasting
 from headway.lifecycle import current_client
 from headway.limits import Limits
+from headway.otel_parents import OTEL, active_id, modules
+from headway.prompts import Prompt, register
 from headway.records import EMPTY, Kind, Span
 from headway.scoring import ScoreValue, score
 from headway.values import capture
 
 if TYPE_CHECKING:
     from headway.clients import Client
+    from headway.sampling import Verdict
 
 
 class ActiveSpan:
@@ -57,6 +60,11 @@ class ActiveSpan:
     """Set for calls of the past."""
     attributes: dict[str, Any]
     scores: dict[str, ScoreValue]
+    otel_id = 0
+    verdict: "Verdict | None" = None
+    """What holds for its trace, where traces are sampled."""
+    has_handed_prompt_down = False
+    """Whether its prompt is that of a call of a model inside."""
     _shift_ns = 0
     _token: Token[Ancestor | None] | None = None
 
@@ -113,6 +121,8 @@ class ActiveSpan:
 
     def __enter__(self) -> Self:
         previous = CURRENT.get()
+        if OTEL in modules:
+            self.otel_id = active_id()
         try:
             self._token = CURRENT.set(self)
         except BaseException:
@@ -171,6 +181,12 @@ class ActiveSpan:
                 self.assign("attributes", lambda given: self.capture(dict(given)), self.attributes)
         except Exception as failure:
             self._client.guard.catch("closing", failure, of=f"the span {record.name}")
+        if self.verdict is not None and not self.verdict.admits(record):
+            record.input = record.output = EMPTY
+            return
+        if self.has_handed_prompt_down:
+            record.prompt_name = record.prompt_version = None
+            record.prompt_variables = EMPTY
         self._client.record(record)
         if "scores" in self.__dict__:
             for name, value in (
@@ -179,6 +195,26 @@ class ActiveSpan:
                 score(name, value, span_id=self.span_id, trace_id=self.trace_id)
         # A task that was started inside may keep this span alive for days.
         record.input = record.output = EMPTY
+
+    def decide_sampling(self) -> None:
+        """Settle whether its trace is recorded, where traces are sampled; its name is known now."""
+        if self._client.sampler is not None:
+            self.verdict = self._client.sampler.verdict_on(self.record)
+
+    def take_over_prompt(self) -> None:
+        """Have the prompt of the span around it, and leave that without, unless it is an llm too.
+
+        So a prompt that is formatted in a function stands at the call of the model, once.
+        """
+        current = CURRENT.get()
+        parent = span_of(current, self._client) if isinstance(current, Call) else current
+        if isinstance(parent, ActiveSpan) and parent.record.kind != "llm":
+            given, record = parent.record, self.record
+            if given.prompt_name is not None and record.prompt_name is None:
+                for field in _PROMPT_FIELDS:
+                    setattr(record, field, getattr(given, field))
+                # Not before it ends: it may ask the model again.
+                parent.has_handed_prompt_down = True
 
     def set_all(self, fields: dict[str, Any]) -> None:
         """Set several fields by name."""
@@ -215,8 +251,9 @@ _template = functools.lru_cache(template_of)
 # A __setattr__ would cost every span; what is misspelled is found when the span ends.
 _OWN = frozenset(
     {"_client", "_is_open", "_shift_ns", "_token", "trace_id", "span_id", "record", "end_ns"}
-    | {"attributes", "scores"}
+    | {"otel_id", "attributes", "scores", "verdict", "has_handed_prompt_down"}
 )
+_PROMPT_FIELDS = ("prompt_name", "prompt_version", "prompt_variables")
 _SETTABLE = {"attributes", "scores"} | {
     name for name, each in vars(ActiveSpan).items() if isinstance(each, (Field, CapturedField))
 }
@@ -238,7 +275,7 @@ def span(
         name: what happens in it, for example ``search``.
         kind: what sort of step it is.
         model: the model that is asked.
-        prompt: its name, or an object with a ``name`` and a ``version``.
+        prompt: a ``Prompt``, its name, or an object with a ``name`` and a ``version``.
         start_ns: when it began, for calls of the past.
         end_ns: when it ended, for calls of the past.
         fields: anything else that can be set on a span, for example ``input``.
@@ -251,6 +288,7 @@ def span(
     opened.end_ns = checked(client.guard, "end_ns", as_instant, end_ns)
     known = {"name": name, "kind": kind, "request_model": model}
     opened.set_all({**known, **prompt_fields(client, prompt), **fields})
+    opened.decide_sampling()
     return opened
 
 
@@ -270,14 +308,20 @@ def span_of(call: Call, client: "Client") -> ActiveSpan:
     if call.span is None:
         encode_lasting(call.record, client.limits)
         call.span = ActiveSpan(client, call.record)
+        if call.otel_id:
+            call.span.otel_id = call.otel_id
+        if call.verdict is not None:
+            call.span.verdict = call.verdict
     span: ActiveSpan = call.span
     return span
 
 
-def prompt_fields(client: "Client", prompt: object) -> dict[str, str | None]:
+def prompt_fields(client: "Client", prompt: Any) -> dict[str, str | None]:
     """Return the fields of a span that name its prompt."""
     if prompt is None or type(prompt) is str:
         return {"prompt_name": prompt}
+    if issubclass(type(prompt), Prompt):
+        register(client, prompt)
     return {
         "prompt_name": checked(client.guard, "prompt", _name_in, prompt),
         "prompt_version": checked(client.guard, "prompt", _version_in, prompt),

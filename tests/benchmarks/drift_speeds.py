@@ -162,7 +162,7 @@ def _preset(folder: Path, patience_s: float) -> dict[str, float | None]:
     for name, kinds in (("columns", columns), ("texts", {**columns, "answer": "text"})):
         with Evidently(threads=2) as peer:
             told = peer.preset(ref.rows, cur.rows, kinds, patience_s=patience_s)
-        found[name] = told and told["took_s"]
+        found[name] = told["took_s"] if told else None
     return found
 
 

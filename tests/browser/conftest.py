@@ -97,6 +97,8 @@ class _running:
             line = self._process.stdout.readline() if ready else ""
             if found := re.search(r" at (http://\S+)", line):
                 return found[1]
+            if ready and not line:
+                break
         self.__exit__()
         raise AssertionError(f"{self._process.args!r} announced no address")
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from headway.apis import ApiClient
 
@@ -26,26 +26,40 @@ Theme = Literal["light", "dark"]
 Open = Callable[..., Page]
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Page]:
+    """One page for all tests: a new one would fetch and compile all of Streamlit again."""
+    page = browser.new_page()
+    page.set_default_timeout(SLOW_MS)
+    yield page
+    page.close()
+
+
 @pytest.fixture
-def open_page(browser: Browser, dashboard_url: str) -> Iterator[Open]:
+def open_page(tab: Page, dashboard_url: str) -> Iterator[Open]:
     """Open a path of the dashboard; at the end nothing may have been fetched from elsewhere."""
-    contexts: list[BrowserContext] = []
     fetched: list[str] = []
 
-    def visit(path: str, theme: Theme = "light", width: int = 1440) -> Page:
-        context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 1000})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(SLOW_MS)
-        page.on("request", lambda request: fetched.append(request.url))
-        page.goto(dashboard_url + path)
-        settle(page)
-        return page
+    def note(request: Request) -> None:
+        fetched.append(request.url)
 
+    def visit(path: str, theme: Theme = "light", width: int = 1440) -> Page:
+        tab.emulate_media(color_scheme=theme)
+        tab.set_viewport_size({"width": width, "height": 1000})
+        tab.goto(dashboard_url + path)
+        settle(tab)
+        return tab
+
+    tab.on("request", note)
     yield visit
-    for context in contexts:
-        context.close()
-    elsewhere = [url for url in fetched if not url.startswith((dashboard_url, "data:", "blob:"))]
+    tab.evaluate("localStorage.clear(), sessionStorage.clear()")
+    tab.goto("about:blank")
+    tab.remove_listener("request", note)
+    elsewhere = [
+        url
+        for url in fetched
+        if not url.startswith((dashboard_url, "data:", "blob:", "about:blank"))
+    ]
     assert elsewhere == []
 
 

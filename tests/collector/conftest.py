@@ -56,11 +56,11 @@ def listen() -> Iterator[Callable[..., str]]:
     ``http`` is the protocol of the connections; other arguments are those of ``create_app``.
     """
     with ExitStack() as stack:
-        yield lambda **options: stack.enter_context(_listening(**options))
+        yield lambda **options: stack.enter_context(listening(**options))
 
 
 @contextmanager
-def _listening(*, http: type[PatientProtocol] = PatientProtocol, **options: Any) -> Iterator[str]:
+def listening(*, http: type[PatientProtocol] = PatientProtocol, **options: Any) -> Iterator[str]:
     store = Store()
     listens = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -41,7 +41,7 @@ Lines = Callable[..., bytes]
         ({"finish_reasons": ["r" * 257]}, "a value of finish_reasons has 257 characters"),
         ({"ttft_ms": float("nan")}, "not JSON"),
         ({"tags": "beta"}, "Expected `array`, got `str` - at `$.tags`"),
-        ({"type": "event"}, "allowed are span, score, loss"),
+        ({"type": "event"}, "allowed are span, score, prompt, loss"),
         ({"name": None}, "Expected `str`, got `null` - at `$.name`"),
     ],
 )

@@ -45,6 +45,7 @@ def test_each_version_of_a_prompt_is_summed_up(
         "cost_usd": 0.25,
         "first_time": "2025-11-22T08:26:40.000000000Z",
         "last_time": "2025-11-22T08:26:40.000000001Z",
+        "template": None,
     }
 
 

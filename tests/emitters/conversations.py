@@ -1,10 +1,12 @@
 """The three calls that every instrumentation is to see: a plain one, one to a tool, a stream."""
 
+from typing import Any
+
 from openai import OpenAI
 
 from tests.emitters.fake_openai import QUESTION, SYSTEM
 
-_TOOL = {
+_TOOL: Any = {
     "type": "function",
     "function": {
         "name": "find_parcel",
@@ -16,7 +18,7 @@ _TOOL = {
 
 def talk(client: OpenAI) -> None:
     """Make the calls, and read each answer to its end."""
-    asked = {
+    asked: dict[str, Any] = {
         "model": "gpt-4o-mini",
         "messages": [
             {"role": "system", "content": SYSTEM},

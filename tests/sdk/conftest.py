@@ -26,6 +26,7 @@ from headway.records import (
     COLLECTOR_HEADER,
     PROJECT_HEADER,
     Loss,
+    PromptVersion,
     Record,
     Score,
     Span,
@@ -34,6 +35,12 @@ from headway.records import (
 DEADLINE_S = 10.0
 
 _decode = msgspec.json.Decoder(Record | Loss).decode
+
+
+def _key_of(record: Record) -> str:
+    if isinstance(record, PromptVersion):
+        return f"{record.name} {record.version}"
+    return record.score_id if isinstance(record, Score) else record.span_id
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,7 @@ class StandIn:
                 self._note(request.project, record)
                 continue
             accepted += 1
-            key = record.score_id if isinstance(record, Score) else record.span_id
+            key = _key_of(record)
             if key in self.records:
                 duplicates += 1
                 self.repeated.append(key)

@@ -44,17 +44,25 @@ def test_nothing_heavy_is_imported_with_headway(tmp_path: Path) -> None:
 def test_the_public_names_are_these() -> None:
     assert sorted(headway.__all__) == [
         "ActiveSpan",
+        "Client",
+        "Prompt",
         "Stats",
         "__version__",
         "context",
         "current_span",
         "flush",
+        "headers",
         "init",
+        "instrument",
+        "langchain_handler",
         "observe",
+        "otel_context",
+        "propagate",
         "score",
         "shutdown",
         "span",
         "stats",
+        "uninstrument",
     ]
     assert all(hasattr(headway, name) for name in headway.__all__)
 

@@ -16,7 +16,7 @@ import pytest
 
 import headway
 from headway.contexts import CURRENT
-from headway.testing import Captured, capture
+from headway.testing import Captured, FrozenClock, capture
 
 DEADLINE_S = 10.0
 
@@ -284,16 +284,15 @@ def test_an_async_generator_whose_reader_is_cancelled_is_abandoned(captured: Cap
 
 
 def test_the_gaps_of_an_endless_stream_are_those_of_its_first_chunks() -> None:
-    now_ns, count = 0, 30_000
+    clock, count = FrozenClock(), 30_000
 
     @headway.observe
     def slower_and_slower() -> Iterator[int]:
-        nonlocal now_ns
         for number in range(count):
-            now_ns += 1_000_000 if number <= 10_000 else 2_000_000
+            clock.tick(0.001 if number <= 10_000 else 0.002)
             yield number
 
-    with capture(clock_ns=lambda: now_ns) as captured:
+    with capture(clock_ns=clock) as captured:
         for _ in slower_and_slower():
             pass
         span = captured.span("slower_and_slower")

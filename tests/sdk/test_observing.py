@@ -20,7 +20,7 @@ import headway
 from headway.contexts import CURRENT
 from headway.lifecycle import current_client
 from headway.records import Span
-from headway.testing import Captured, capture
+from headway.testing import Captured, FrozenClock, capture
 
 OUR_FOLDER = os.path.dirname(headway.__file__)
 
@@ -325,16 +325,15 @@ def test_a_generator_is_followed_to_its_end(captured: Captured) -> None:
 
 
 def test_a_stream_tells_its_first_chunk_and_the_gaps_between_them() -> None:
-    now_ns = 1_000_000_000
+    clock = FrozenClock()
 
     @headway.observe
     def slowly() -> Iterator[str]:
-        nonlocal now_ns
         for gap_ms in (250, 10, 20, 30):
-            now_ns += gap_ms * 1_000_000
+            clock.tick(gap_ms / 1000)
             yield "x"
 
-    with capture(clock_ns=lambda: now_ns) as captured:
+    with capture(clock_ns=clock) as captured:
         list(slowly())
         span = captured.span("slowly")
 

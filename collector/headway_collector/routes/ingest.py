@@ -60,7 +60,7 @@ router = APIRouter(tags=["ingest"], route_class=DirectRoute)
     },
 )
 async def ingest(request: Request) -> Response:
-    """Store a batch of spans, scores and losses, and answer once it is on disk."""
+    """Store a batch of spans, scores, prompts and losses, and answer once it is on disk."""
     collector, project = collector_of(request), project_of(request)
     batch_id = request.headers.get(BATCH_HEADER)
     encoding = request.headers.get("content-encoding", "")
@@ -92,6 +92,7 @@ def _make_batch(
         spans=decoded.spans,
         derived=derived,
         scores=decoded.scores,
+        prompts=decoded.prompts,
         rejects=decoded.rejects,
         losses=decoded.losses,
     )

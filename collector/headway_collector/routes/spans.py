@@ -19,6 +19,7 @@ from headway_collector.schemas.answers import (
     Metrics,
     Projects,
     PromptPage,
+    PromptVersions,
     SessionPage,
     SpanPage,
     Trace,
@@ -35,7 +36,7 @@ from headway_collector.store.facets import read_facets
 from headway_collector.store.filters import SpanFilters, select_by_texts
 from headway_collector.store.metrics import read_metrics
 from headway_collector.store.projects import list_projects
-from headway_collector.store.prompts import list_prompts
+from headway_collector.store.prompts import list_prompts, read_prompt
 from headway_collector.store.sessions import list_sessions
 from headway_collector.store.spans import list_spans
 from headway_collector.store.traces import read_trace
@@ -85,6 +86,19 @@ def get_prompts(collector: CollectorAccess, query: Annotated[GroupListQuery, Que
     filters = query.to_filters(collector.clock_ns())
     with _take_turn(collector, filters):
         return answer_json(list_prompts(collector.store, filters, query.to_page()))
+
+
+@router.get(
+    "/v1/prompts/{name:path}", responses={200: {"model": PromptVersions}, **NOT_FOUND, **LARGE}
+)
+def get_prompt(
+    collector: CollectorAccess,
+    name: Annotated[str, Path(examples=["triage"])],
+    query: Annotated[ProjectQuery, Query()],
+) -> Response:
+    """Return the latest versions of a prompt, with their templates and how their calls went."""
+    with collector.contents.take():
+        return answer_json(read_prompt(collector.store, name, tuple(query.project)))
 
 
 @router.get("/v1/metrics", responses={200: {"model": Metrics}, **LARGE})

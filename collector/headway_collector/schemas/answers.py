@@ -188,6 +188,9 @@ class Prompt(BaseModel):
     cost_usd: float | None
     first_time: str
     last_time: str
+    template: JsonValue = Field(
+        description="a text or messages; null where no client told it, or it is over 16 KiB"
+    )
 
 
 class PromptPage(BaseModel):
@@ -195,6 +198,32 @@ class PromptPage(BaseModel):
 
     prompts: list[Prompt]
     next_cursor: str | None
+
+
+class PromptVersion(BaseModel):
+    """One version of a prompt with what it says; null is what no call has shown yet."""
+
+    project: str
+    prompt_name: str
+    prompt_version: str | None
+    template: JsonValue = Field(description="null where no client told it")
+    registered_time: str | None = Field(description="when a process first used it")
+    count: int
+    error_rate: float | None
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    first_time: str | None
+    last_time: str | None
+
+
+class PromptVersions(BaseModel):
+    """The latest hundred versions of a prompt, the latest used or told first."""
+
+    prompt_name: str
+    versions: list[PromptVersion]
 
 
 class Score(BaseModel):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 import pyarrow as pa
 
-from headway.records import Loss, Score, Span
+from headway.records import Loss, PromptVersion, Score, Span
 from headway_collector.decoding import Reject
 from headway_collector.otlp.telemetry import OtelLog
 
@@ -41,6 +41,7 @@ class Batch:
     spans: Sequence[Span] = ()
     derived: Sequence[Derived] = ()
     scores: Sequence[Score] = ()
+    prompts: Sequence[PromptVersion] = ()
     rejects: Sequence[Reject] = ()
     losses: Sequence[Loss] = ()
     logs: Sequence[OtelLog] = ()
@@ -71,6 +72,7 @@ class Batch:
         return (
             self.span_count
             + len(self.scores)
+            + len(self.prompts)
             + len(self.rejects)
             + len(self.losses)
             + len(self.logs)

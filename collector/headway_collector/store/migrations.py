@@ -205,11 +205,20 @@ def _create_own_versions(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("CREATE TABLE store.own_versions (name VARCHAR, version INTEGER)")
 
 
+def _create_prompts(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(f"""
+        CREATE TABLE store.prompts (
+            project VARCHAR, name VARCHAR, version VARCHAR, registered_ns BIGINT,
+            template {_LONG_TEXT}
+        )""")
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     _create_first_schema,
     _create_losses,
     _add_foreign_spans,
     _create_descriptors_and_drift,
     _create_own_versions,
+    _create_prompts,
 ]
 """The step of version n stands at n - 1."""

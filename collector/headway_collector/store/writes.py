@@ -17,6 +17,7 @@ from headway.records import IngestAnswer, RejectedLine
 from headway_collector.store.batches import Batch
 from headway_collector.store.columns import build_scores, build_spans
 from headway_collector.store.losses import save_losses
+from headway_collector.store.prompt_texts import save_prompts
 from headway_collector.store.replays import Replays
 
 Identity = tuple[str, ...]
@@ -80,6 +81,7 @@ def append_batches(
     tallies = list(fresh.values())
     _append_spans(connection, tallies, received_ns)
     _append_scores(connection, tallies)
+    _append_prompts(connection, tallies)
     _append_rejects(connection, tallies, received_ns)
     replays.add(connection, [(each.batch, each.answer()) for each in tallies], received_ns)
     _save_losses(connection, batches)
@@ -170,6 +172,14 @@ def _append_scores(connection: duckdb.DuckDBPyConnection, tallies: Sequence[_Tal
     is_known = _mark_known(identities, stored)
     insert_rows(connection, "scores", table.filter(pa.array(~is_known)))
     _count(tallies, counts, is_known)
+
+
+def _append_prompts(connection: duckdb.DuckDBPyConnection, tallies: Sequence[_Tally]) -> None:
+    prompts = [prompt for tally in tallies for prompt in tally.batch.prompts]
+    if prompts:
+        counts = [len(tally.batch.prompts) for tally in tallies]
+        stored = save_prompts(connection, prompts, _repeat_projects(tallies, counts))
+        _count(tallies, counts, stored)
 
 
 def _append_rejects(

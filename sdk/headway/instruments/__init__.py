@@ -1,0 +1,1 @@
+"""Client libraries of others, followed where the user's program has them."""

@@ -1,0 +1,100 @@
+"""``openai``: chat completions, responses, embeddings; of OpenAI, Azure and servers like theirs."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from headway.instruments.messages import chat_message, response_messages, text_part
+from headway.instruments.model_calls import Fields, ModelCall, Operation, open_call
+from headway.instruments.openai_answers import (
+    CompletionReader,
+    ResponseReader,
+    read_completion,
+    read_embeddings,
+    read_response,
+)
+from headway.instruments.patches import Patches
+from headway.instruments.stainless import Streams, address_of, follow_requests
+from headway.instruments.streams import Reader
+
+Body = Mapping[str, Any]
+
+
+class Endpoint(NamedTuple):
+    """One path of OpenAI's interface."""
+
+    operation: Operation
+    api: str | None
+    """What OpenTelemetry calls ``openai.api.type``."""
+    contents: frozenset[str]
+    """What of the body is input; all else are parameters."""
+    read_input: Callable[[Body], Any]
+    read: Callable[[Body], Fields]
+    reader: Callable[[int], Reader]
+
+    def open(self, client: Any, body: Body, /) -> ModelCall | None:
+        """Open the span of a call."""
+        conversation = body.get("conversation")
+        return open_call(
+            operation=self.operation,
+            provider="azure.ai.openai" if _is_azure(client) else "openai",
+            model=body.get("model"),
+            read_input=lambda: self.read_input(body),
+            params={name: each for name, each in body.items() if name not in self.contents},
+            attributes={
+                **address_of(client),
+                "openai.api.type": self.api,
+                "gen_ai.conversation.id": conversation if isinstance(conversation, str) else None,
+            },
+        )
+
+
+def install(patches: Patches) -> None:
+    """Follow the requests of the clients."""
+    from openai import AsyncOpenAI, AsyncStream, OpenAI, Stream
+
+    for client in (OpenAI, AsyncOpenAI):
+        follow_requests(patches, client, Streams(Stream, AsyncStream), ENDPOINTS)
+
+
+def read_chat_input(body: Body) -> list[dict[str, Any]]:
+    """Return the messages of a request to chat completions."""
+    return [chat_message(each) for each in body.get("messages") or ()]
+
+
+def read_response_input(body: Body) -> list[dict[str, Any]]:
+    """Return the instructions and the input of a request to the Responses interface."""
+    instructions = body.get("instructions")
+    first = [{"role": "system", "parts": [text_part(instructions)]}] if instructions else []
+    return first + response_messages(body.get("input"))
+
+
+def _is_azure(client: Any) -> bool:
+    return any(base.__name__ == "BaseAzureClient" for base in type(client).__mro__)
+
+
+ENDPOINTS = {
+    "/chat/completions": Endpoint(
+        "chat",
+        "chat_completions",
+        frozenset(("model", "messages")),
+        read_chat_input,
+        read_completion,
+        CompletionReader,
+    ),
+    "/responses": Endpoint(
+        "chat",
+        "responses",
+        frozenset(("model", "input", "instructions")),
+        read_response_input,
+        read_response,
+        ResponseReader,
+    ),
+    "/embeddings": Endpoint(
+        "embeddings",
+        None,
+        frozenset(("model", "input")),
+        lambda body: body.get("input"),
+        read_embeddings,
+        CompletionReader,
+    ),
+}

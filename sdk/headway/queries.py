@@ -1,0 +1,118 @@
+"""What one asks a collector for, in the words of the client; and times on both ways."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypedDict
+
+from headway.errors import HeadwayError
+from headway.records import Kind, Status
+
+Time = str | datetime | timedelta
+"""RFC 3339 or ``-24h``; a datetime with a time zone; or how long ago."""
+
+Texts = str | Sequence[str]
+
+
+class SpanFilters(TypedDict, total=False):
+    """What spans have to be: values of one field are alternatives, fields add up."""
+
+    since: Time | None
+    until: Time | None
+    kind: Kind | Sequence[Kind] | None
+    name: Texts | None
+    status: Status | Sequence[Status] | None
+    model: Texts | None
+    """As it was asked for; ``where="response_model=..."`` is what answered."""
+    provider: Texts | None
+    user: Texts | None
+    session: Texts | None
+    trace: Texts | None
+    span: Texts | None
+    prompt: Texts | None
+    prompt_version: Texts | None
+    environment: Texts | None
+    release: Texts | None
+    tag: Texts | None
+    error_type: Texts | None
+    finish_reason: Texts | None
+    min_duration_ms: float | None
+    is_root: bool | None
+    attributes: Mapping[str, str] | None
+    where: Texts | None
+    """Comparisons such as ``cost_usd>0.01`` or ``score:helpful<0.5``; all must hold."""
+    text: str | None
+    """Found in name, input or output, whatever its case and accents."""
+
+
+_NAMES = {
+    "model": "request_model",
+    "user": "user_id",
+    "session": "session_id",
+    "trace": "trace_id",
+    "span": "span_id",
+    "prompt": "prompt_name",
+    "text": "q",
+}
+TIME_FIELDS = (
+    "start_time",
+    "end_time",
+    "first_time",
+    "last_time",
+    "time",
+    "started_at",
+    "ended_at",
+    "registered_time",
+)
+"""Of rows: the fields that are times."""
+
+
+def as_query(filters: SpanFilters) -> dict[str, Any]:
+    """Return the filters as query parameters of the HTTP API.
+
+    Raises:
+        TypeError: there is no filter of that name.
+        HeadwayError: a time is none.
+    """
+    query: dict[str, Any] = {}
+    for name, value in filters.items():
+        if name not in SpanFilters.__annotations__:
+            known = ", ".join(SpanFilters.__annotations__)
+            raise TypeError(f"there is no filter {name!r}: there are {known}")
+        query[_NAMES.get(name, name)] = value
+    query["start"] = as_time("since", query.pop("since", None))
+    query["end"] = as_time("until", query.pop("until", None))
+    if attributes := query.pop("attributes", None):
+        query["attribute"] = [f"{_as_key(key)}={value}" for key, value in attributes.items()]
+    return query
+
+
+def as_time(name: str, value: Time | None) -> str | None:
+    """Return the time as the HTTP API reads it.
+
+    Raises:
+        HeadwayError: it is a datetime without a time zone, or no time at all.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, timedelta):
+        value = datetime.now(UTC) - value
+    if not isinstance(value, datetime):
+        raise HeadwayError(f"{name} is {value!r}: give a text, a datetime or a timedelta")
+    if value.utcoffset() is None:
+        raise HeadwayError(f"{name} is {value!r}, without a time zone: give one, as UTC")
+    return value.astimezone(UTC).isoformat()
+
+
+def with_datetimes(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of an answer with its times as datetimes, which end at microseconds."""
+    times = {
+        name: datetime.fromisoformat(row[name]).astimezone(UTC)
+        for name in TIME_FIELDS
+        if row.get(name)
+    }
+    return {**row, **times}
+
+
+def _as_key(key: str) -> str:
+    # A key with a = in it is written as a JSON string.
+    return f'"{key}"' if "=" in key else key

@@ -1,0 +1,190 @@
+"""Reading back what was logged: spans, traces, sessions, scores, prompts and runs.
+
+    client = headway.Client()
+    for span in client.spans(kind="llm", since="-24h"):
+        check(span["input"], span["output"])
+
+    frame = client.spans(since="-7d", model="support-7b").to_polars()
+
+Every listing is a ``Listing``: it asks page by page, as far as one reads. A row is a dict with the
+fields of the collector's HTTP API; times are datetimes in UTC.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Unpack
+from urllib.parse import quote
+
+from headway.apis import ApiClient
+from headway.errors import ApiError
+from headway.listings import Listing, Row
+from headway.queries import SpanFilters, Time, as_query, as_time, with_datetimes
+from headway.records import DEFAULT_URL, Source
+from headway.settings import load_sources
+from headway.transports import address_of
+
+Content = Literal["full", "preview", "none"]
+
+_LARGEST_PAGE = 500
+
+
+class Client:
+    """A collector to read from. Safe to share between threads.
+
+    What is not given comes from HEADWAY_URL, HEADWAY_API_KEY and HEADWAY_PROJECT, or headway.toml.
+
+    Args:
+        url: the collector's address; by default the one on this machine.
+        api_key: sent as a bearer token.
+        project: one or several to read; all where nobody names one, or where the sequence is empty.
+        timeout_s: the longest wait for an answer.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        project: str | Sequence[str] | None = None,
+        *,
+        timeout_s: float = 30.0,
+    ) -> None:
+        sources = load_sources()
+        if project is None or isinstance(project, str):
+            project = sources.get("project", project, "")
+        self._project: Sequence[str] | str | None = project or None
+        address = sources.get("url", url, DEFAULT_URL)
+        address_of(address)  # raises for what is none
+        self._api = ApiClient(
+            address,
+            api_key=sources.get("api_key", api_key, "") or None,
+            timeout_s=timeout_s,
+        )
+
+    def spans(
+        self,
+        *,
+        content: Content = "full",
+        limit: int | None = None,
+        **filters: Unpack[SpanFilters],
+    ) -> Listing:
+        """List the spans that pass all filters, the newest first.
+
+        Args:
+            content: ``preview`` cuts inputs and outputs to texts of 300 characters, ``none`` leaves
+                them out; both are much faster.
+            limit: the most rows; None means all.
+            **filters: what the spans have to be.
+        """
+        query = {**as_query(filters), "content": content}
+        return self._list("spans", query, limit)
+
+    def span(self, span_id: str) -> Row:
+        """Return one span with its contents.
+
+        Raises:
+            ApiError: there is none of that id; its ``status`` is 404.
+        """
+        for span in self.spans(span=span_id, limit=1):
+            return span
+        raise ApiError(f"there is no span {span_id!r}", status=404, code="unknown_path")
+
+    def traces(self, *, limit: int | None = None, **filters: Unpack[SpanFilters]) -> Listing:
+        """List the traces that have a span that passes all filters, the latest such span first.
+
+        Each is whole, as ``trace`` gives it, and takes one request.
+        """
+
+        def read() -> Iterator[Row]:
+            seen: set[str] = set()
+            for span in self.spans(content="none", **filters):
+                trace_id = span["trace_id"]
+                if trace_id not in seen:
+                    seen.add(trace_id)
+                    yield self.trace(trace_id)
+
+        return Listing("traces", read, limit)
+
+    def trace(self, trace_id: str) -> Row:
+        """Return one trace with all its ``spans`` and ``scores``.
+
+        Raises:
+            ApiError: there is none of that id; its ``status`` is 404.
+        """
+        trace = self._get("/v1/traces", trace_id)
+        spans, scores = (list(map(with_datetimes, trace[key])) for key in ("spans", "scores"))
+        return {**trace, "spans": spans, "scores": scores}
+
+    def sessions(self, *, limit: int | None = None, **filters: Unpack[SpanFilters]) -> Listing:
+        """List the sessions of the spans that pass all filters, the latest active first."""
+        return self._list("sessions", as_query(filters), limit)
+
+    def prompts(self, *, limit: int | None = None, **filters: Unpack[SpanFilters]) -> Listing:
+        """List every version of every prompt of those spans, the latest used first."""
+        return self._list("prompts", as_query(filters), limit)
+
+    def prompt(self, name: str) -> Row:
+        """Return what one prompt's latest ``versions`` say, and how their calls went.
+
+        Raises:
+            ApiError: there is none of that name; its ``status`` is 404.
+        """
+        prompt = self._get("/v1/prompts", name)
+        return {**prompt, "versions": list(map(with_datetimes, prompt["versions"]))}
+
+    def scores(
+        self,
+        *,
+        name: str | Sequence[str] | None = None,
+        source: Source | Sequence[Source] | None = None,
+        span: str | Sequence[str] | None = None,
+        trace: str | Sequence[str] | None = None,
+        session: str | Sequence[str] | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        limit: int | None = None,
+    ) -> Listing:
+        """List the scores of that name and source, on those spans, traces and sessions."""
+        query = {
+            "name": name,
+            "source": source,
+            "span_id": span,
+            "trace_id": trace,
+            "session_id": session,
+            "start": as_time("since", since),
+            "end": as_time("until", until),
+        }
+        return self._list("scores", query, limit)
+
+    def runs(
+        self,
+        *,
+        suite: str | Sequence[str] | None = None,
+        model: str | Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> Listing:
+        """List the runs of those suites and models without their results, the newest first."""
+        return self._list("runs", {"suite": suite, "model": model}, limit)
+
+    def run(self, run_id: str) -> Row:
+        """Return one run: ``run`` is as in ``runs``, ``results`` has one dict a case.
+
+        Raises:
+            ApiError: there is none of that id; its ``status`` is 404.
+        """
+        answer = self._get("/v1/runs", run_id)
+        return {**answer, "run": with_datetimes(answer["run"])}
+
+    def _get(self, path: str, identity: str) -> Any:
+        return self._api.get(f"{path}/{quote(identity, safe='')}", {"project": self._project})
+
+    def _list(self, items: str, query: dict[str, Any], limit: int | None) -> Listing:
+        query = {"project": self._project, **query}
+        if limit is not None:
+            query["limit"] = max(1, min(limit, _LARGEST_PAGE))
+
+        def read() -> Iterator[Row]:
+            return map(with_datetimes, self._api.pages(f"/v1/{items}", items, query))
+
+        return Listing(items, read, limit)

@@ -1,0 +1,1 @@
+"""What must not be logged, found and replaced before a record is written."""

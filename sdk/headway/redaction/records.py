@@ -1,0 +1,153 @@
+"""A record as it may be written: its texts looked through, its content left out where that is off.
+
+Every field that holds text is looked through; ids of hex digits, kinds, states and measured
+numbers cannot hold any. It is fail-closed: a record that cannot be looked through keeps its ids
+and numbers, and says instead of each text that it could not.
+"""
+
+import hashlib
+import re
+from fnmatch import translate
+from typing import Any
+
+import msgspec
+
+from headway.guards import Guard
+from headway.interruptions import is_from_handler
+from headway.records import EMPTY, Record, Score, Span
+from headway.redaction.choices import Choices
+from headway.redaction.values import RedactionError, ValueRedactor
+
+_NO_TEXTS = frozenset({"trace_id", "span_id", "parent_span_id", "kind", "status", "source"})
+_NEVER_DROPPED = frozenset({"name", "value", "template", "version"})
+"""A record is none without them, and ``redact_names=["name"]`` is meant for people."""
+_CONTENT = ("input", "output", "prompt_variables", "status_message")
+_UNKNOWN = "[redacted: it could not be looked through]"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class SilentSpan(Span, tag_field="type", tag="span", omit_defaults=True, kw_only=True, gc=False):
+    """A span of whose content only the size is kept, since its function was observed so."""
+
+
+def silent(template: Span) -> SilentSpan:
+    """Return a template for spans of whose content only the size is kept."""
+    return SilentSpan(**msgspec.structs.asdict(template))
+
+
+class RecordRedactor:
+    """Makes of each record what may be written of it.
+
+    Args:
+        choices: what is kept out.
+        guard: counts what could not be looked through.
+    """
+
+    def __init__(self, choices: Choices, guard: Guard) -> None:
+        self._choices = choices
+        self._guard = guard
+        self._values = ValueRedactor(choices) if choices.has_redaction else None
+        silent = "|".join(translate(glob) for glob in choices.silent_spans)
+        self._silent = re.compile(silent or "(?!)")
+
+    def redact(self, record: Record) -> Record:
+        """Return a copy of the record that may be written."""
+        try:
+            copied: Record = record.__copy__()  # type: ignore[union-attr]  # msgspec does not declare it
+            if self._is_silent(record):
+                _silence(copied)
+            if self._values is not None:
+                self._look_through(copied, self._values)
+            return copied
+        except Exception as error:
+            if is_from_handler(error):
+                raise
+            self._guard.fault(
+                "redacting",
+                f"a record was kept without its content: {_reason_of(error)}",
+            )
+            return _emptied(record)
+
+    def _is_silent(self, record: Record) -> bool:
+        if not self._choices.is_content_kept or type(record) is SilentSpan:
+            return True
+        return isinstance(record, Span) and self._silent.match(record.name) is not None
+
+    def _look_through(self, record: Any, values: ValueRedactor) -> None:
+        values.begin()
+        for name in _text_fields(record):
+            held = getattr(record, name)
+            if type(held) is msgspec.Raw:
+                if held is EMPTY or not bytes(held):
+                    continue
+                before = _decode(held)
+            else:
+                before = held
+            is_safe = name in _NEVER_DROPPED
+            after = values.value(name, before) if is_safe else values.field(name, before)
+            if after is before:
+                continue
+            if type(held) is msgspec.Raw:
+                after = msgspec.Raw(_encode(after))
+            elif name == "score_id":
+                # A replay has to come to the same id.
+                after = hashlib.blake2b(held.encode(), digest_size=16).hexdigest()
+            elif type(held) is list and type(after) is str:
+                after = [after]
+            setattr(record, name, after)
+
+
+def _reason_of(error: Exception) -> str:
+    # What other errors say may be of the text.
+    return str(error) if isinstance(error, RedactionError) else type(error).__name__
+
+
+def _text_fields(record: Any) -> list[str]:
+    return [
+        name
+        for name in record.__struct_fields__
+        if name not in _NO_TEXTS
+        and type(held := getattr(record, name)) is not int
+        and held is not None
+        and type(held) not in (float, bool)
+        and held != []
+    ]
+
+
+def _silence(record: Any) -> None:
+    # The size is that of the JSON text.
+    if isinstance(record, Score):
+        record.comment = None if record.comment is None else _size_of(record.comment)
+        if record.is_text and isinstance(record.value, str):
+            record.value = _size_of(record.value)
+    for name in _CONTENT:
+        held = getattr(record, name, None)
+        if held is None or held is EMPTY:
+            continue
+        said = _size_of(held)
+        setattr(record, name, said if name == "status_message" else msgspec.Raw(_encode(said)))
+
+
+def _size_of(value: Any) -> str:
+    try:
+        size = len(_encode(value))
+    except (UnicodeEncodeError, TypeError, OverflowError):
+        return "[not kept]"
+    return f"[not kept: {size:,} bytes]"
+
+
+def _emptied(record: Any) -> Record:
+    copied: Record = record.__copy__()
+    for name in _text_fields(record):
+        held = getattr(record, name)
+        if type(held) is list:
+            setattr(copied, name, [])
+        elif name == "score_id":
+            setattr(copied, name, hashlib.blake2b(held.encode(), digest_size=16).hexdigest())
+        elif type(held) is str:
+            setattr(copied, name, _UNKNOWN)
+        else:
+            setattr(copied, name, msgspec.Raw(_encode(_UNKNOWN)))
+    return copied

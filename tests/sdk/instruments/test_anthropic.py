@@ -1,0 +1,326 @@
+"""Calls of the real ``anthropic`` client, against a server that speaks its wire format."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import msgspec
+import pytest
+from anthropic.types.beta import BetaMessage
+
+import headway
+from headway.client_settings import ClientSettings
+from headway.clients import Client
+from headway.lifecycle import install
+from headway.records import Span
+from headway.testing import Captured, capture
+from tests.sdk.instruments.anthropic_wire import CALL, TEXT, THOUGHT, events, message
+from tests.sdk.instruments.servers import Provider
+
+REQUEST: dict[str, Any] = {
+    "model": "claude-test",
+    "max_tokens": 64,
+    "stop_sequences": ["END"],
+    "system": "Be brief.",
+    "messages": [{"role": "user", "content": "Where is my parcel?"}],
+}
+ASKED = [
+    {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
+    {"role": "user", "parts": [{"type": "text", "content": "Where is my parcel?"}]},
+]
+ANSWERED = {"type": "text", "content": "On its way."}
+REASONED = {"type": "reasoning", "content": "Look it up."}
+CALLED = {
+    "type": "tool_call",
+    "id": "toolu_1",
+    "name": "track",
+    "arguments": {"parcel": "P-9"},
+}
+
+
+@pytest.fixture
+def client(provider: Provider, captured: Captured) -> Iterator[anthropic.Anthropic]:
+    headway.instrument("anthropic")
+    with anthropic.Anthropic(base_url=provider.url, api_key="none", max_retries=0) as client:
+        yield client
+
+
+def read(raw: msgspec.Raw) -> Any:
+    return msgspec.json.decode(raw)
+
+
+def parts_of(span: Span) -> Any:
+    return read(span.output)[0]["parts"]
+
+
+def test_a_message_is_an_llm_span_with_all_that_was_said_and_counted(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    provider.answer(message())
+
+    with headway.span("request") as request:
+        answer = client.messages.create(**REQUEST)
+
+    span = captured.span("chat claude-test")
+    assert type(answer) is anthropic.types.Message
+    assert (span.kind, span.status, span.parent_span_id) == ("llm", "ok", request.span_id)
+    assert (span.provider, span.request_model) == ("anthropic", "claude-test")
+    assert (span.response_model, span.response_id) == ("claude-test-20261101", "msg_1")
+    assert read(span.input) == ASKED
+    assert read(span.output) == [
+        {"role": "assistant", "parts": [ANSWERED], "finish_reason": "end_turn"}
+    ]
+    assert span.finish_reasons == ["end_turn"]
+    assert read(span.params) == {"max_tokens": 64, "stop_sequences": ["END"]}
+
+
+def test_input_tokens_include_those_of_the_cache(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    provider.answer(message())
+
+    client.messages.create(**REQUEST)
+
+    span = captured.span("chat claude-test")
+    assert (span.input_tokens, span.cache_read_tokens, span.cache_write_tokens) == (135, 100, 25)
+    assert (span.output_tokens, span.reasoning_tokens) == (42, 30)
+    split = "anthropic.usage.cache_creation.ephemeral_{}_input_tokens"
+    attributes = read(span.attributes)
+    assert [attributes[split.format(life)] for life in ("5m", "1h")] == [5, 20]
+
+
+def test_tools_are_shown_as_calls_and_responses(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    provider.answer(message(THOUGHT, CALL, stop_reason="tool_use"))
+    provider.answer(message())
+    tool: Any = {"name": "track", "description": "Tracks.", "input_schema": {"type": "object"}}
+
+    first = client.messages.create(**REQUEST, tools=[tool])
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [TEXT]}
+    turns = [
+        *REQUEST["messages"],
+        {"role": "assistant", "content": first.content},
+        {"role": "user", "content": [result]},
+    ]
+    client.messages.create(**{**REQUEST, "messages": turns})
+
+    one, two = captured.spans
+    assert parts_of(one) == [REASONED, CALLED]
+    assert one.finish_reasons == ["tool_use"]
+    assert read(one.attributes)["gen_ai.tool.definitions"] == [
+        {
+            "type": "function",
+            "name": "track",
+            "description": "Tracks.",
+            "parameters": {"type": "object"},
+        }
+    ]
+    response = {"type": "tool_call_response", "id": "toolu_1", "response": "On its way."}
+    assert read(two.input)[2:] == [
+        {"role": "assistant", "parts": [REASONED, CALLED]},
+        {"role": "user", "parts": [response]},
+    ]
+
+
+def test_media_are_shown_by_their_kind_and_an_unknown_block_as_it_is(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    provider.answer(message())
+    content = [
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/png", "data": "aGk="},
+        },
+        {"type": "document", "source": {"type": "url", "url": "https://example.org/a.pdf"}},
+        {"type": "tomorrow", "x": 1},
+    ]
+
+    client.messages.create(**{**REQUEST, "messages": [{"role": "user", "content": content}]})
+
+    assert read(captured.span("chat claude-test").input)[1]["parts"] == [
+        {"type": "blob", "mime_type": "image/png", "modality": "image", "content": "aGk="},
+        {"type": "uri", "modality": "document", "uri": "https://example.org/a.pdf"},
+        {"type": "tomorrow", "x": 1},
+    ]
+
+
+def test_the_user_is_the_one_of_the_request_and_tokens_of_access_are_left_out(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    provider.answer(message())
+    server: Any = {"type": "url", "url": "https://x.org", "name": "x"}
+    server["authorization_token"] = "hidden"
+
+    client.beta.messages.create(**REQUEST, metadata={"user_id": "u7"}, mcp_servers=[server])
+
+    span = captured.span("chat claude-test")
+    assert span.user_id == "u7"
+    assert b"hidden" not in msgspec.json.encode(span)
+
+
+def test_an_iterator_of_messages_reaches_the_provider_whole(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    provider.answer(message())
+
+    client.messages.create(**{**REQUEST, "messages": iter(REQUEST["messages"])})
+
+    assert provider.asked[0].body["messages"] == REQUEST["messages"]
+    assert captured.span("chat claude-test").output_tokens == 42
+
+
+def test_a_stream_is_followed_to_its_end_and_keeps_its_type(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    provider.stream(events(THOUGHT, TEXT, CALL, stop_reason="tool_use"), last=None)
+
+    stream = client.messages.create(**REQUEST, stream=True)
+    kinds = [event.type for event in stream]
+
+    span = captured.span("chat claude-test")
+    assert (type(stream), kinds[-1]) == (anthropic.Stream, "message_stop")
+    assert parts_of(span) == [REASONED, ANSWERED, CALLED]
+    assert (span.input_tokens, span.output_tokens, span.reasoning_tokens) == (135, 42, 30)
+    assert (span.finish_reasons, span.chunk_count) == (["tool_use"], 6)
+    assert span.ttft_ms is not None
+    assert span.chunk_p50_ms is not None
+
+
+@pytest.mark.parametrize("is_beta", [False, True])
+def test_the_stream_helper_is_followed(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured, is_beta: bool
+) -> None:
+    provider.stream(events(), last=None)
+    messages: Any = client.beta.messages if is_beta else client.messages
+
+    with messages.stream(**REQUEST) as stream:
+        texts = list(stream.text_stream)
+        final = stream.get_final_message()
+
+    span = captured.span("chat claude-test")
+    assert (texts, final.stop_reason) == (["On it", "s way."], "end_turn")
+    assert parts_of(span) == [ANSWERED]
+    assert (span.status, span.is_abandoned, span.chunk_count) == ("ok", None, 2)
+
+
+def test_a_stream_that_is_left_is_abandoned_with_what_had_come(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    provider.stream(events(CALL), last=None)
+
+    with client.messages.create(**REQUEST, stream=True) as stream:
+        for event in stream:
+            if event.type == "content_block_delta":
+                break
+
+    span = captured.span("chat claude-test")
+    assert span.is_abandoned is True
+    assert parts_of(span) == [{**CALLED, "arguments": '{"parcel": '}]
+
+
+def test_an_error_in_a_stream_reaches_the_program_and_the_span(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    failure = {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}
+    provider.stream([*events(is_whole=False), failure], last=None)
+
+    with pytest.raises(anthropic.APIStatusError, match="busy"):
+        list(client.messages.create(**REQUEST, stream=True))
+
+    span = captured.span("chat claude-test")
+    assert (span.status, parts_of(span)) == ("error", [ANSWERED])
+
+
+def test_a_refused_request_raises_the_clients_error_and_is_recorded_with_it(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    body = {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}}
+    provider.answer(body, 429)
+
+    with pytest.raises(anthropic.RateLimitError):
+        client.messages.create(**REQUEST)
+
+    span = captured.span("chat claude-test")
+    assert (span.status, span.error_type) == ("error", "anthropic.RateLimitError")
+    assert read(span.attributes)["http.response.status_code"] == 429
+    assert read(span.input) == ASKED
+
+
+def test_the_beta_and_raw_responses_are_recorded_too(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    provider.answer(message())
+    provider.answer(message())
+
+    beta = client.beta.messages.create(**REQUEST, betas=["x-2026"])
+    raw = client.messages.with_raw_response.create(**REQUEST)
+
+    assert (type(beta), raw.parse().id) == (BetaMessage, "msg_1")
+    assert [span.output_tokens for span in captured.spans] == [42, 42]
+
+
+def test_async_calls_and_streams_are_recorded(provider: Provider, captured: Captured) -> None:
+    headway.instrument("anthropic")
+    provider.answer(message())
+    provider.stream(events(), last=None)
+    provider.stream(events(), last=None)
+
+    async def ask() -> list[str]:
+        async with anthropic.AsyncAnthropic(
+            base_url=provider.url, api_key="none", max_retries=0
+        ) as client:
+            await client.messages.create(**REQUEST)
+            async for _ in await client.messages.create(**REQUEST, stream=True):
+                pass
+            async with client.messages.stream(**REQUEST) as stream:
+                return [text async for text in stream.text_stream]
+
+    texts = asyncio.run(ask())
+
+    assert texts == ["On it", "s way."]
+    assert [parts_of(span) for span in captured.spans] == [[ANSWERED]] * 3
+    assert [span.chunk_count for span in captured.spans] == [None, 2, 2]
+
+
+def test_an_answer_that_makes_no_sense_is_a_fault_and_reaches_the_program(
+    provider: Provider,
+) -> None:
+    provider.answer({"id": 7, "content": "?", "usage": {"input_tokens": "many"}})
+    provider.stream([{"type": "content_block_delta", "index": "x"}], last=None)
+    with capture(is_raising=False) as captured:
+        headway.instrument("anthropic")
+        with anthropic.Anthropic(base_url=provider.url, api_key="none", max_retries=0) as client:
+            answer: Any = client.messages.create(**REQUEST)
+            pieces = list(client.messages.create(**REQUEST, stream=True))
+
+        assert (answer.id, len(pieces)) == (7, 1)
+        assert [span.name for span in captured.spans] == ["chat claude-test"] * 2
+        assert headway.stats().faults
+    headway.uninstrument()
+
+
+def test_calls_go_on_where_no_collector_listens(provider: Provider, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    settings = ClientSettings(
+        url=f"http://127.0.0.1:{port}", journal_dir=tmp_path, exit_timeout_s=0.0
+    )
+    recording = Client(settings)
+    previous = install(recording)
+    headway.instrument("anthropic")
+    provider.answer(message())
+
+    try:
+        with anthropic.Anthropic(base_url=provider.url, api_key="none", max_retries=0) as client:
+            answer = client.messages.create(**REQUEST)
+
+        assert answer.id == "msg_1"
+        assert recording.stats().recorded == 1
+    finally:
+        headway.uninstrument()
+        install(previous)
+        recording.close(0)

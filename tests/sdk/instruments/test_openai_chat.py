@@ -1,0 +1,391 @@
+"""Chat completions of the real client, as spans."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pydantic
+import pytest
+
+import headway
+from headway.testing import Captured, CapturedCall, FrozenClock, capture
+from tests.sdk.instruments import openai_wire as wire
+from tests.sdk.instruments.servers import Provider
+
+ASKED: list[Any] = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Where is my parcel?"},
+]
+INPUT = [
+    {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
+    {"role": "user", "parts": [{"type": "text", "content": "Where is my parcel?"}]},
+]
+OUTPUT = [
+    {
+        "role": "assistant",
+        "parts": [{"type": "text", "content": "On its way."}],
+        "finish_reason": "stop",
+    }
+]
+CALL_PART = {"type": "tool_call", "id": "call_1", "name": "track", "arguments": {"parcel": "P-9"}}
+TOOLS: list[Any] = [{"type": "function", "function": {"name": "track", "parameters": {}}}]
+
+
+class Verdict(pydantic.BaseModel):
+    text: str
+
+
+@pytest.fixture
+def client(provider: Provider, captured: Captured) -> Iterator[openai.OpenAI]:
+    headway.instrument("openai")
+    with openai_client(provider) as client:
+        yield client
+
+
+@pytest.fixture
+def waited(provider: Provider, captured: Captured) -> openai.AsyncOpenAI:
+    headway.instrument("openai")
+    # Without TLS, whose certificates take a while to read.
+    http_client = openai.DefaultAsyncHttpxClient(verify=False)
+    return openai.AsyncOpenAI(
+        api_key="k", base_url=f"{provider.url}/v1", max_retries=0, http_client=http_client
+    )
+
+
+def openai_client(provider: Provider) -> openai.OpenAI:
+    http_client = openai.DefaultHttpxClient(verify=False)
+    return openai.OpenAI(
+        api_key="k", base_url=f"{provider.url}/v1", max_retries=0, http_client=http_client
+    )
+
+
+def only(captured: Captured) -> CapturedCall:
+    (span,) = captured.calls
+    return span
+
+
+def has_all(span: CapturedCall) -> bool:
+    """Whether the usual answer stands in a span, however it came."""
+    assert (span.kind, span.status, span.name) == ("llm", "ok", "chat gpt-4o")
+    assert (span.provider, span.request_model) == ("openai", "gpt-4o")
+    assert (span.response_model, span.response_id) == ("gpt-4o-2024-08-06", "chatcmpl-1")
+    assert span.input == INPUT
+    assert span.output == OUTPUT
+    assert span.finish_reasons == ["stop"]
+    assert (span.input_tokens, span.output_tokens) == (1200, 60)
+    assert (span.cache_read_tokens, span.reasoning_tokens) == (1024, 40)
+    assert (span.audio_input_tokens, span.audio_output_tokens) == (8, 4)
+    return True
+
+
+def test_a_completion_is_an_llm_span_with_all_that_is_known(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.answer(wire.completion())
+    with headway.span("request") as outer:
+        answer = client.chat.completions.create(
+            model="gpt-4o", messages=ASKED, temperature=0.2, top_p=0.9, seed=7, max_tokens=50
+        )
+
+    span = captured.call("chat gpt-4o")
+    attributes = span.attributes
+    assert type(answer) is openai.types.chat.ChatCompletion
+    assert answer.choices[0].message.content == "On its way."
+    assert has_all(span)
+    assert (span.parent_span_id, span.trace_id) == (outer.span_id, outer.trace_id)
+    assert span.params == {
+        "temperature": 0.2,
+        "top_p": 0.9,
+        "seed": 7,
+        "max_tokens": 50,
+    }
+    assert attributes == {
+        "gen_ai.operation.name": "chat",
+        "openai.api.type": "chat_completions",
+        "openai.response.service_tier": "default",
+        "openai.response.system_fingerprint": "fp_1",
+        "server.address": "127.0.0.1",
+        "server.port": provider.port,
+    }
+
+
+def test_a_completion_that_is_waited_for_is_the_same_span(
+    waited: openai.AsyncOpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.answer(wire.completion())
+
+    async def ask() -> None:
+        async with waited:
+            await waited.chat.completions.create(model="gpt-4o", messages=ASKED)
+
+    asyncio.run(ask())
+
+    assert has_all(only(captured))
+
+
+def test_tools_choices_and_images_are_parts_of_messages(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.answer(
+        wire.completion({"tool_calls": [wire.TOOL_CALL]}, {"refusal": "No."}, reason="tool_calls")
+    )
+    url = "https://example.org/a.png"
+    asked: list[Any] = [
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]},
+        {"role": "assistant", "tool_calls": [wire.TOOL_CALL]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "Leipzig"},
+    ]
+    client.chat.completions.create(model="gpt-4o", messages=asked, n=2, tools=TOOLS)
+
+    span = only(captured)
+    assert [message["parts"] for message in span.input] == [
+        [{"type": "uri", "modality": "image", "uri": url}],
+        [CALL_PART],
+        [{"type": "tool_call_response", "id": "call_1", "response": "Leipzig"}],
+    ]
+    assert [message["parts"] for message in span.output] == [
+        [CALL_PART],
+        [{"type": "refusal", "content": "No."}],
+    ]
+    assert span.finish_reasons == ["tool_calls", "tool_calls"]
+    assert span.params == {"n": 2, "tools": TOOLS}
+
+
+def test_a_parsed_completion_keeps_its_type_and_logs_the_schema(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.answer(wire.completion({"content": '{"text":"late"}'}))
+    answer = client.chat.completions.parse(model="gpt-4o", messages=ASKED, response_format=Verdict)
+
+    span = only(captured)
+    schema = span.params["response_format"]["json_schema"]
+    assert answer.choices[0].message.parsed == Verdict(text="late")
+    assert schema["name"] == "Verdict"
+    assert span.output[0]["parts"] == [{"type": "text", "content": '{"text":"late"}'}]
+
+
+def test_a_stream_keeps_its_type_and_is_timed_by_what_says_something(provider: Provider) -> None:
+    headway.instrument("openai")
+    clock = FrozenClock()
+    provider.stream(wire.chunks())
+    with capture(clock_ns=clock) as captured, openai_client(provider) as client:
+        stream = client.chat.completions.create(
+            model="gpt-4o",
+            messages=ASKED,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        seen = []
+        for chunk in stream:
+            seen.append(chunk)
+            clock.tick(0.1)
+
+    span = only(captured)
+    assert type(stream) is openai.Stream
+    assert [type(chunk) for chunk in seen] == [openai.types.chat.ChatCompletionChunk] * 6
+    assert has_all(span)
+    # The chunk with the role came first and says nothing.
+    assert (span.ttft_ms, span.chunk_count) == (100.0, 3)
+    assert (span.chunk_p50_ms, span.chunk_p95_ms) == (100.0, 100.0)
+    assert span.params["stream"] is True
+    assert not span.is_abandoned
+
+
+def test_a_stream_without_usage_has_no_tokens(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.stream(wire.chunks(usage=False))
+    list(client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True))
+
+    assert only(captured).output == OUTPUT
+    assert only(captured).input_tokens is None
+
+
+def test_a_stream_that_is_waited_for_is_the_same_span(
+    waited: openai.AsyncOpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.stream(wire.chunks())
+
+    async def ask() -> int:
+        async with waited:
+            stream = await waited.chat.completions.create(
+                model="gpt-4o", messages=ASKED, stream=True
+            )
+            assert type(stream) is openai.AsyncStream
+            return len([chunk async for chunk in stream])
+
+    assert asyncio.run(ask()) == 6
+    assert has_all(only(captured))
+    assert only(captured).chunk_count == 3
+
+
+def test_the_tool_calls_of_a_stream_are_put_together(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.stream(wire.tool_chunks())
+    list(client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True, tools=TOOLS))
+
+    assert only(captured).output[0]["parts"] == [CALL_PART]
+    assert only(captured).finish_reasons == ["tool_calls"]
+
+
+def test_the_stream_helper_is_followed_inside(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.stream(wire.chunks())
+    with client.chat.completions.stream(model="gpt-4o", messages=ASKED) as stream:
+        final = stream.get_final_completion()
+
+    assert final.choices[0].message.content == "On its way."
+    assert has_all(only(captured))
+
+
+def test_a_stream_that_is_closed_early_is_abandoned_with_what_came(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.stream(wire.chunks())
+    with client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True) as stream:
+        next(stream), next(stream)
+
+    span = only(captured)
+    assert (span.is_abandoned, span.status) == (True, "ok")
+    assert span.output[0]["parts"] == [{"type": "text", "content": "On "}]
+
+
+def test_a_stream_that_breaks_off_is_an_error_with_what_came(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.stream(wire.chunks(usage=False), is_dropped=True)
+    stream = client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True)
+    with pytest.raises(openai.APIConnectionError):
+        list(stream)
+
+    span = only(captured)
+    assert (span.status, span.error_type) == ("error", "openai.APIConnectionError")
+    assert span.output == OUTPUT
+
+
+def test_an_error_reaches_the_program_and_the_span(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.answer({"error": {"message": "Slow down.", "code": "rate_limit"}}, 429)
+    with pytest.raises(openai.RateLimitError) as raised:
+        client.chat.completions.create(model="gpt-4o", messages=ASKED)
+
+    span = only(captured)
+    assert raised.value.status_code == 429
+    assert (span.status, span.error_type) == ("error", "openai.RateLimitError")
+    assert "Slow down." in (span.status_message or "")
+    assert span.attributes["http.response.status_code"] == 429
+    assert span.input == INPUT
+
+
+def test_retries_are_inside_of_one_span(provider: Provider, captured: Captured) -> None:
+    headway.instrument("openai")
+    provider.answer({"error": {}}, 500, **{"retry-after-ms": "1"})
+    provider.answer(wire.completion())
+    with openai_client(provider) as client:
+        client.with_options(max_retries=1).chat.completions.create(model="gpt-4o", messages=ASKED)
+
+    assert len(provider.asked) == 2
+    assert has_all(only(captured))
+
+
+def test_a_raw_response_is_logged_and_parsed_as_ever(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.answer(wire.completion())
+    raw = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=ASKED)
+
+    assert has_all(only(captured))
+    assert raw.parse().choices[0].message.content == "On its way."
+
+
+def test_the_stream_of_a_raw_response_is_followed(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.stream(wire.chunks())
+    raw = client.chat.completions.with_raw_response.create(
+        model="gpt-4o", messages=ASKED, stream=True
+    )
+    chunks = list(raw.parse())
+
+    assert len(chunks) == 6
+    assert has_all(only(captured))
+
+
+@pytest.mark.parametrize("way", ["parse", "json", "read"])
+def test_a_response_that_the_program_reads_itself_is_logged_when_it_has(
+    client: openai.OpenAI, provider: Provider, captured: Captured, way: str
+) -> None:
+    provider.answer(wire.completion())
+    streaming = client.chat.completions.with_streaming_response
+    with streaming.create(model="gpt-4o", messages=ASKED) as response:
+        getattr(response, way)()
+
+    assert has_all(only(captured))
+
+
+def test_a_response_that_nobody_reads_is_a_call_without_output(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.answer(wire.completion())
+    streaming = client.chat.completions.with_streaming_response
+    with streaming.create(model="gpt-4o", messages=ASKED):
+        pass
+
+    assert (only(captured).status, only(captured).output) == ("ok", None)
+
+
+def test_a_streaming_response_that_is_waited_for_is_logged_when_it_is_parsed(
+    waited: openai.AsyncOpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.answer(wire.completion())
+
+    async def ask() -> None:
+        streaming = waited.chat.completions.with_streaming_response
+        async with waited, streaming.create(model="gpt-4o", messages=ASKED) as response:
+            await response.parse()
+
+    asyncio.run(ask())
+
+    assert has_all(only(captured))
+
+
+def test_azure_is_its_own_provider(provider: Provider, captured: Captured) -> None:
+    headway.instrument("openai")
+    provider.answer(wire.completion())
+    with openai.AzureOpenAI(
+        api_key="k",
+        azure_endpoint=provider.url,
+        api_version="2024-10-21",
+        max_retries=0,
+        http_client=openai.DefaultHttpxClient(verify=False),
+    ) as client:
+        client.chat.completions.create(model="our-deployment", messages=ASKED)
+
+    span = only(captured)
+    assert provider.asked[0].path.startswith("/openai/deployments/our-deployment/")
+    assert (span.provider, span.request_model) == ("azure.ai.openai", "our-deployment")
+    assert (span.response_model, span.input_tokens) == ("gpt-4o-2024-08-06", 1200)
+
+
+def test_what_a_server_like_theirs_adds_is_no_obstacle(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    answer = wire.completion({"content": "Hm.", "reasoning_content": "A parcel?"})
+    answer["usage"] = {"prompt_tokens": "many", "completion_tokens": 3}
+    provider.answer(answer)
+    with capture(is_raising=False) as lenient:
+        client.chat.completions.create(
+            model="support-7b", messages=ASKED, extra_body={"top_k": 40, "guided_choice": ["a"]}
+        )
+
+    span = only(lenient)
+    assert span.params == {"top_k": 40, "guided_choice": ["a"]}
+    assert span.output[0]["parts"] == [
+        {"type": "reasoning", "content": "A parcel?"},
+        {"type": "text", "content": "Hm."},
+    ]
+    assert (span.input_tokens, span.output_tokens) == (None, 3)
