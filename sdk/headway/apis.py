@@ -118,11 +118,25 @@ class ApiClient:
         """
         query: dict[str, Any] = {"limit": _PAGE_LIMIT, **(params or {})}
         while True:
-            page = self.get(path, query)
+            page = self.expect(self.get(path, query), path, items, "next_cursor")
             yield from page[items]
             if page["next_cursor"] is None:
                 return
             query["cursor"] = page["next_cursor"]
+
+    def expect(self, answer: Any, path: str, *keys: str) -> Any:
+        """Return the answer of ``GET path`` if it is an object with these keys.
+
+        Raises:
+            ApiError: it is something else.
+        """
+        if not isinstance(answer, dict) or not answer.keys() >= {*keys}:
+            raise ApiError(
+                f"{self.url} answered GET {path} without {' and '.join(keys)}: "
+                "is that a Headway collector, and not an older one?",
+                status=200,
+            )
+        return answer
 
     def _request(self, method: str, path: str, **options: Any) -> Any:
         response = self._send(method, path, **options)
@@ -139,6 +153,11 @@ class ApiClient:
         try:
             response = self._pool.request(method, self.url + path, **_with_headers(self, options))
         except urllib3.exceptions.HTTPError as error:
+            if isinstance(getattr(error, "reason", error), urllib3.exceptions.ReadTimeoutError):
+                raise UnreachableError(
+                    f"{self.url} did not answer {method} {path} in time: ask for less, or wait "
+                    "longer (timeout_s)"
+                ) from error
             raise UnreachableError(
                 f"no collector answers at {self.url}: start one with `headway up`, or "
                 "set HEADWAY_URL"

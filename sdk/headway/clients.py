@@ -183,11 +183,16 @@ class Client:
 
     def _make_redactor(self) -> "RecordRedactor | None":
         choices = self.settings.choices
+        self.guard.redact = None
+        self.guard.is_quoting = choices.is_content_kept
         if choices == NO_CHOICES and not self._has_silence:
             return None
         from headway.redaction.records import RecordRedactor  # only who wants it pays for it
 
-        return RecordRedactor(choices, self.guard)
+        redactor = RecordRedactor(choices, self.guard)
+        if choices.has_redaction:
+            self.guard.redact = redactor.message
+        return redactor
 
     def _begin(self) -> None:
         settings = self.settings

@@ -37,6 +37,10 @@ class Guard:
     ) -> None:
         self.is_raising = is_raising
         self.last_error: str | None = None
+        self.redact: Callable[[str], str] | None = None
+        """Makes of a message what may be said, where a program keeps something out of its log."""
+        self.is_quoting = True
+        """Whether messages have in them what errors say, which may be of a value."""
         self.faults: Counter[str] = Counter()
         self.losses = losses or Losses()
         self._clock_s = clock_s
@@ -64,7 +68,8 @@ class Guard:
         if self.is_raising or is_from_handler(error):
             raise error
         doing = f"{cause} of {of}" if of else cause
-        self.fault(cause, f"{doing}: {name_of(type(error))}: {message_of(error)}")
+        said = f": {message_of(error)}" if self.is_quoting else ""
+        self.fault(cause, f"{doing}: {name_of(type(error))}{said}")
 
     def fault(self, cause: str, message: str) -> None:
         """Count something that went wrong without a record being lost."""
@@ -81,6 +86,8 @@ class Guard:
 
     def warn(self, cause: str, message: str) -> None:
         """Log ``message``, at most once a minute for each cause."""
+        if self.redact is not None:
+            message = self.redact(message)
         self.last_error = message
         now_s = self._clock_s()
         with self._lock:

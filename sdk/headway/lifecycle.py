@@ -18,8 +18,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
-from headway.forks import IMPORTING, let_go
-from headway.interruptions import is_from_outside
+from headway.children import ChildEndings
+from headway.forks import IMPORTING, hold_logging, let_go
+from headway.inheritances import leave_to_parent
+from headway.interruptions import forgiven, is_from_outside
 from headway.standing_in import StandIn
 from headway.tallies import Stats
 from headway.texts import message_of, name_of
@@ -174,6 +176,7 @@ def install(client: "Client | None") -> "Client | None":
     global _current
     with _lock:
         previous, _current = _current, client
+    _CHILDREN.attend()
     return previous
 
 
@@ -197,6 +200,7 @@ def _start() -> "Client":
             return cast("Client", _STAND_IN)
         _current = client
     # Not in the lock, either.
+    _CHILDREN.attend()
     _STAND_IN.hand_over(client)
     return client
 
@@ -247,6 +251,19 @@ def _finish() -> None:
         sys.stderr.write(client.farewell())
 
 
+def _finish_child() -> None:
+    # The last line is told where atexit's handlers are run after it.
+    client = _current
+    if client is not None:
+        try:
+            client.close()
+        except Exception as error:
+            client.guard.catch("exit", error)
+
+
+_CHILDREN = ChildEndings(_finish_child)
+
+
 def _wait_for_client() -> None:
     # First, for a client that is made while we wait begins to import at once, and the hook of
     # ``transports`` came too late for this fork.
@@ -258,6 +275,7 @@ def _wait_for_client() -> None:
             # Where another thread is in the middle of it, this waits for that thread.
             with suppress(ImportError):
                 importlib.import_module(name)
+    hold_logging(_LONGEST_MAKING_S)
 
 
 def _let_go() -> None:
@@ -273,8 +291,11 @@ def _renew_in_child() -> None:
     if _starter != threading.get_ident():
         _starter = 0
     _STAND_IN.renew()
+    _CHILDREN.renew()
     if _current is not None:
         _current.renew()
+    with forgiven():
+        leave_to_parent()
 
 
 # At import, so that whatever the application registers later runs earlier and may still record.

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from headway.client_settings import ClientSettings
 from headway.findings import Finding, Level
@@ -24,10 +25,22 @@ _KEYS = (
     "release",
     "exit_timeout_s",
     "capture_data",
+    "redact",
+    "redact_names",
+    "capture_content",
+    "silent_spans",
+    "trace_hosts",
+    "baggage_hosts",
     "raise",
     "disabled",
 )
 _FIELDS = {"raise": "is_raising", "disabled": "is_disabled"}
+_CHOICES = {
+    "redact": "patterns",
+    "redact_names": "names",
+    "capture_content": "is_content_kept",
+    "silent_spans": "silent_spans",
+}
 _PRIVATE = 0o700
 _NEARLY_FULL_PERCENT = 90
 _LITTLE_SPACE_BYTES = 64 << 20
@@ -39,7 +52,7 @@ def check_settings(settings: ClientSettings, sources: Sources) -> list[Finding]:
     """Say what is in force and who said so; of the key only whether there is one."""
     findings = []
     for key in _KEYS:
-        value = getattr(settings, _FIELDS.get(key, key))
+        value = _value_of(key, settings)
         if key == "api_key":
             value = "set, not shown" if value else None
         elif key == "url":
@@ -55,6 +68,14 @@ def check_settings(settings: ClientSettings, sources: Sources) -> list[Finding]:
             finding = Finding("warn", "setting", message, "unset HEADWAY_DISABLED", data)
         findings.append(finding)
     return findings
+
+
+def _value_of(key: str, settings: ClientSettings) -> Any:
+    if key in _CHOICES:
+        chosen = getattr(settings.choices, _CHOICES[key])
+    else:
+        chosen = getattr(settings, _FIELDS.get(key, key))
+    return ", ".join(chosen) or None if isinstance(chosen, tuple) else chosen
 
 
 def check_journal(settings: ClientSettings) -> Finding:

@@ -1,6 +1,6 @@
 """What one asks a collector for, in the words of the client; and times on both ways."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
@@ -10,7 +10,7 @@ from headway.records import Kind, Status
 Time = str | datetime | timedelta
 """RFC 3339 or ``-24h``; a datetime with a time zone; or how long ago."""
 
-Texts = str | Sequence[str]
+Texts = str | Sequence[str] | Set[str]
 
 
 class SpanFilters(TypedDict, total=False):
@@ -78,12 +78,21 @@ def as_query(filters: SpanFilters) -> dict[str, Any]:
         if name not in SpanFilters.__annotations__:
             known = ", ".join(SpanFilters.__annotations__)
             raise TypeError(f"there is no filter {name!r}: there are {known}")
-        query[_NAMES.get(name, name)] = value
+        query[_NAMES.get(name, name)] = list(value) if isinstance(value, Set) else value
     query["start"] = as_time("since", query.pop("since", None))
     query["end"] = as_time("until", query.pop("until", None))
     if attributes := query.pop("attributes", None):
         query["attribute"] = [f"{_as_key(key)}={value}" for key, value in attributes.items()]
     return query
+
+
+def asks_for_nothing(query: Mapping[str, Any]) -> bool:
+    """Whether a field has to be one of no values at all, such as of a list that came out empty."""
+    return any(
+        isinstance(value, Sequence) and not isinstance(value, str) and not value
+        for name, value in query.items()
+        if name != "where"
+    )
 
 
 def as_time(name: str, value: Time | None) -> str | None:

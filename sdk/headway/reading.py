@@ -15,9 +15,16 @@ from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
 from headway.apis import ApiClient
-from headway.errors import ApiError
+from headway.errors import ApiError, HeadwayError
 from headway.listings import Listing, Row
-from headway.queries import SpanFilters, Time, as_query, as_time, with_datetimes
+from headway.queries import (
+    SpanFilters,
+    Time,
+    as_query,
+    as_time,
+    asks_for_nothing,
+    with_datetimes,
+)
 from headway.records import DEFAULT_URL, Source
 from headway.settings import load_sources
 from headway.transports import address_of
@@ -86,7 +93,7 @@ class Client:
         Raises:
             ApiError: there is none of that id; its ``status`` is 404.
         """
-        for span in self.spans(span=span_id, limit=1):
+        for span in self.spans(span=_as_identity("span", span_id), limit=1):
             return span
         raise ApiError(f"there is no span {span_id!r}", status=404, code="unknown_path")
 
@@ -112,7 +119,7 @@ class Client:
         Raises:
             ApiError: there is none of that id; its ``status`` is 404.
         """
-        trace = self._get("/v1/traces", trace_id)
+        trace = self._get("trace", trace_id, "spans", "scores")
         spans, scores = (list(map(with_datetimes, trace[key])) for key in ("spans", "scores"))
         return {**trace, "spans": spans, "scores": scores}
 
@@ -130,7 +137,7 @@ class Client:
         Raises:
             ApiError: there is none of that name; its ``status`` is 404.
         """
-        prompt = self._get("/v1/prompts", name)
+        prompt = self._get("prompt", name, "versions")
         return {**prompt, "versions": list(map(with_datetimes, prompt["versions"]))}
 
     def scores(
@@ -173,13 +180,16 @@ class Client:
         Raises:
             ApiError: there is none of that id; its ``status`` is 404.
         """
-        answer = self._get("/v1/runs", run_id)
+        answer = self._get("run", run_id, "run", "results")
         return {**answer, "run": with_datetimes(answer["run"])}
 
-    def _get(self, path: str, identity: str) -> Any:
-        return self._api.get(f"{path}/{quote(identity, safe='')}", {"project": self._project})
+    def _get(self, what: str, identity: str, *keys: str) -> Any:
+        path = f"/v1/{what}s/{quote(_as_identity(what, identity), safe='')}"
+        return self._api.expect(self._api.get(path, {"project": self._project}), path, *keys)
 
     def _list(self, items: str, query: dict[str, Any], limit: int | None) -> Listing:
+        if asks_for_nothing(query):
+            return Listing(items, lambda: iter(()), limit)
         query = {"project": self._project, **query}
         if limit is not None:
             query["limit"] = max(1, min(limit, _LARGEST_PAGE))
@@ -188,3 +198,10 @@ class Client:
             return map(with_datetimes, self._api.pages(f"/v1/{items}", items, query))
 
         return Listing(items, read, limit)
+
+
+def _as_identity(what: str, identity: object) -> str:
+    # None would be no filter at all, and the answer somebody else's.
+    if not isinstance(identity, str) or not identity:
+        raise HeadwayError(f"the {what} asked for is {identity!r}: give its id or name as a text")
+    return identity

@@ -18,12 +18,13 @@ ancestors do. A row that stands for others says for how many, in its attributes:
 import math
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from headway.contexts import CURRENT
 from headway.errors import SettingsError
+from headway.inheritances import Elsewhere
 from headway.records import Span
 
 ALL_NAMES = "*"
@@ -107,7 +108,9 @@ class Sampler:
 
     def verdict_on(self, record: Span) -> Verdict:
         """Return what holds for a span that begins: what holds for its parent, or its own."""
-        inherited: Verdict | None = getattr(CURRENT.get(), "verdict", None)
+        inherited: Verdict | Elsewhere | None = getattr(CURRENT.get(), "verdict", None)
+        if isinstance(inherited, Elsewhere):
+            inherited = cast("Verdict | None", inherited.verdict)
         # An active span of OpenTelemetry may have led to another trace.
         if inherited is not None and inherited.trace_id == record.trace_id:
             return inherited

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tests.benchmarks import sdk_redaction
 from tests.benchmarks.dummy_server import DummyServer
 from tests.benchmarks.peers import FLOOR, HEADWAY, OPENTELEMETRY, PEERS
 from tests.benchmarks.results import record, table
@@ -194,6 +195,13 @@ def imports(_: int) -> Section:
     )
 
 
+def redaction(_: int) -> Section:
+    """Every redaction pattern on."""
+    idle = wait_until_idle()
+    lines = [*sdk_redaction.measure(), f"- The machine was {idle:.0%} idle before."]
+    return Section("Every redaction pattern on", lines)
+
+
 def down(_: int) -> Section:
     """No collector for the whole life of a process, and then a second process."""
     rows = []
@@ -308,7 +316,7 @@ def progress(line: str) -> None:
 
 
 SCENARIOS: Mapping[str, Callable[[int], Section]] = {
-    each.__name__: each for each in (imports, loop, threads, tasks, paced, down, outage)
+    each.__name__: each for each in (imports, loop, threads, tasks, paced, redaction, down, outage)
 }
 
 

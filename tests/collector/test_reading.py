@@ -217,6 +217,24 @@ def test_what_is_not_there_is_a_404(url: str) -> None:
         assert raised.value.status == 404
 
 
+def test_of_no_values_at_all_nothing_is_one(url: str) -> None:
+    client = headway.Client(url, project="shop")
+
+    assert list(client.spans(trace=[])) == list(client.scores(span=[])) == []
+    assert names(client.spans(model={"support-7b"}, where=[])) == names(
+        client.spans(model="support-7b")
+    )
+
+
+@pytest.mark.parametrize("identity", [None, "", 5])
+def test_an_id_that_is_none_finds_nobody_elses(url: str, identity: Any) -> None:
+    client = headway.Client(url)
+    asked: list[Callable[[Any], object]] = [client.span, client.trace, client.prompt, client.run]
+    for ask in asked:
+        with pytest.raises(HeadwayError, match="give its id or name as a text"):
+            ask(identity)
+
+
 def test_traces_are_whole_where_one_span_passes(url: str) -> None:
     client = headway.Client(url)
 

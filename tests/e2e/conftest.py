@@ -17,7 +17,7 @@ def collector(tmp_path: Path) -> Iterator[CollectorProcess]:
 
 @pytest.fixture(scope="session")
 def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
-    """A collector that no test stops or writes to."""
+    """A collector that no test stops; who writes to it has a project of its own."""
     with CollectorProcess(tmp_path_factory.mktemp("shared") / "headway.duckdb") as process:
         yield process
 

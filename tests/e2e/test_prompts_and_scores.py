@@ -19,13 +19,14 @@ from headway.clients import Client
 from headway.lifecycle import install
 from tests.e2e.processes import CollectorProcess, clean_environment
 
+SHOP = {"project": "shop"}
 TRIAGE = Prompt("support/triage", [{"role": "user", "content": "Sort {message}"}])
 
 
-@pytest.fixture(scope="module")
-def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
-    with CollectorProcess(tmp_path_factory.mktemp("collector") / "headway.duckdb") as process:
-        yield process
+@pytest.fixture
+def collector(shared_collector: CollectorProcess) -> CollectorProcess:
+    """The one of all tests, in which the project is this file's own."""
+    return shared_collector
 
 
 @pytest.fixture
@@ -93,9 +94,6 @@ def test_a_thumb_from_a_web_page_a_judge_and_a_session_meet_in_one_trace(
         "headway.score('solved', 'yes', session_id='s-1', score_id='case-17')\n"
         "headway.score('solved', 'yes', session_id='s-1', score_id='case-17')"
     )
-    # What a process judged is there after the collector has started again, and can be judged on.
-    collector.kill()
-    collector.start()
     headway.score("late", 3, span_id=span_id)
     assert headway.flush(20)
 
@@ -107,16 +105,16 @@ def test_a_thumb_from_a_web_page_a_judge_and_a_session_meet_in_one_trace(
         "late": 3,
     }
     assert (scores["thumb"]["source"], scores["polite"]["author"]) == ("human", "judge-7b")
-    (solved,) = collector.api.get("/v1/scores", {"session_id": "s-1"})["scores"]
+    (solved,) = collector.api.get("/v1/scores", {"session_id": "s-1", **SHOP})["scores"]
     assert (solved["value"], solved["score_id"]) == ("yes", "case-17")
-    found = collector.api.get("/v1/spans", {"where": "score:late>2", "content": "none"})["spans"]
+    found = collector.api.get("/v1/spans", {"where": "score:late>2", **SHOP})["spans"]
     assert [span["name"] for span in found] == ["chat"]
 
 
 def test_a_template_is_told_by_every_process_and_kept_once(
     collector: CollectorProcess, shop: Client, elsewhere: Callable[[str], None]
 ) -> None:
-    before = sum(each["count"] for each in collector.api.get("/v1/prompts")["prompts"])
+    before = sum(each["count"] for each in collector.api.get("/v1/prompts", SHOP)["prompts"])
     triage("one")
     triage("two")
     assert headway.flush(20)
@@ -126,8 +124,8 @@ def test_a_template_is_told_by_every_process_and_kept_once(
     )
 
     (version,) = headway.Client(collector.url, project="shop").prompt("support/triage")["versions"]
-    (listed,) = collector.api.get("/v1/prompts", {"project": "shop"})["prompts"]
+    (listed,) = collector.api.get("/v1/prompts", SHOP)["prompts"]
     assert (version["prompt_version"], version["count"]) == (TRIAGE.version, before + 3)
     assert version["template"] == listed["template"] == TRIAGE.template
-    span = collector.api.get("/v1/spans", {"name": "triage", "content": "full"})["spans"][0]
-    assert span["prompt_variables"] == {"message": "two"}
+    span = collector.api.get("/v1/spans", {"name": "triage", **SHOP, "content": "full"})
+    assert span["spans"][0]["prompt_variables"] == {"message": "two"}

@@ -15,45 +15,15 @@ import peft
 import pytest
 import torch
 import transformers
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from tests.evals.paid_projects import Project, Shell
-
-END, START, PAD, UNKNOWN = "<end>", "<start>", "<pad>", "<unknown>"
+from tests.tiny_models import make_checkpoint
 
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of two layers with random weights, and a tokenizer with a token a character."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    tokens = [PAD, START, END, UNKNOWN, *map(chr, range(32, 127))]
-    vocabulary = {token: index for index, token in enumerate(tokens)}
-    raw = Tokenizer(models.WordLevel(vocab=vocabulary, unk_token=UNKNOWN))
-    raw.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-    raw.decoder = decoders.Fuse()
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=raw,
-        bos_token=START,
-        eos_token=END,
-        pad_token=PAD,
-        unk_token=UNKNOWN,
-    ).save_pretrained(folder)
-    torch.manual_seed(7)
-    config = transformers.LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=128,
-        initializer_range=0.5,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-    )
-    transformers.LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
+    return make_checkpoint(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="session")

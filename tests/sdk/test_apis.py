@@ -1,3 +1,5 @@
+import socket
+
 import msgspec
 import pytest
 
@@ -31,6 +33,22 @@ def test_an_answer_that_is_not_json_is_not_taken_for_a_collectors(collector: Sta
 
     with pytest.raises(ApiError, match="is that a Headway collector"):
         ApiClient(collector.url).post("/v1/scores", {})
+
+
+@pytest.mark.parametrize("answer", [{"foo": 1}, [1], None, {"spans": []}])
+def test_an_answer_of_another_shape_is_not_taken_for_a_collectors(answer: object) -> None:
+    client = ApiClient("http://127.0.0.1:9")
+
+    with pytest.raises(ApiError, match="without spans and next_cursor: is that a Headway"):
+        client.expect(answer, "/v1/spans", "spans", "next_cursor")
+
+
+def test_who_does_not_answer_in_time_is_not_taken_for_nobody() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = ApiClient(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.05)
+
+        with pytest.raises(UnreachableError, match="did not answer GET /v1/spans in time"):
+            client.get("/v1/spans")
 
 
 def test_nobody_at_the_address_is_told_with_what_to_do() -> None:

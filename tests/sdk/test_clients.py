@@ -1,4 +1,3 @@
-import json
 import logging
 import threading
 from collections.abc import Callable
@@ -439,29 +438,6 @@ def test_a_forked_child_ships_its_own_calls_and_leaves_its_parents_alone(
     assert sorted(span.name for span in collector.spans) == ["before", "child", "parent"]
     assert len({span.span_id for span in collector.spans}) == 3
     assert collector.repeated == []
-
-
-def test_workers_of_multiprocessing_lose_nothing(collector: StandIn, tmp_path: Path) -> None:
-    pool = """
-        import multiprocessing, sys
-        import headway
-
-        @headway.observe
-        def work(number): return number
-
-        if __name__ == "__main__":
-            work(-1)
-            with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
-                pool.map(work, range(50))
-                pool.close()
-                pool.join()
-            print(headway.flush(20))
-        """
-    ends = [run(pool, tmp_path, each, HEADWAY_URL=collector.url) for each in ("fork", "spawn")]
-    inputs = [json.loads(bytes(span.input))["number"] for span in collector.spans]
-
-    assert [end.stdout.strip() for end in ends] == ["True", "True"]
-    assert sorted(inputs) == sorted([-1, *range(50)] * 2)
 
 
 def test_a_fault_of_ours_is_logged_once_a_minute_and_counted(

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from headway.instruments.anthropic_answers import AnswerReader, read_answer
-from headway.instruments.anthropic_messages import request_messages, tool_definitions
+from headway.instruments.anthropic_messages import request_messages
 from headway.instruments.model_calls import Fields, ModelCall, open_call
 from headway.instruments.patches import Patches
 from headway.instruments.plain import plain
 from headway.instruments.stainless import Streams, address_of, follow_requests
 from headway.instruments.streams import Reader
+from headway.instruments.tools import DEFINITIONS, tool_definitions
 
 Body = Mapping[str, Any]
 
@@ -34,7 +35,7 @@ class Messages:
             params={name: plain(each) for name, each in body.items() if name not in _NO_PARAMS},
             attributes={
                 **address_of(client),
-                "gen_ai.tool.definitions": tool_definitions(body.get("tools")),
+                DEFINITIONS: tool_definitions(body.get("tools")),
             },
         )
         metadata = body.get("metadata")

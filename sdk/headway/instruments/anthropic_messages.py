@@ -10,7 +10,8 @@ over is read: the client would find it empty.
 from collections.abc import Mapping
 from typing import Any
 
-from headway.instruments.messages import Message, Part, reasoning_part, text_part
+from headway.instruments.media import Part, media_part
+from headway.instruments.messages import Message, reasoning_part, text_part
 from headway.instruments.plain import plain
 
 _RENAMED: dict[str, tuple[str, dict[str, str]]] = {
@@ -75,24 +76,6 @@ def block_part(block: Any) -> Part:
     return part
 
 
-def tool_definitions(tools: Any) -> list[dict[str, Any]] | None:
-    """Return the tools of a request in the form of the conventions; a server's own stay."""
-    if not isinstance(tools, (list, tuple)):
-        return None
-    return [_definition(tool) for tool in plain(tools) if isinstance(tool, Mapping)]
-
-
-def _definition(tool: Mapping[str, Any]) -> dict[str, Any]:
-    if "input_schema" not in tool:
-        return dict(tool)
-    return {
-        "type": "function",
-        "name": tool.get("name"),
-        **({"description": tool["description"]} if tool.get("description") else {}),
-        "parameters": tool["input_schema"],
-    }
-
-
 def _listed(content: Any) -> list[Part]:
     if isinstance(content, str):
         return [text_part(content)]
@@ -110,12 +93,12 @@ def _response(content: Any) -> Any:
 
 
 def _media(source: Mapping[str, Any], modality: str) -> Part | None:
-    kind = source.get("type")
-    if kind == "url":
-        return {"type": "uri", "modality": modality, "uri": source.get("url")}
-    if kind == "file":
-        return {"type": "file", "modality": modality, "file_id": source.get("file_id")}
-    if "data" not in source:
-        return None
-    blob = {"type": "blob", "mime_type": source.get("media_type"), "modality": modality}
-    return {**blob, "content": source["data"]}
+    if source.get("type") == "text":  # a document that is nothing but its text
+        return {**text_part(source.get("data")), "modality": modality}
+    return media_part(
+        modality,
+        uri=source.get("url"),
+        file_id=source.get("file_id"),
+        content=source.get("data"),
+        mime_type=source.get("media_type"),
+    )

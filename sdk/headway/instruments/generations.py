@@ -119,13 +119,23 @@ class Request:
         self._given = given
         self.tokenizer = tokenizer
         self._messages = messages
+        # Read as they are: to ask a config takes ten times as long, and there are many settings.
+        configs = given.get("generation_config"), getattr(model, "generation_config", None)
+        self._sources: list[dict[str, Any]] = [
+            given,
+            *(getattr(config, "__dict__", {}) for config in configs),
+        ]
         self.is_streamed = given.get("streamer") is not None
         self._past = _length(given.get("past_key_values"))
 
     def params(self) -> dict[str, Any]:
         """Return the settings that are not left to the library."""
-        found = ((name, self._setting(name)) for name in PARAMS)
-        return {name: value for name, value in found if value is not None}
+        found: dict[str, Any] = {}
+        for source in self._sources:
+            for name in PARAMS:
+                if name not in found and source.get(name) is not None:
+                    found[name] = source[name]
+        return found
 
     @property
     def ends(self) -> set[int]:
@@ -220,10 +230,9 @@ class Request:
         return 0 if self._given.get("inputs_embeds") is not None else 1
 
     def _setting(self, name: str) -> Any:
-        value = self._given.get(name)
-        for config in (self._given.get("generation_config"), self.model.generation_config):
-            value = getattr(config, name, None) if value is None else value
-        return value
+        return next(
+            (source[name] for source in self._sources if source.get(name) is not None), None
+        )
 
 
 def prompt_messages(tokenizer: Any, rows: Sequence[Row], limits: Limits) -> list[Message] | None:

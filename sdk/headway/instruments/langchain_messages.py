@@ -13,9 +13,9 @@ from langchain_core.outputs import LLMResult
 from langchain_core.prompt_values import PromptValue
 
 from headway.instruments.anthropic_messages import block_part
+from headway.instruments.media import Part, media_part
 from headway.instruments.messages import (
     Message,
-    Part,
     call_part,
     content_parts,
     reasoning_part,
@@ -168,11 +168,10 @@ def _media(block: Mapping[str, Any]) -> Part | None:
     modality = _MODALITIES.get(str(block.get("type")))
     if modality is None:
         return None
-    if block.get("base64"):
-        blob = {"type": "blob", "mime_type": block.get("mime_type"), "modality": modality}
-        return {**blob, "content": block["base64"]}
-    if block.get("url"):
-        return {"type": "uri", "modality": modality, "uri": block["url"]}
-    if block.get("file_id"):
-        return {"type": "file", "modality": modality, "file_id": block["file_id"]}
-    return None
+    return media_part(
+        modality,
+        uri=block.get("url"),
+        file_id=block.get("file_id"),
+        content=block.get("base64"),
+        mime_type=block.get("mime_type"),
+    )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from headway.instruments.tools import DEFINITIONS, tool_definitions
 from headway.tracing import ActiveSpan
 
 _PROVIDERS = {
@@ -62,7 +63,6 @@ def read_request(told: Told) -> dict[str, Any]:
     """Return provider, model, params and attributes of the call of a model."""
     asked: Mapping[str, Any] = told.more.get("invocation_params") or {}
     provider = told.metadata.get("ls_provider")
-    tools = asked.get("tools")
     return {
         "provider": _PROVIDERS.get(str(provider), provider),
         "model": told.metadata.get("ls_model_name")
@@ -71,7 +71,7 @@ def read_request(told: Told) -> dict[str, Any]:
         "params": {name: asked[name] for name in _PARAMS if asked.get(name) is not None},
         "attributes": {
             "langchain.name": name_of(told),
-            "gen_ai.tool.definitions": [_definition(tool) for tool in tools] if tools else None,
+            DEFINITIONS: tool_definitions(asked.get("tools"), asked.get("functions")),
         },
     }
 
@@ -88,9 +88,3 @@ def label(span: ActiveSpan, told: Told) -> None:
             span.user_id = str(value)
         elif not name.startswith(_OWN_METADATA):
             span.attributes[f"langchain.metadata.{name}"] = value
-
-
-def _definition(tool: Any) -> Any:
-    # OpenAI's, where what is said of a function stands in it.
-    function = tool.get("function") if isinstance(tool, Mapping) else None
-    return {"type": "function", **function} if isinstance(function, Mapping) else tool

@@ -1,22 +1,43 @@
-"""``litellm``: completion and embedding, waited for or not, whichever provider is behind them.
+"""``litellm``: chats, texts, responses, embeddings, waited for or not, whoever answers them.
 
 Model and provider are those that litellm resolves (``anthropic/claude-…``). The clients that it
 uses for a call add no span of their own.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from headway.instruments.messages import chat_message
+from headway.instruments.litellm_streams import follow, follow_streams
+from headway.instruments.messages import chat_message, prompt_messages
 from headway.instruments.model_calls import Fields, ModelCall, Operation, attempt, open_call
-from headway.instruments.openai_answers import CompletionReader, read_completion, read_embeddings
+from headway.instruments.openai_answers import (
+    CompletionReader,
+    ResponseReader,
+    read_completion,
+    read_embeddings,
+    read_response,
+    read_texts,
+)
+from headway.instruments.openai_calls import read_response_input
 from headway.instruments.patches import Patches
 from headway.instruments.plain import plain
-from headway.instruments.streams import Following
+from headway.instruments.streams import Reader
+from headway.instruments.tools import DEFINITIONS, tool_definitions
 from headway.wrapping import is_coroutine_function
 
-_FOLLOWING = "_headway_following"
-"""The attribute of a stream that says who follows it."""
+Given = Mapping[str, Any]
+
+
+class Function(NamedTuple):
+    """One function of the package, and how its requests and answers are read."""
+
+    operation: Operation
+    places: tuple[str, str]
+    """The names of the arguments that are given by place."""
+    read_input: Callable[[Given], Any]
+    read: Callable[[Mapping[str, Any]], Fields]
+    reader: Callable[[int], Reader]
+
 
 # What OpenTelemetry calls them, where it is another word than litellm's.
 _PROVIDERS = {
@@ -34,33 +55,42 @@ _PROVIDERS = {
 # By name, since keys, headers, clients and callbacks stand beside them.
 _PARAMS = [
     "audio",
+    "background",
+    "best_of",
     "dimensions",
+    "echo",
     "encoding_format",
     "frequency_penalty",
     "function_call",
-    "functions",
+    "include",
     "logit_bias",
     "logprobs",
     "max_completion_tokens",
+    "max_output_tokens",
     "max_tokens",
     "modalities",
     "n",
     "parallel_tool_calls",
     "presence_penalty",
+    "previous_response_id",
+    "reasoning",
     "reasoning_effort",
     "response_format",
     "seed",
     "service_tier",
     "stop",
+    "store",
     "stream",
     "stream_options",
+    "suffix",
     "temperature",
+    "text",
     "thinking",
     "tool_choice",
-    "tools",
     "top_k",
     "top_logprobs",
     "top_p",
+    "truncation",
     "user",
     "verbosity",
 ]
@@ -70,16 +100,10 @@ def install(patches: Patches) -> None:
     """Follow the functions of the package, and its streams."""
     import litellm
 
-    for name in ("completion", "acompletion"):
-        patches.wrap(litellm, name, lambda function: _followed(function, "chat", read_chat))
-    for name in ("embedding", "aembedding"):
-        patches.wrap(
-            litellm, name, lambda function: _followed(function, "embeddings", read_embeddings)
-        )
-    patches.wrap(litellm.CustomStreamWrapper, "__next__", _step)
-    patches.wrap(litellm.CustomStreamWrapper, "__anext__", _step_waited)
-    patches.wrap(litellm.CustomStreamWrapper, "close", _close)
-    patches.wrap(litellm.CustomStreamWrapper, "aclose", _close_waited)
+    for name, function in _FUNCTIONS.items():
+        for each in (name, f"a{name}"):
+            patches.wrap(litellm, each, _maker(function))
+    follow_streams(patches)
 
 
 def read_chat(answer: Mapping[str, Any]) -> Fields:
@@ -90,52 +114,88 @@ def read_chat(answer: Mapping[str, Any]) -> Fields:
     return fields if written is None else {**fields, "cache_write_tokens": written}
 
 
-def _followed(
-    function: Any, operation: Operation, read: Callable[[Mapping[str, Any]], Fields]
-) -> Callable[..., Any]:
-    if is_coroutine_function(function):
+_FUNCTIONS = {
+    "completion": Function(
+        "chat",
+        ("model", "messages"),
+        lambda given: [chat_message(each) for each in plain(given["messages"])],
+        read_chat,
+        CompletionReader,
+    ),
+    "text_completion": Function(
+        "text_completion",
+        ("prompt", "model"),
+        lambda given: prompt_messages(given["prompt"]),
+        read_texts,
+        CompletionReader,
+    ),
+    "responses": Function(
+        "chat",
+        ("input", "model"),
+        lambda given: read_response_input(plain(given)),
+        read_response,
+        ResponseReader,
+    ),
+    "embedding": Function(
+        "embeddings",
+        ("model", "input"),
+        lambda given: given["input"],
+        read_embeddings,
+        CompletionReader,
+    ),
+}
+
+
+def _maker(function: Function) -> Callable[[Any], Callable[..., Any]]:
+    return lambda original: _followed(original, function)
+
+
+def _followed(original: Any, function: Function) -> Callable[..., Any]:
+    if is_coroutine_function(original):
 
         async def waited(*args: Any, **kwargs: Any) -> Any:
-            call = _open(operation, args, kwargs)
+            call = _open(function, args, kwargs)
             if call is None:
-                return await function(*args, **kwargs)
+                return await original(*args, **kwargs)
             with call.running():
-                result = await function(*args, **kwargs)
-            _settle(call, result, read)
+                result = await original(*args, **kwargs)
+            _settle(call, result, function)
             return result
 
         return waited
 
     def plainly(*args: Any, **kwargs: Any) -> Any:
-        call = _open(operation, args, kwargs)
+        call = _open(function, args, kwargs)
         if call is None:
-            return function(*args, **kwargs)
+            return original(*args, **kwargs)
         with call.running():
-            result = function(*args, **kwargs)
-        _settle(call, result, read)
+            result = original(*args, **kwargs)
+        _settle(call, result, function)
         return result
 
     return plainly
 
 
-def _open(operation: Operation, args: Any, kwargs: Mapping[str, Any]) -> ModelCall | None:
+def _open(function: Function, args: Any, kwargs: Given) -> ModelCall | None:
     def begin() -> ModelCall | None:
-        key = "messages" if operation == "chat" else "input"
-        given = {**dict(zip(("model", key), args, strict=False)), **kwargs}
+        given = {**dict(zip(function.places, args, strict=False)), **kwargs}
         model, provider = _resolved(given)
         return open_call(
-            operation=operation,
+            operation=function.operation,
             provider=provider,
             model=model,
-            read_input=lambda: _input(operation, given[key]),
+            read_input=lambda: function.read_input(given),
             params={name: given[name] for name in _PARAMS if name in given},
-            attributes={"litellm.model": given.get("model")},
+            attributes={
+                "litellm.model": given.get("model"),
+                DEFINITIONS: tool_definitions(given.get("tools"), given.get("functions")),
+            },
         )
 
     return attempt("reading a request", begin)
 
 
-def _resolved(given: Mapping[str, Any]) -> tuple[str | None, str | None]:
+def _resolved(given: Given) -> tuple[str | None, str | None]:
     import litellm
 
     try:
@@ -147,62 +207,11 @@ def _resolved(given: Mapping[str, Any]) -> tuple[str | None, str | None]:
     except Exception:
         # litellm will say itself what it does not know.
         return given.get("model"), given.get("custom_llm_provider")
+    # A provider whose texts have an interface of their own is the same provider.
+    provider = str(provider).removeprefix("text-completion-")
     return model, _PROVIDERS.get(provider, provider)
 
 
-def _input(operation: Operation, given: Any) -> Any:
-    return [chat_message(each) for each in plain(given)] if operation == "chat" else given
-
-
-def _settle(call: ModelCall, result: Any, read: Callable[[Mapping[str, Any]], Fields]) -> None:
-    import litellm
-
-    if not isinstance(result, litellm.CustomStreamWrapper):
-        call.finish(lambda: read(plain(result)))
-        return
-    reader = CompletionReader(call.span.limits.max_bytes)
-    setattr(result, _FOLLOWING, Following(call, reader))
-
-
-def _step(original: Any) -> Any:
-    def step(stream: Any) -> Any:
-        following = vars(stream).get(_FOLLOWING)
-        return following.step(lambda: original(stream)) if following else original(stream)
-
-    return step
-
-
-def _step_waited(original: Any) -> Any:
-    async def step(stream: Any) -> Any:
-        following = vars(stream).get(_FOLLOWING)
-        if following is None:
-            return await original(stream)
-        return await following.step_waited(lambda: original(stream))
-
-    return step
-
-
-def _close(original: Any) -> Any:
-    def close(stream: Any) -> None:
-        try:
-            original(stream)
-        finally:
-            _leave(stream)
-
-    return close
-
-
-def _close_waited(original: Any) -> Any:
-    async def aclose(stream: Any) -> None:
-        try:
-            await original(stream)
-        finally:
-            _leave(stream)
-
-    return aclose
-
-
-def _leave(stream: Any) -> None:
-    following = vars(stream).get(_FOLLOWING)
-    if following is not None:
-        following.leave()
+def _settle(call: ModelCall, result: Any, function: Function) -> None:
+    if not attempt("following an answer", lambda: follow(result, call, function.reader)):
+        call.finish(lambda: function.read(plain(result)))

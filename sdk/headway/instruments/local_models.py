@@ -14,6 +14,8 @@ PROVIDER = "transformers"
 
 _lock = threading.Lock()
 _tokenizers: WeakValueDictionary[str, Any] = WeakValueDictionary()
+_parameters: WeakKeyDictionary[Any, ReferenceType[Any]] = WeakKeyDictionary()
+"""Of a model the first of its parameters."""
 _tuned: WeakKeyDictionary[Any, ReferenceType[Any]] = WeakKeyDictionary()
 """Of a model with adapters, the first of its layers that has them."""
 
@@ -25,7 +27,7 @@ def name_of_model(model: Any) -> str:
 
 def describe_model(model: Any) -> dict[str, Any]:
     """Return the attributes of a span that tell which model ran, and where."""
-    parameter = next(model.parameters(), None)
+    parameter = _first_parameter(model)
     adapters = active_adapters(model)
     path = _path_of(model)
     return {
@@ -66,8 +68,20 @@ def tokenizer_of(model: Any) -> Any:
     return _tokenizers.get(_path_of(model))
 
 
+def _first_parameter(model: Any) -> Any:
+    # To look for it takes longer than all else here. It stays the same where a model is moved.
+    known = _parameters.get(model)
+    parameter = known() if known else None
+    if parameter is None:
+        parameter = next(model.parameters(), None)
+        if parameter is not None:
+            _parameters[model] = ref(parameter)
+    return parameter
+
+
 def _path_of(model: Any) -> str:
-    path = getattr(getattr(model, "config", None), "_name_or_path", None)
+    config = getattr(model, "config", None)
+    path = getattr(config, "__dict__", {}).get("_name_or_path")
     return path if isinstance(path, str) else ""
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
+from headway.instruments.media import Part, media_part
+
 Message = dict[str, Any]
-Part = dict[str, Any]
 
 _TEXTS = frozenset(("text", "input_text", "output_text", "summary_text", "reasoning_text"))
 _MODALITIES = {
@@ -75,6 +76,15 @@ def chat_message(message: Mapping[str, Any], finish_reason: Any = None) -> Messa
     if finish_reason is not None:
         read["finish_reason"] = finish_reason
     return read
+
+
+def prompt_messages(prompt: Any) -> list[Message]:
+    """Return the prompts of a request that completes texts: one, several, or their tokens."""
+    is_one = isinstance(prompt, str) or (
+        isinstance(prompt, (list, tuple)) and not isinstance(next(iter(prompt), None), (str, list))
+    )
+    prompts = [prompt] if is_one else prompt or ()
+    return [{"role": "user", "parts": [text_part(each)]} for each in prompts]
 
 
 def response_messages(value: Any) -> list[Message]:
@@ -146,17 +156,12 @@ def _part(part: Any) -> Part:
 def _media(part: Mapping[str, Any], modality: str) -> Part | None:
     inner = part.get(str(part["type"]))
     found = {**part, **inner} if isinstance(inner, Mapping) else {**part, "url": inner}
-    for source in ("url", "image_url", "file_url"):
-        if isinstance(found.get(source), str):
-            return {"type": "uri", "modality": modality, "uri": found[source]}
-    if found.get("file_id"):
-        return {"type": "file", "modality": modality, "file_id": found["file_id"]}
-    content = found.get("data") or found.get("file_data")
-    if not content:
-        return None
-    if str(content).startswith("data:"):
-        return {"type": "uri", "modality": modality, "uri": content}
-    blob: Part = {"type": "blob", "modality": modality, "content": content}
-    if modality == "audio" and found.get("format"):
-        blob["mime_type"] = f"audio/{found['format']}"
-    return blob
+    sources = (found.get(name) for name in ("url", "image_url", "file_url"))
+    has_format = modality == "audio" and found.get("format")
+    return media_part(
+        modality,
+        uri=next((source for source in sources if isinstance(source, str)), None),
+        file_id=found.get("file_id"),
+        content=found.get("data") or found.get("file_data"),
+        mime_type=f"audio/{found['format']}" if has_format else None,
+    )

@@ -30,6 +30,8 @@ Operation = Literal["chat", "text_completion", "embeddings"]
 
 _KINDS: dict[Operation, Kind] = {"embeddings": "embedding"}
 
+_RESENT = "http.request.resend_count"
+
 Fields = Mapping[str, Any]
 """Fields of a span by name; those that are None say nothing, and ``attributes`` are added."""
 
@@ -139,6 +141,13 @@ def is_inside_call() -> bool:
     current, covering = CURRENT.get(), COVERING.get()
     is_current = isinstance(current, ModelSpan) and current.is_open
     return is_current or (covering is not None and covering.is_open)
+
+
+def count_retry() -> None:
+    """Note on the call that runs here that its request is sent once more."""
+    current = CURRENT.get()
+    if isinstance(current, ModelSpan) and current.is_open:
+        current.attributes[_RESENT] = current.attributes.get(_RESENT, 0) + 1
 
 
 def attempt(cause: str, read: Callable[[], T]) -> T | None:

@@ -25,6 +25,13 @@ def read_completion(answer: Answer) -> Fields:
     }
 
 
+def read_texts(answer: Answer) -> Fields:
+    """Return what an answer of the legacy completions says, which are texts and no messages."""
+    choices = [choice for choice in answer.get("choices") or () if isinstance(choice, Mapping)]
+    said = [{**choice, "message": {"content": choice.get("text")}} for choice in choices]
+    return read_completion({**answer, "choices": said})
+
+
 def read_response(answer: Answer) -> Fields:
     """Return what an answer of the Responses interface says, also one that is not over."""
     incomplete = answer.get("incomplete_details") or {}
@@ -111,7 +118,8 @@ class _Choice:
         self._calls: dict[int, _Call] = {}
 
     def add(self, choice: Answer) -> bool:
-        delta = choice.get("delta") or {}
+        # Those of the legacy completions are texts.
+        delta = choice.get("delta") or {"content": choice.get("text")}
         self._role = delta.get("role") or self._role
         self._reason = choice.get("finish_reason") or self._reason
         audio = delta.get("audio")

@@ -1,9 +1,14 @@
-"""``openai``: chat completions, responses, embeddings; of OpenAI, Azure and servers like theirs."""
+"""``openai``: chats, responses, texts, embeddings; of OpenAI, Azure and servers like theirs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from headway.instruments.messages import chat_message, response_messages, text_part
+from headway.instruments.messages import (
+    chat_message,
+    prompt_messages,
+    response_messages,
+    text_part,
+)
 from headway.instruments.model_calls import Fields, ModelCall, Operation, open_call
 from headway.instruments.openai_answers import (
     CompletionReader,
@@ -11,12 +16,16 @@ from headway.instruments.openai_answers import (
     read_completion,
     read_embeddings,
     read_response,
+    read_texts,
 )
 from headway.instruments.patches import Patches
 from headway.instruments.stainless import Streams, address_of, follow_requests
 from headway.instruments.streams import Reader
+from headway.instruments.tools import DEFINITIONS, tool_definitions
 
 Body = Mapping[str, Any]
+
+_TOOLS = frozenset(("tools", "functions"))
 
 
 class Endpoint(NamedTuple):
@@ -39,9 +48,10 @@ class Endpoint(NamedTuple):
             provider="azure.ai.openai" if _is_azure(client) else "openai",
             model=body.get("model"),
             read_input=lambda: self.read_input(body),
-            params={name: each for name, each in body.items() if name not in self.contents},
+            params={name: body[name] for name in body if name not in self.contents | _TOOLS},
             attributes={
                 **address_of(client),
+                DEFINITIONS: tool_definitions(body.get("tools"), body.get("functions")),
                 "openai.api.type": self.api,
                 "gen_ai.conversation.id": conversation if isinstance(conversation, str) else None,
             },
@@ -79,6 +89,14 @@ ENDPOINTS = {
         frozenset(("model", "messages")),
         read_chat_input,
         read_completion,
+        CompletionReader,
+    ),
+    "/completions": Endpoint(
+        "text_completion",
+        None,
+        frozenset(("model", "prompt")),
+        lambda body: prompt_messages(body.get("prompt")),
+        read_texts,
         CompletionReader,
     ),
     "/responses": Endpoint(

@@ -6,9 +6,10 @@ what the provider gets, whatever types it was given as, and retries are inside.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
-from headway.instruments.model_calls import Fields, ModelCall, attempt
+from headway.instruments.model_calls import Fields, ModelCall, attempt, count_retry
 from headway.instruments.patches import Patches
 from headway.instruments.plain import plain
 from headway.instruments.streams import FollowedAsyncStream, FollowedStream, Reader
@@ -75,6 +76,17 @@ def follow_requests(
         return call
 
     patches.wrap(client, "request", make)
+    with suppress(AttributeError):  # without it retries are not counted
+        patches.wrap(client, "_sleep_for_retry", _counted)
+
+
+def _counted(pause: Any) -> Any:
+    # Sync or not, it is called, and then waited for by the client.
+    def paused(self: Any, *args: Any, **kwargs: Any) -> Any:
+        attempt("counting retries", count_retry)
+        return pause(self, *args, **kwargs)
+
+    return paused
 
 
 def address_of(client: Any) -> dict[str, Any]:
@@ -112,9 +124,11 @@ class _Followed(NamedTuple):
 
     def _follow(self, stream: Any) -> None:
         reader = self.endpoint.reader(self.call.span.limits.max_bytes)
-        close, is_plain = stream.close, isinstance(stream, self.streams.plain)
+        # Closing the stream closes the response, which is what some helpers close alone.
+        response, is_plain = stream.response, isinstance(stream, self.streams.plain)
         if is_plain:
             followed = FollowedStream(self.call, stream._iterator, reader)
+            close = response.close
 
             def close_plain() -> None:
                 try:
@@ -122,17 +136,18 @@ class _Followed(NamedTuple):
                 finally:
                     followed.leave()
 
-            stream._iterator, stream.close = followed, close_plain
+            stream._iterator, response.close = followed, close_plain
             return
         waited = FollowedAsyncStream(self.call, stream._iterator, reader)
+        aclose = response.aclose
 
         async def close_waited() -> None:
             try:
-                await close()
+                await aclose()
             finally:
                 waited.leave()
 
-        stream._iterator, stream.close = waited, close_waited
+        stream._iterator, response.aclose = waited, close_waited
 
 
 class _Unread:

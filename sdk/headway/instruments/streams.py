@@ -62,6 +62,10 @@ class _Pace(Chunks):
             # The output is what the reader makes of it: here it only counts.
             self.add("")
 
+    def disown(self) -> None:
+        """Leave its record to another process."""
+        self._is_finished = True
+
     def finish(self, error: BaseException | None = None) -> None:
         if not self._is_finished:
             self._call.set(self._reader.fields)
@@ -160,7 +164,13 @@ def _leave_all() -> None:
         pace.finish(GeneratorExit())
 
 
+def _disown_all() -> None:
+    for pace in list(_OPEN):
+        pace.disown()
+    _OPEN.clear()
+
+
 # Streams lie in circles, which nothing collects at the end. Registered after the client's own
 # last step, and so run before it. A child has no part in the streams of its parent.
 atexit.register(_leave_all)
-os.register_at_fork(after_in_child=_OPEN.clear)
+os.register_at_fork(after_in_child=_disown_all)

@@ -1,5 +1,6 @@
-"""Whether digits that look like a card, an account or an address are one: Luhn, mod 97, ranges."""
+"""Whether what looks like a card, an account, an address or a password is one."""
 
+import base64
 import re
 import socket
 from contextlib import suppress
@@ -79,4 +80,12 @@ def is_ipv6(text: str) -> bool:
     with suppress(OSError, ValueError):
         socket.inet_pton(socket.AF_INET6, text)
         return True
+    return False
+
+
+def is_credentials(text: str) -> bool:
+    """Whether it is a user and a password in base64, as HTTP's basic authentication has them."""
+    with suppress(ValueError):
+        said = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return b":" in said and said.isascii()
     return False

@@ -8,14 +8,22 @@ taken for one.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import count
+from itertools import starmap
 from typing import NamedTuple
 
-from headway.redaction.checks import digits_of, end_of_iban, is_card, is_ipv4, is_ipv6, is_phone
+from headway.redaction.checks import (
+    digits_of,
+    end_of_iban,
+    is_card,
+    is_ipv4,
+    is_ipv6,
+    is_phone,
+)
+from headway.redaction.keys import key_spans
+from headway.redaction.outlines import Outline
 
 _MOST_CHECKS = 1_000
 """Of one text and pattern."""
-_FEWEST_CARD_DIGITS = 13
 _FEWEST_PHONE_DIGITS = 7
 _FEWEST_IBAN_DIGITS = 8
 _FEWEST_IP_DOTS = 3
@@ -28,15 +36,15 @@ class Place(NamedTuple):
     stop: int
 
 
-Find = Callable[[str, bytes], Iterator[Place]]
-"""Given a text and its digits, gives the places of what it finds."""
+Find = Callable[[str, Outline], Iterator[Place]]
+"""Given a text and its outline, gives the places of what it finds."""
 
 _DOMAIN = re.compile(r"@[\w-]++(?:\.[\w-]++){1,12}")
 _LOCAL_BACKWARDS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]++|\"[^\"\n,:{}\[\]]{1,64}+\"")
 _LONGEST_LOCAL = 256
 
 
-def find_emails(text: str, digits: bytes) -> Iterator[Place]:
+def find_emails(text: str, outline: Outline) -> Iterator[Place]:
     """Find addresses of e-mail: something, an @, and a name with a dot that ends in letters."""
     for number, found in enumerate(_DOMAIN.finditer(text)):
         start, stop = found.span()
@@ -55,24 +63,33 @@ def find_emails(text: str, digits: bytes) -> Iterator[Place]:
 
 
 _BETWEEN = r"[\s().\-/]{0,3}"
-_INTERNATIONAL = re.compile(rf"\+(?<!\w\+)\(?[1-9](?:{_BETWEEN}\d){{6,14}}+", re.ASCII)
-_NATIONAL = re.compile(rf"0(?<![\w.,:+-]0)(?=0?[1-9])(?:{_BETWEEN}\d){{8,14}}(?!\d)", re.ASCII)
+_INTERNATIONAL = re.compile(rf"\+(?<![\w+]\+)\(?[1-9](?:{_BETWEEN}\d){{6,14}}+", re.ASCII)
+_NATIONAL = re.compile(
+    rf"0(?<![\w+-]0)(?<!\d[.,:]0)(?=0?[1-9]|0 [1-9])(?:{_BETWEEN}\d){{8,14}}(?!\d)", re.ASCII
+)
 _NORTH_AMERICAN = re.compile(
     r"[2-9](?<![\w.,+][2-9])\d\d(?:\)\s{0,2}|[\s.-])[2-9]\d\d[\s.-]\d{4}(?!\w)", re.ASCII
 )
+_BRACKETED = re.compile(
+    r"\((?<!\w\()\d{2,5}\)\s{0,2}\d{3,5}[\s.-]\d{2,4}(?:[\s.-]\d{2,4})?(?!\w|[.,]\d)", re.ASCII
+)
 
 
-def find_phones(text: str, digits: bytes) -> Iterator[Place]:
+def find_phones(text: str, outline: Outline) -> Iterator[Place]:
     """Find telephone numbers: with +, with a 0 or 00 before, and as North America writes them."""
-    if len(digits) < _FEWEST_PHONE_DIGITS:
+    if outline.digits < _FEWEST_PHONE_DIGITS:
         return
     for found in _INTERNATIONAL.finditer(text):
         yield Place(*found.span())
     for number, found in enumerate(_NATIONAL.finditer(text)):
         if number >= _MOST_CHECKS or is_phone(found[0]):
             yield _with_bracket(text, found)
-    for found in _NORTH_AMERICAN.finditer(text):
-        yield _with_bracket(text, found)
+    if outline.has(b"000 000 0000") or outline.has(b"000)"):
+        for found in _NORTH_AMERICAN.finditer(text):
+            yield _with_bracket(text, found)
+    if outline.has(b"(00"):
+        for found in _BRACKETED.finditer(text):
+            yield Place(*found.span())
 
 
 def _with_bracket(text: str, found: re.Match[str]) -> Place:
@@ -90,23 +107,18 @@ _CARD = re.compile(
 )
 
 
-def find_cards(text: str, digits: bytes) -> Iterator[Place]:
+def find_cards(text: str, outline: Outline) -> Iterator[Place]:
     """Find numbers of cards: 13 to 19 digits by themselves, or in the groups of a card's face."""
-    if len(digits) < _FEWEST_CARD_DIGITS:
-        return
-    checks = count()
-    for run in _DIGIT_RUN.finditer(text):
-        alone = digits_of(run[0])
-        if len(alone) < _FEWEST_CARD_DIGITS:
-            continue
-        if is_card(alone):
-            yield Place(*run.span())
-            continue
-        for found in _CARD.finditer(text, *run.span()):
-            is_unchecked = next(checks) >= _MOST_CHECKS
-            if is_unchecked or is_card(digits_of(found[0] + found[1])):
+    if outline.may_have_odd_card:
+        for run in _DIGIT_RUN.finditer(text):
+            if is_card(digits_of(run[0])):
+                yield Place(*run.span())
+    if outline.may_have_card:
+        for number, found in enumerate(_CARD.finditer(text)):
+            said = digits_of(found[0] + found[1])
+            if number >= _MOST_CHECKS or is_card(said):
                 yield Place(found.start(), found.end(1))
-            if found[2] and (is_unchecked or is_card(digits_of(found[0] + found[1] + found[2]))):
+            if found[2] and (number >= _MOST_CHECKS or is_card(said + digits_of(found[2]))):
                 yield Place(found.start(), found.end(2))
 
 
@@ -114,9 +126,9 @@ _IBAN_DIGITS = re.compile(r"[0-9](?<=[A-Za-z]{2}[0-9])[0-9](?=[\s.\-]{0,2}[A-Za-
 _LONGEST_IBAN = 50
 
 
-def find_ibans(text: str, digits: bytes) -> Iterator[Place]:
+def find_ibans(text: str, outline: Outline) -> Iterator[Place]:
     """Find numbers of bank accounts, by the length of their country and their check digits."""
-    if len(digits) < _FEWEST_IBAN_DIGITS:
+    if outline.digits < _FEWEST_IBAN_DIGITS or not outline.has(b"aa00"):
         return
     for number, found in enumerate(_IBAN_DIGITS.finditer(text)):
         start = found.start() - 2
@@ -126,9 +138,10 @@ def find_ibans(text: str, digits: bytes) -> Iterator[Place]:
             yield Place(start, end)
 
 
-_IPV4 = re.compile(
-    r"[0-9](?<![0-9]{2})(?<![0-9]\.[0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])"
+_IPV4_DOT = re.compile(
+    r"\.(?<=[0-9]\.)[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9]|\.[0-9])", re.ASCII
 )
+_NUMBER_BACKWARDS = re.compile(r"[0-9]{1,3}+(?![0-9]|\.[0-9])")
 _IPV6_COLON = re.compile(
     r":(?=:|(?:[0-9A-Fa-f]{1,4}:){5}|(?:[0-9A-Fa-f]{1,4}:){1,5}:)"
     r"(?::?[0-9A-Fa-f]{1,4}(?![0-9A-Fa-f])|:){1,8}+(?:\.\d{1,3}){0,3}+(?![0-9A-Za-z])"
@@ -136,17 +149,25 @@ _IPV6_COLON = re.compile(
 _HEX_BACKWARDS = re.compile(r"[0-9A-Fa-f]{0,4}+(?![0-9A-Za-z])")
 
 
-def find_ips(text: str, digits: bytes) -> Iterator[Place]:
+def find_ips(text: str, outline: Outline) -> Iterator[Place]:
     """Find addresses of the Internet Protocol, of both versions."""
-    if not digits:
+    if not outline.digits:
         return
     if text.count(".") >= _FEWEST_IP_DOTS:
-        for number, found in enumerate(_IPV4.finditer(text)):
-            if number >= _MOST_CHECKS or is_ipv4(found[0]):
-                yield Place(*found.span())
+        for number, found in enumerate(_IPV4_DOT.finditer(text)):
+            start, stop = found.span()
+            head = _NUMBER_BACKWARDS.match(text[max(0, start - 5) : start][::-1])
+            if head is None:
+                continue
+            start -= head.end()
+            if number >= _MOST_CHECKS or is_ipv4(text[start:stop]):
+                yield Place(start, stop)
     for number, found in enumerate(_IPV6_COLON.finditer(text)):
         start, stop = found.span()
         head = _HEX_BACKWARDS.match(text[max(0, start - 5) : start][::-1])
+        if head is None and found[0].startswith("::"):
+            # The name of something in a program, such as std::b64.
+            continue
         start -= head.end() if head else 0
         # A colon may belong to the sentence around it.
         said = text[start:stop]
@@ -154,46 +175,15 @@ def find_ips(text: str, digits: bytes) -> Iterator[Place]:
             yield Place(start, stop)
 
 
-_PREFIXES = (
-    "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xai-", "pplx-", "nvapi-",
-    "tvly-", "gsk_", "npm_", "pypi-", "shpat_", "dop_v1_", "sntrys_", "lin_api_", "whsec_",
-    "xapp-", "AIza", "ya29.",
-)  # fmt: skip
-_KEYS: Mapping[str, re.Pattern[str]] = {
-    sign: re.compile(pattern)
-    for sign, pattern in {
-        **{prefix: rf"{re.escape(prefix)}[\w-]{{16,}}+" for prefix in _PREFIXES},
-        "sk-": r"sk-(?<![A-Za-z0-9]sk-)[\w-]{16,}+",
-        "hf_": r"hf_(?<![A-Za-z0-9]hf_)[0-9A-Za-z]{16,}+",
-        "r8_": r"r8_(?<![A-Za-z0-9]r8_)[0-9A-Za-z]{16,}+",
-        "_live_": r"[a-z]{2}_live_[0-9A-Za-z]{10,}+",
-        "_test_": r"(?:sk|pk|rk)_test_[0-9A-Za-z]{10,}+",
-        "xox": r"xox[a-z]-[\w-]{10,}+",
-        "SG.": r"SG\.[\w-]{16,}+\.[\w-]++",
-        "AKIA": r"AKIA[0-9A-Z]{12,}+",
-        "ASIA": r"ASIA[0-9A-Z]{12,}+",
-        "earer": r"[Bb]earer\s{1,4}([\w.~+/=-]{16,}+)",
-        "://": r"://([^\s/@:]{0,100}+:[^\s/@]{1,200}+)@",
-        "PRIVATE KEY-----": r"-----BEGIN[ A-Z0-9]{0,40}?PRIVATE KEY-----"
-        r"[^-]*+(?:-(?!----END)[^-]*+)*+(?:-----END[ A-Z0-9]{0,40}?PRIVATE KEY-----)?",
-    }.items()
-}
-"""By a text that each has: OpenAI's and Anthropic's, GitHub's, GitLab's, Slack's, Amazon's,
-Google's, Hugging Face's, Stripe's and others', bearer tokens, passwords in addresses, PEM."""
-
-
-def find_api_keys(text: str, digits: bytes) -> Iterator[Place]:
-    """Find keys and tokens by the shapes that their makers gave them."""
-    for sign, pattern in _KEYS.items():
-        if sign in text:
-            for found in pattern.finditer(text):
-                yield Place(*found.span(pattern.groups))
+def find_api_keys(text: str, outline: Outline) -> Iterator[Place]:
+    """Find keys, tokens and passwords that have a shape of their own."""
+    return starmap(Place, key_spans(text))
 
 
 _JWT = re.compile(r"eyJ[\w-]*+(\.[\w-]{2,}+(?:\.[\w-]*+){0,3})?")
 
 
-def find_jwts(text: str, digits: bytes) -> Iterator[Place]:
+def find_jwts(text: str, outline: Outline) -> Iterator[Place]:
     """Find JSON web tokens: two to five parts in base64, the first of which is an object."""
     if "eyJ" in text:
         # Without its other parts it is taken as well, so that it is read once, and passed over.

@@ -23,6 +23,8 @@ _NEVER_DROPPED = frozenset({"name", "value", "template", "version"})
 """A record is none without them, and ``redact_names=["name"]`` is meant for people."""
 _CONTENT = ("input", "output", "prompt_variables", "status_message")
 _UNKNOWN = "[redacted: it could not be looked through]"
+_OURS = "a record was kept without its content: "
+"""Begins what is of our own words alone, and said where nothing can be looked through."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -66,9 +68,21 @@ class RecordRedactor:
                 raise
             self._guard.fault(
                 "redacting",
-                f"a record was kept without its content: {_reason_of(error)}",
+                _OURS + _reason_of(error),
             )
             return _emptied(record)
+
+    def message(self, message: str) -> str:
+        """Return what may be said of a fault, which may have a value of the program's in it."""
+        if self._values is None or message.startswith(_OURS):
+            return message
+        try:
+            self._values.begin()
+            return str(self._values.value("message", message))
+        except Exception as error:
+            if is_from_handler(error):
+                raise
+            return _UNKNOWN
 
     def _is_silent(self, record: Record) -> bool:
         if not self._choices.is_content_kept or type(record) is SilentSpan:

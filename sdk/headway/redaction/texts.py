@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from headway.redaction.checks import digits_of
 from headway.redaction.disguises import Bare, is_disguised
+from headway.redaction.outlines import Outline
 from headway.redaction.patterns import FINDERS
 
 _MOST_FINDS = 10_000
@@ -52,12 +52,11 @@ class TextRedactor:
         return _without(text, sorted([*places, *self._finds(text)]))
 
     def _finds(self, text: str) -> list[tuple[int, int, str]]:
-        digits = digits_of(text)
-        finds = [
-            (*place, name)
-            for name, find in self._finders
-            for place in islice(find(text, digits), _MOST_FINDS + 1)
-        ]
+        outline = Outline(text)
+        finds: list[tuple[int, int, str]] = []
+        for name, find in self._finders:
+            left = _MOST_FINDS + 1 - len(finds)
+            finds += [(*place, name) for place in islice(find(text, outline), left)]
         if len(finds) > 1:
             finds.sort(key=self._order)
         return finds

@@ -73,6 +73,30 @@ def tool_chunks() -> list[dict[str, Any]]:
     ]
 
 
+def text_completion(text: str | None, **fields: Any) -> dict[str, Any]:
+    """An answer of the legacy completions, or a piece of one."""
+    choice = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
+    return {
+        "id": "cmpl-1",
+        "object": "text_completion",
+        "created": 1,
+        "model": "gpt-3.5-turbo-instruct",
+        "choices": [choice],
+        "usage": USAGE,
+        **fields,
+    }
+
+
+def text_chunks(*pieces: str) -> list[dict[str, Any]]:
+    ends = [None] * (len(pieces) - 1) + ["stop"]
+    return [
+        text_completion(
+            None, usage=None, choices=[{"index": 0, "text": piece, "finish_reason": end}]
+        )
+        for piece, end in zip(pieces, ends, strict=True)
+    ]
+
+
 def response(*output: dict[str, Any], status: str = "completed", **fields: Any) -> dict[str, Any]:
     return {
         "id": "resp_1",

@@ -33,6 +33,11 @@ ASKED = [
 ]
 ANSWERED = {"type": "text", "content": "On its way."}
 REASONED = {"type": "reasoning", "content": "Look it up."}
+HI = {
+    "type": "bytes",
+    "size": 2,
+    "sha256": "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4",
+}
 CALLED = {
     "type": "tool_call",
     "id": "toolu_1",
@@ -142,7 +147,7 @@ def test_media_are_shown_by_their_kind_and_an_unknown_block_as_it_is(
     client.messages.create(**{**REQUEST, "messages": [{"role": "user", "content": content}]})
 
     assert read(captured.span("chat claude-test").input)[1]["parts"] == [
-        {"type": "blob", "mime_type": "image/png", "modality": "image", "content": "aGk="},
+        {"type": "blob", "mime_type": "image/png", "modality": "image", "content": HI},
         {"type": "uri", "modality": "document", "uri": "https://example.org/a.pdf"},
         {"type": "tomorrow", "x": 1},
     ]

@@ -165,6 +165,24 @@ def test_what_somebody_else_replaced_since_is_left_to_them() -> None:
     assert Owner().ask() == "theirs"
 
 
+def test_a_further_module_is_patched_when_it_comes_unless_all_is_undone(later: Path) -> None:
+    patches, undone, made = Patches(), Patches(), list[str]()
+
+    def fail() -> None:
+        raise AttributeError("too old")
+
+    with capture(is_raising=False):
+        patches.later(LATER, lambda: made.append("patched"))
+        patches.later(LATER, fail)
+        undone.later(LATER, lambda: made.append("undone"))
+        undone.undo()
+        before = list(made)
+        __import__(LATER)
+
+        assert (before, made) == ([], ["patched"])
+        assert headway.stats().faults == {"instrumenting": 1}
+
+
 def test_the_program_gets_its_answer_while_the_collector_is_down(
     provider: Provider, make_client: Callable[..., Client]
 ) -> None:

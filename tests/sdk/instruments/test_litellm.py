@@ -10,7 +10,7 @@ import headway
 from headway.testing import Captured
 from tests.sdk.instruments import openai_wire as wire
 from tests.sdk.instruments.servers import Provider
-from tests.sdk.instruments.test_openai_chat import ASKED, INPUT, OUTPUT
+from tests.sdk.instruments.test_openai_chat import ASKED, DEFINITIONS, INPUT, OUTPUT, TOOLS
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm: Any = pytest.importorskip("litellm")
@@ -126,3 +126,57 @@ def test_no_key_is_logged(place: dict[str, Any], provider: Provider, captured: C
     litellm.completion("openai/gpt-4o", ASKED, extra_headers={"x": "not to be logged"}, **place)
 
     assert "not to be logged" not in str(captured.calls)
+
+
+def test_a_text_completion_is_one_span_whole_and_in_pieces(
+    place: dict[str, Any], provider: Provider, captured: Captured
+) -> None:
+    provider.answer(wire.text_completion("On its way."))
+    provider.stream(wire.text_chunks("On ", "its way."))
+    model = "text-completion-openai/gpt-3.5-turbo-instruct"
+    litellm.text_completion("Where is my parcel?", model, suffix="!", **place)
+    list(litellm.text_completion(prompt="Where is it?", model=model, stream=True, **place))
+
+    whole, streamed = captured.calls
+    assert whole.name == "text_completion gpt-3.5-turbo-instruct"
+    assert (whole.provider, whole.params) == ("openai", {"suffix": "!"})
+    assert whole.input == INPUT[1:]
+    assert [span.output for span in captured.calls] == [OUTPUT, OUTPUT]
+    assert (whole.input_tokens, streamed.chunk_count) == (1200, 2)
+
+
+def test_a_response_is_one_span_whole_and_in_pieces(
+    place: dict[str, Any], provider: Provider, captured: Captured
+) -> None:
+    asked: dict[str, Any] = {"model": "openai/gpt-5", "instructions": "Be brief."}
+    provider.answer(wire.response(wire.MESSAGE))
+    provider.stream(wire.events())
+    provider.stream(wire.events())
+    litellm.responses("Where is my parcel?", **asked, max_output_tokens=9, **place)
+    list(litellm.responses(input="Where is my parcel?", **asked, stream=True, **place))
+
+    async def ask() -> None:
+        stream = await litellm.aresponses(input="Where is it?", **asked, stream=True, **place)
+        async for _ in stream:
+            pass
+
+    asyncio.run(ask())
+
+    whole, streamed, _ = captured.calls
+    assert (whole.name, whole.provider) == ("chat gpt-5", "openai")
+    assert whole.params == {"max_output_tokens": 9}
+    assert [span.input for span in captured.calls[:2]] == [INPUT, INPUT]
+    assert [span.output[0]["parts"] for span in captured.calls] == [OUTPUT[0]["parts"]] * 3
+    assert [span.input_tokens for span in captured.calls] == [1200, 1200, 1200]
+    assert (streamed.chunk_count, streamed.finish_reasons) == (3, ["completed"])
+
+
+def test_tools_are_defined_in_one_form(
+    place: dict[str, Any], provider: Provider, captured: Captured
+) -> None:
+    provider.answer(wire.completion())
+    litellm.completion("openai/gpt-4o", ASKED, tools=TOOLS, **place)
+
+    (span,) = captured.calls
+    assert span.attributes["gen_ai.tool.definitions"] == DEFINITIONS
+    assert span.params is None

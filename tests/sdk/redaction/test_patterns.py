@@ -1,11 +1,14 @@
 """What each pattern finds and what it leaves, in every spelling that a text may have."""
 
+import random
 import time
 from contextlib import suppress
 
 import pytest
 
 from headway.redaction.choices import PATTERNS
+from headway.redaction.outlines import Outline
+from headway.redaction.patterns import FINDERS
 from headway.redaction.texts import TextRedactor
 
 FOUND = {
@@ -24,6 +27,8 @@ FOUND = {
         "555-234-5678",
         "(555) 234-5678",
         "01711234567",
+        "00 49 30 123456",
+        "(11) 91234-5678",
     ],
     "card": [
         "4111111111111111",
@@ -62,13 +67,22 @@ FOUND = {
         "glpat-abcdefghijklmnopqrst",
         "npm_abcdefghijklmnopqrstuvwxyz0123456789",
         "sk_live_abcdefghijklmnop",
+        "dckr_pat_abcdefghijklmnopqrstuvwxyz",
+        "lsv2_pt_0123456789abcdef0123456789abcdef",
         "-----BEGIN RSA PRIVATE KEY-----\nMIIEow/+=\nAAAA\n-----END RSA PRIVATE KEY-----",
     ],
     "jwt": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.dozjgNryP4J3jVmNHl0w5N_XgL0"],
 }
 LEFT = {
     "email": ["ada@localhost", "@decorator", "a @ b.com", "lodash@4.17.21", "me@"],
-    "phone": ["2024-01-02 10:30:00", "01.02.2024 10:30", "12345678", "0.12345678", "1763800000"],
+    "phone": [
+        "2024-01-02 10:30:00",
+        "01.02.2024 10:30",
+        "12345678",
+        "0.12345678",
+        "1763800000",
+        "C++11 1234567",
+    ],
     "card": [
         "4111 1111 1111 1112",
         "1763800000000000000",
@@ -77,8 +91,23 @@ LEFT = {
         "41111111111111111111111",
     ],
     "iban": ["DE89 3704 0044 0532 0130 01", "ZZ89370400440532013000", "AB12 CD34"],
-    "ip": ["256.1.1.1", "1.2.3", "1.2.3.4.5", "10:30:45", "std::vector", "Abc::Def", "a: b: c:"],
-    "api_key": ["task-force-of-many-people-here", "sk-short", "risk-averse-people-everywhere"],
+    "ip": [
+        "256.1.1.1",
+        "1.2.3",
+        "1.2.3.4.5",
+        "10:30:45",
+        "std::vector",
+        "std::b64",
+        "Abc::Def",
+        "a: b: c:",
+    ],
+    "api_key": [
+        "task-force-of-many-people-here",
+        "sk-short",
+        "risk-averse-people-everywhere",
+        "npm_config_registry_url_of_ours",
+        "Basic understanding",
+    ],
     "jwt": ["eyJhbGciOiJIUzI1NiJ9", "hey Joe. Hello. There"],
 }
 CASES = [(name, text) for name, texts in FOUND.items() for text in texts]
@@ -140,6 +169,53 @@ def test_passwords_in_addresses_and_bearer_tokens_go_and_what_is_around_them_sta
     redacted = REDACTOR.redact(text)
 
     assert redacted == "postgres://[api_key]@db/x and Authorization: Bearer [api_key]"
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("Authorization: Basic YWRhOmh1bnRlcjIy", "Authorization: Basic [api_key]"),
+        ("authorization: BEARER abcdefghijklmnop1234", "authorization: BEARER [api_key]"),
+        ("postgres://ada:hunt@er22@db/x", "postgres://[api_key]@db/x"),
+        (
+            "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "aws_secret_access_key = [api_key]",
+        ),
+        ("Tel.:030-1234567, Fax:0301234568", "Tel.:[phone], Fax:[phone]"),
+    ],
+)
+def test_what_a_sign_stands_before_goes_and_the_sign_stays(text: str, redacted: str) -> None:
+    assert REDACTOR.redact(text) == redacted
+
+
+def test_a_card_among_many_other_digits_is_found_in_any_groups() -> None:
+    for card in (text for text in FOUND["card"] if "\n" not in text):
+        text = "2025-11-23T10:00:00Z id=7\n" + "qty 12 at 3.50 each\n" * 40 + f"for {card} done"
+
+        assert TextRedactor(["card"]).redact(text).endswith("each\nfor [card] done")
+
+
+class Vague(Outline):
+    """Rules nothing out."""
+
+    may_have_card = True
+    may_have_odd_card = True
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.digits = len(text) + 1_000
+
+    def has(self, part: bytes) -> bool:
+        return True
+
+
+def test_an_outline_hides_nothing_that_a_pattern_finds() -> None:
+    rng = random.Random(7)
+    scraps = [*"0123456789" * 4, *" -./()+aDEé,:\n\t", *(text for _, text in CASES)]
+    for _ in range(300):
+        text = "".join(rng.choices(scraps, k=rng.randrange(4, 30)))
+        for find in FINDERS.values():
+            assert set(find(text, Outline(text))) == set(find(text, Vague(text)))
 
 
 def test_several_finds_are_each_replaced_where_they_stand() -> None:

@@ -12,6 +12,7 @@ import headway
 from headway.client_settings import ClientSettings, read_settings, read_usable_settings
 from headway.clients import Client
 from headway.errors import SettingsError
+from headway.local_checks import check_settings
 from headway.settings import Sources
 from tests.sdk.conftest import StandIn
 from tests.sdk.redaction.planting import PLANTED, log_planted
@@ -239,6 +240,16 @@ def test_patterns_come_from_the_environment_and_the_file() -> None:
     assert by_variable.choices.patterns == ("email", "phone")
     assert len(by_file.choices.patterns) == 7
     assert by_file.choices.names == ("password",)
+
+
+def test_the_doctor_says_what_is_kept_out_of_the_log() -> None:
+    sources = Sources({"HEADWAY_REDACT": "email,ip", "HEADWAY_REDACT_NAMES": "password"}, {})
+
+    said = {each.message for each in check_settings(read_settings(sources), sources)}
+
+    assert "redact = email, ip (HEADWAY_REDACT)" in said
+    assert "redact_names = password (HEADWAY_REDACT_NAMES)" in said
+    assert "capture_content = True (default)" in said
 
 
 def test_a_pattern_that_is_none_is_refused() -> None:

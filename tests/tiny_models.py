@@ -8,10 +8,12 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 START, END, PAD = 1, 2, 0
 _SPECIAL = ["<pad>", "<start>", "<end>", "<unknown>"]
-_CHAT = "{% for each in messages %}{{ each.role }}: {{ each.content }} {% endfor %}"
+CHAT = "{% for each in messages %}{{ each.role }}: {{ each.content }} {% endfor %}"
 
 
-def make_checkpoint(folder: Path) -> Path:
+def make_checkpoint(
+    folder: Path, *, chat_template: str | None = None, padding_side: str = "right"
+) -> Path:
     """Save a Llama of two layers with random weights, and its tokenizer."""
     tokens = [*_SPECIAL, *map(chr, range(32, 127))]
     vocabulary = {token: index for index, token in enumerate(tokens)}
@@ -24,8 +26,8 @@ def make_checkpoint(folder: Path) -> Path:
         bos_token=_SPECIAL[START],
         eos_token=_SPECIAL[END],
         unk_token=_SPECIAL[3],
-        padding_side="left",
-        chat_template=_CHAT,
+        padding_side=padding_side,
+        chat_template=chat_template,
     ).save_pretrained(folder)
     torch.manual_seed(7)
     config = transformers.LlamaConfig(

@@ -1,54 +1,25 @@
 """Pipelines of transformers with a tiny model: their spans, and that their results are let be."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import transformers
 
-from headway.instrumenting import instrument, uninstrument
-from headway.testing import Captured, capture
-from tests.sdk.tiny_models import make_checkpoint
+from headway.testing import Captured
+from tests.sdk.instruments.local_models.spans import read, texts
 
-LENGTH = {"max_new_tokens": 4, "do_sample": False, "return_full_text": False}
-
-
-@pytest.fixture(autouse=True)
-def instrumented() -> Iterator[None]:
-    """Calls of transformers are recorded."""
-    instrument("transformers")
-    yield
-    uninstrument()
+ANSWER = {"max_new_tokens": 4, "do_sample": False, "return_full_text": False}
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The tiny checkpoint."""
-    return str(make_checkpoint(Path(tmp_path_factory.mktemp("models")) / "tiny"))
-
-
-@pytest.fixture(scope="module")
-def writer(checkpoint: str) -> Any:
+def writer(tiny: Path) -> Any:
     """A pipeline that generates."""
-    return transformers.pipeline("text-generation", model=checkpoint)
-
-
-@pytest.fixture
-def captured() -> Iterator[Captured]:
-    """What is recorded."""
-    with capture() as captured:
-        yield captured
-
-
-def texts(raw: msgspec.Raw) -> list[str]:
-    """Return the texts of messages."""
-    return [message["parts"][0]["content"] for message in msgspec.json.decode(raw)]
+    return transformers.pipeline("text-generation", model=str(tiny))
 
 
 def test_a_prompt_is_the_one_span_of_its_generation(writer: Any, captured: Captured) -> None:
-    answer = writer("abc", **LENGTH)[0]["generated_text"]
+    answer = writer("abc", **ANSWER)[0]["generated_text"]
 
     (span,) = captured.spans
     assert (span.kind, span.parent_span_id) == ("llm", None)
@@ -58,28 +29,28 @@ def test_a_prompt_is_the_one_span_of_its_generation(writer: Any, captured: Captu
 
 def test_a_chat_is_logged_as_its_messages(writer: Any, captured: Captured) -> None:
     chat = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "hey"}]
-    answer = writer(chat, **LENGTH)[0]["generated_text"]
+    answer = writer(chat, **ANSWER)[0]["generated_text"]
 
     (span,) = captured.spans
-    assert [each["role"] for each in msgspec.json.decode(span.input)] == ["system", "user"]
+    assert [each["role"] for each in read(span.input)] == ["system", "user"]
     assert texts(span.input) == ["Be kind.", "hey"]
     assert texts(span.output) == [answer]
-    assert msgspec.json.decode(span.attributes)["gen_ai.operation.name"] == "chat"
+    assert read(span.attributes)["gen_ai.operation.name"] == "chat"
 
 
 def test_several_prompts_are_a_chain_of_their_batches(writer: Any, captured: Captured) -> None:
-    results = writer(["abc", "de", "f"], **LENGTH, batch_size=2)
+    results = writer(["abc", "de", "f"], **ANSWER, batch_size=2)
 
     *batches, chain = captured.spans
     assert (chain.name, chain.kind) == ("text-generation", "chain")
     assert [span.parent_span_id for span in batches] == [chain.span_id] * 2
     assert [texts(span.input) for span in batches] == [["abc", "de"], ["f"]]
-    assert msgspec.json.decode(chain.output) == results
+    assert read(chain.output) == results
     assert sum(span.input_tokens or 0 for span in batches) == 6
 
 
 def test_prompts_that_are_read_later_have_their_spans_then(writer: Any, captured: Captured) -> None:
-    results = writer((text for text in ("abc", "de")), **LENGTH)
+    results = writer((text for text in ("abc", "de")), **ANSWER)
     before = len(captured.spans)
 
     answers = [result[0]["generated_text"] for result in results]
@@ -99,18 +70,18 @@ def test_vectors_are_an_embedding_whose_numbers_are_not_logged(
     vectors = reader(["abc", "de"])
 
     (span,) = captured.spans
-    attributes = msgspec.json.decode(span.attributes)
+    attributes = read(span.attributes)
     assert len(vectors) == 2
     assert (span.kind, span.name.partition(" ")[0]) == ("embedding", "embeddings")
-    assert msgspec.json.decode(span.input) == ["abc", "de"]
+    assert read(span.input) == ["abc", "de"]
     assert attributes["gen_ai.embeddings.dimension.count"] == 32
     assert bytes(span.output) == b""
 
 
 def test_a_classifier_is_a_span_with_what_it_said(
-    writer: Any, checkpoint: str, captured: Captured
+    writer: Any, tiny: Path, captured: Captured
 ) -> None:
-    model = transformers.LlamaForSequenceClassification.from_pretrained(checkpoint)
+    model = transformers.LlamaForSequenceClassification.from_pretrained(tiny)
     classifier = transformers.pipeline(
         "text-classification", model=model, tokenizer=writer.tokenizer
     )
@@ -119,9 +90,9 @@ def test_a_classifier_is_a_span_with_what_it_said(
 
     (span,) = captured.spans
     assert (span.name, span.kind, span.status) == ("text-classification", "span", "ok")
-    assert span.request_model == checkpoint
-    assert [msgspec.json.decode(span.output)] == result
-    assert msgspec.json.decode(span.attributes)["transformers.task"] == "text-classification"
+    assert span.request_model == str(tiny)
+    assert [read(span.output)] == result
+    assert read(span.attributes)["transformers.task"] == "text-classification"
 
 
 def test_an_error_of_a_pipeline_is_the_callers(writer: Any, captured: Captured) -> None:

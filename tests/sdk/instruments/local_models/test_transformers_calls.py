@@ -1,79 +1,22 @@
 """transformers as it is, with a tiny model: what is logged of ``generate``, which is let be."""
 
 import threading
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import peft
 import pytest
 import torch
 import transformers
 
 import headway
 from headway.instrumenting import instrument, uninstrument
-from headway.instruments.checkpoints import fingerprint, fingerprint_of
-from headway.instruments.local_models import active_adapters
-from headway.records import Span
 from headway.testing import Captured, capture
-from tests.sdk.tiny_models import END, PAD, make_checkpoint
-
-LENGTH = {"max_new_tokens": 6, "do_sample": False}
-
-
-@pytest.fixture(autouse=True)
-def instrumented() -> Iterator[None]:
-    """Calls of transformers are recorded."""
-    instrument("transformers")
-    yield
-    uninstrument()
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny checkpoint."""
-    return make_checkpoint(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def model(checkpoint: Path) -> Any:
-    """The model of the checkpoint."""
-    return transformers.AutoModelForCausalLM.from_pretrained(checkpoint).eval()
-
-
-@pytest.fixture
-def tokenizer(checkpoint: Path) -> Any:
-    """The tokenizer of the checkpoint, loaded while calls are recorded."""
-    return transformers.AutoTokenizer.from_pretrained(checkpoint)
-
-
-@pytest.fixture
-def captured() -> Iterator[Captured]:
-    """What is recorded."""
-    with capture() as captured:
-        yield captured
-
-
-def only(captured: Captured) -> Span:
-    """Return the one span there is."""
-    (span,) = captured.spans
-    return span
-
-
-def read(raw: msgspec.Raw) -> Any:
-    """Return a raw field as data."""
-    return msgspec.json.decode(raw)
-
-
-def texts(raw: msgspec.Raw) -> list[str]:
-    """Return the texts of messages."""
-    return [message["parts"][0]["content"] for message in read(raw)]
+from tests.sdk.instruments.local_models.spans import LENGTH, only, read, settings_of, texts
+from tests.tiny_models import END, PAD
 
 
 def test_a_generation_is_one_span_with_its_texts_tokens_and_settings(
-    model: Any, tokenizer: Any, checkpoint: Path, captured: Captured
+    model: Any, tokenizer: Any, tiny: Path, captured: Captured
 ) -> None:
     given = tokenizer("where is it?", return_tensors="pt")
 
@@ -82,7 +25,7 @@ def test_a_generation_is_one_span_with_its_texts_tokens_and_settings(
     span = only(captured)
     made = result[0, 12:].tolist()
     assert (span.kind, span.provider, span.status) == ("llm", "transformers", "ok")
-    assert span.request_model == str(checkpoint)
+    assert span.request_model == str(tiny)
     assert read(span.input) == [
         {"role": "user", "parts": [{"type": "text", "content": "where is it?"}]}
     ]
@@ -193,9 +136,9 @@ def test_what_the_caller_asked_to_stop_at_is_no_limit(
 
 
 def test_a_model_that_assists_adds_no_span(
-    model: Any, tokenizer: Any, checkpoint: Path, captured: Captured
+    model: Any, tokenizer: Any, tiny: Path, captured: Captured
 ) -> None:
-    assistant = transformers.AutoModelForCausalLM.from_pretrained(checkpoint)
+    assistant = transformers.AutoModelForCausalLM.from_pretrained(tiny)
 
     model.generate(**tokenizer("abc", return_tensors="pt"), **LENGTH, assistant_model=assistant)
 
@@ -244,7 +187,7 @@ def test_threads_that_share_a_model_keep_their_times_apart(
 
 
 def test_without_a_known_tokenizer_tokens_are_counted_alone(model: Any, captured: Captured) -> None:
-    stranger = transformers.LlamaForCausalLM(model.config.__class__(**_small(model)))
+    stranger = transformers.LlamaForCausalLM(model.config.__class__(**settings_of(model)))
 
     stranger.generate(torch.tensor([[5, 6, 7]]), **LENGTH, eos_token_id=-1)
 
@@ -319,101 +262,8 @@ def test_a_tokenizer_that_fails_costs_the_texts_and_no_result(model: Any, tokeni
         assert headway.stats().faults["reading an answer"] == 2
 
 
-def test_active_adapters_are_named(checkpoint: Path, captured: Captured) -> None:
-    base = transformers.AutoModelForCausalLM.from_pretrained(checkpoint)
-    config = peft.LoraConfig(r=2, target_modules=["q_proj"])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        tuned = peft.get_peft_model(base, config, adapter_name="refunds")
-    ids = {"input_ids": torch.tensor([[5, 6, 7]])}
-
-    tuned.generate(**ids, **LENGTH)
-    with tuned.disable_adapter():
-        tuned.generate(**ids, **LENGTH)
-
-    with_it, without = (read(span.attributes) for span in captured.spans)
-    assert with_it["transformers.adapters"] == ["refunds"]
-    assert "transformers.adapters" not in without
-    tuned.merge_adapter()
-    assert active_adapters(base) == ["refunds"]
-
-
-def test_the_checkpoint_is_told_once_it_is_read(
-    model: Any, tokenizer: Any, checkpoint: Path, captured: Captured
-) -> None:
-    expected = fingerprint_of(model, str(checkpoint)).wait(10)
-
-    model.generate(**tokenizer("abc", return_tensors="pt"), **LENGTH)
-
-    assert expected is not None
-    assert read(only(captured).attributes)["transformers.checkpoint"] == expected
-    assert expected == fingerprint(checkpoint)
-
-
-def test_another_training_of_one_architecture_has_another_fingerprint(
-    checkpoint: Path, tmp_path: Path
-) -> None:
-    other = transformers.AutoModelForCausalLM.from_pretrained(checkpoint)
-    with torch.no_grad():
-        other.model.layers[1].mlp.up_proj.weight += 0.01
-    other.save_pretrained(tmp_path / "tuned")
-    sizes = {
-        (path / "model.safetensors").stat().st_size for path in (checkpoint, tmp_path / "tuned")
-    }
-
-    assert len(sizes) == 1
-    assert fingerprint(tmp_path / "tuned") != fingerprint(checkpoint)
-
-
-def test_a_model_whose_files_are_gone_or_broken_has_no_fingerprint(
-    model: Any, tmp_path: Path
-) -> None:
-    (tmp_path / "model.safetensors").write_bytes(b"\xff" * 8)
-    broken = transformers.LlamaForCausalLM(model.config.__class__(**_small(model)))
-    nowhere = transformers.LlamaForCausalLM(model.config.__class__(**_small(model)))
-
-    assert fingerprint_of(broken, str(tmp_path)).wait(10) is None
-    assert fingerprint_of(nowhere, "no/such-model").wait(10) is None
-
-
-def test_continuous_batching_is_one_span_for_all_of_its_requests(
-    model: Any, tokenizer: Any, captured: Captured
-) -> None:
-    prompts = [tokenizer("abc")["input_ids"], tokenizer("de")["input_ids"]]
-    settings = transformers.GenerationConfig(
-        max_new_tokens=4, eos_token_id=-1, pad_token_id=PAD, do_sample=False
-    )
-
-    # Small, since it fills the machine's memory otherwise.
-    small = transformers.ContinuousBatchingConfig(num_blocks=8, max_batch_tokens=32, page_size=32)
-    results = model.generate_batch(
-        prompts,
-        generation_config=settings,
-        continuous_batching_config=small,
-        record_timestamps=True,
-        warmup=False,
-    )
-
-    span = only(captured)
-    assert texts(span.input) == ["abc", "de"]
-    assert texts(span.output) == [
-        tokenizer.decode(each.generated_tokens, skip_special_tokens=True)
-        for each in results.values()
-    ]
-    assert (span.input_tokens, span.output_tokens) == (5, 8)
-    assert span.finish_reasons == ["length", "length"]
-    assert span.ttft_ms is not None
-
-
 def test_what_is_let_go_is_as_it_was() -> None:
     watched = transformers.GenerationMixin.generate
     uninstrument()
 
     assert transformers.GenerationMixin.generate is watched.__wrapped__
-
-
-def _small(model: Any) -> dict[str, Any]:
-    # The settings of the tiny model, without where it was loaded from.
-    settings: dict[str, Any] = model.config.to_dict()
-    settings.pop("_name_or_path", None)
-    return settings
