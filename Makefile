@@ -8,6 +8,8 @@ EMITTERS := .venv/emitters/.installed
 # Two native thread pools on two cores fight; one pool of two does not.
 export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where it is set, each of the many processes of the tests would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test check soak bench bench-sdk bench-collector bench-evals bench-drift bench-gpu wrk browser emitters format clean
 .DEFAULT_GOAL := help
