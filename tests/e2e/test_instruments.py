@@ -1,9 +1,9 @@
-"""A call of a real client library, priced by a real collector."""
+"""Calls of real client libraries, in every style, priced by a real collector."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import openai
 import pytest
 
 import headway
@@ -11,45 +11,59 @@ from headway.client_settings import ClientSettings
 from headway.clients import Client
 from headway.lifecycle import install
 from tests.e2e.processes import CollectorProcess
-from tests.sdk.instruments import openai_wire as wire
+from tests.sdk.instruments.asking import CLIENT_STYLES
+from tests.sdk.instruments.asking_layers import LAYERED_STYLES
 from tests.sdk.instruments.servers import Provider
 
+# Of a model that has a price, and with that an age.
+pytestmark = pytest.mark.filterwarnings("ignore:The model:DeprecationWarning")
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
     provider = Provider()
     yield provider
     provider.stop()
 
 
-def test_a_call_with_cached_tokens_costs_what_the_provider_charges(
-    collector: CollectorProcess, provider: Provider, tmp_path: Path
-) -> None:
-    usage = {
-        "prompt_tokens": 1200,
-        "completion_tokens": 60,
-        "total_tokens": 1260,
-        "prompt_tokens_details": {"cached_tokens": 1024},
-        "completion_tokens_details": {"reasoning_tokens": 40},
-    }
-    provider.answer({**wire.completion(), "usage": usage})
-    client = Client(ClientSettings(url=collector.url, journal_dir=tmp_path / "journal"))
+@pytest.fixture
+def stored(
+    shared_collector: CollectorProcess, tmp_path: Path
+) -> Iterator[Callable[[], dict[str, Any]]]:
+    """What the collector stored in this file's project, by the name of the span around it."""
+    settings = ClientSettings(
+        project="styles", url=shared_collector.url, journal_dir=tmp_path / "journal"
+    )
+    client = Client(settings)
     previous = install(client)
-    headway.instrument("openai")
-    try:
-        with openai.OpenAI(api_key="k", base_url=f"{provider.url}/v1") as asked:
-            asked.chat.completions.create(
-                model="gpt-4o", messages=[{"role": "user", "content": "Where is my parcel?"}]
-            )
-        assert headway.flush(20)
-    finally:
-        headway.uninstrument()
-        install(previous)
-        client.close()
 
-    (row,) = collector.api.get("/v1/spans?content=full")["spans"]
-    # 2.50, 1.25 and 10 dollars for a million: 176 tokens that were new, 1,024 cached, 60 answered.
-    assert row["cost_usd"] == pytest.approx((176 * 2.5 + 1024 * 1.25 + 60 * 10) / 1e6)
-    assert (row["kind"], row["request_model"]) == ("llm", "gpt-4o")
-    assert row["input"][0]["parts"] == [{"type": "text", "content": "Where is my parcel?"}]
-    assert row["is_usage_inconsistent"] is not True
+    def stored() -> dict[str, Any]:
+        assert headway.flush(20)
+        rows = shared_collector.api.get(
+            "/v1/spans", {"project": "styles", "limit": 1000, "content": "full"}
+        )["spans"]
+        names = {row["span_id"]: row["name"] for row in rows}
+        return {names[row["parent_span_id"]]: row for row in rows if row["parent_span_id"] in names}
+
+    yield stored
+    headway.uninstrument()
+    install(previous)
+    client.close()
+
+
+def test_each_call_costs_what_its_provider_charges(
+    provider: Provider, stored: Callable[[], dict[str, Any]]
+) -> None:
+    styles = [*CLIENT_STYLES, *LAYERED_STYLES]
+    for style in styles:
+        headway.instrument(*style.libraries)
+        style.lay_out(provider)
+        with headway.span(style.name):
+            style.ask(provider.url)
+        headway.uninstrument()
+
+    rows = stored()
+    costs = {name: row["cost_usd"] for name, row in rows.items()}
+    assert costs == pytest.approx({style.name: style.said.cost_usd for style in styles})
+    assert {row["is_usage_inconsistent"] for row in rows.values()} <= {None, False}
+    assert rows["openai chat"]["input"] == styles[0].said.input

@@ -18,6 +18,12 @@ _NO_PARAMS = frozenset(
     ("messages", "model", "system", "tools", "metadata", "mcp_servers", "fallback_credit_token")
 )
 """What is kept elsewhere, and the last two, which are or hold tokens of access."""
+_PROVIDERS = {
+    "BaseBedrockClient": "aws.bedrock",
+    "BaseMantleClient": "aws.bedrock",
+    "BaseVertexClient": "gcp.vertex_ai",
+}
+"""By class: who runs the model, and has prices of its own for it."""
 _NOT_GIVEN = frozenset(("Omit", "NotGiven"))
 
 
@@ -29,7 +35,7 @@ class Messages:
         body = {name: each for name, each in body.items() if type(each).__name__ not in _NOT_GIVEN}
         call = open_call(
             operation="chat",
-            provider="anthropic",
+            provider=_provider_of(client),
             model=body.get("model"),
             read_input=lambda: request_messages(body),
             params={name: plain(each) for name, each in body.items() if name not in _NO_PARAMS},
@@ -60,6 +66,11 @@ def install(patches: Patches) -> None:
     # Those of Bedrock, Vertex and Foundry do not inherit from ``Anthropic``.
     for client in (SyncAPIClient, AsyncAPIClient):
         follow_requests(patches, client, Streams(Stream, AsyncStream), ENDPOINTS)
+
+
+def _provider_of(client: Any) -> str:
+    names = (base.__name__ for base in type(client).__mro__)
+    return next((_PROVIDERS[name] for name in names if name in _PROVIDERS), "anthropic")
 
 
 ENDPOINTS = {"/v1/messages": Messages(), "/v1/messages?beta=true": Messages()}

@@ -26,6 +26,8 @@ from headway.instruments.tools import DEFINITIONS, tool_definitions
 Body = Mapping[str, Any]
 
 _TOOLS = frozenset(("tools", "functions"))
+_SAID = {"prediction": "content", "prompt": "variables"}
+"""Parameters in which something is said, and where: that is content, which may be off."""
 
 
 class Endpoint(NamedTuple):
@@ -42,13 +44,17 @@ class Endpoint(NamedTuple):
 
     def open(self, client: Any, body: Body, /) -> ModelCall | None:
         """Open the span of a call."""
-        conversation = body.get("conversation")
-        return open_call(
+        conversation, prompt = body.get("conversation"), body.get("prompt")
+        call = open_call(
             operation=self.operation,
             provider="azure.ai.openai" if _is_azure(client) else "openai",
             model=body.get("model"),
             read_input=lambda: self.read_input(body),
-            params={name: body[name] for name in body if name not in self.contents | _TOOLS},
+            params={
+                name: _parameter(name, value)
+                for name, value in body.items()
+                if name not in self.contents | _TOOLS
+            },
             attributes={
                 **address_of(client),
                 DEFINITIONS: tool_definitions(body.get("tools"), body.get("functions")),
@@ -56,6 +62,9 @@ class Endpoint(NamedTuple):
                 "gen_ai.conversation.id": conversation if isinstance(conversation, str) else None,
             },
         )
+        if call is not None and isinstance(prompt, Mapping):
+            call.set(lambda: {"prompt_variables": prompt.get("variables")})
+        return call
 
 
 def install(patches: Patches) -> None:
@@ -76,6 +85,12 @@ def read_response_input(body: Body) -> list[dict[str, Any]]:
     instructions = body.get("instructions")
     first = [{"role": "system", "parts": [text_part(instructions)]}] if instructions else []
     return first + response_messages(body.get("input"))
+
+
+def _parameter(name: str, value: Any) -> Any:
+    if name not in _SAID or not isinstance(value, Mapping):
+        return value
+    return {key: each for key, each in value.items() if key != _SAID[name]}
 
 
 def _is_azure(client: Any) -> bool:

@@ -142,22 +142,25 @@ FUNCTION_CALL = {
 }
 
 
-def events() -> list[dict[str, Any]]:
+def events(*pieces: str) -> list[dict[str, Any]]:
+    pieces = pieces or ("On ", "its ", "way.")
+    content = {"type": "output_text", "text": "".join(pieces), "annotations": []}
+    message = {**MESSAGE, "content": [content]}
     begun = response(status="in_progress", output=[], usage=None)
     where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
     empty = {**MESSAGE, "content": [], "status": "in_progress"}
     part = {"type": "output_text", "text": "", "annotations": []}
     said: list[dict[str, Any]] = [
         {"type": "response.output_text.delta", **where, "delta": piece, "logprobs": []}
-        for piece in ("On ", "its ", "way.")
+        for piece in pieces
     ]
     told: list[dict[str, Any]] = [
         {"type": "response.created", "response": begun},
         {"type": "response.output_item.added", "output_index": 0, "item": empty},
         {"type": "response.content_part.added", **where, "part": part},
         *said,
-        {"type": "response.output_item.done", "output_index": 0, "item": MESSAGE},
-        {"type": "response.completed", "response": response(MESSAGE)},
+        {"type": "response.output_item.done", "output_index": 0, "item": message},
+        {"type": "response.completed", "response": response(message)},
     ]
     return [{**event, "sequence_number": number} for number, event in enumerate(told)]
 

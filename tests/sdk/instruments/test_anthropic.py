@@ -1,9 +1,7 @@
 """Calls of the real ``anthropic`` client, against a server that speaks its wire format."""
 
 import asyncio
-import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -12,9 +10,6 @@ import pytest
 from anthropic.types.beta import BetaMessage
 
 import headway
-from headway.client_settings import ClientSettings
-from headway.clients import Client
-from headway.lifecycle import install
 from headway.records import Span
 from headway.testing import Captured, capture
 from tests.sdk.instruments.anthropic_wire import CALL, TEXT, THOUGHT, events, message
@@ -268,6 +263,61 @@ def test_the_beta_and_raw_responses_are_recorded_too(
     assert [span.output_tokens for span in captured.spans] == [42, 42]
 
 
+@pytest.mark.parametrize(
+    ("name", "asked_for", "place"),
+    [
+        ("AnthropicBedrock", "aws.bedrock", {"aws_region": "eu-central-1", "api_key": "none"}),
+        (
+            "AnthropicVertex",
+            "gcp.vertex_ai",
+            {"region": "global", "project_id": "shop", "access_token": "none"},
+        ),
+        ("AnthropicFoundry", "anthropic", {"api_key": "none"}),
+    ],
+)
+def test_the_clients_of_other_services_name_whose_they_are(
+    provider: Provider, captured: Captured, name: str, asked_for: str, place: dict[str, Any]
+) -> None:
+    headway.instrument("anthropic")
+    provider.answer(message())
+
+    with getattr(anthropic, name)(base_url=provider.url, max_retries=0, **place) as client:
+        answer = client.messages.create(**REQUEST)
+
+    span = captured.span("chat claude-test")
+    assert type(answer) is anthropic.types.Message
+    assert (span.provider, span.request_model) == (asked_for, "claude-test")
+    assert (read(span.input), parts_of(span), span.output_tokens) == (ASKED, [ANSWERED], 42)
+
+
+def test_the_turns_of_a_tool_runner_are_spans_and_so_is_the_tool_where_it_is_observed(
+    provider: Provider, client: anthropic.Anthropic, captured: Captured
+) -> None:
+    provider.answer(message(CALL, stop_reason="tool_use"))
+    provider.answer(message())
+
+    @anthropic.beta_tool
+    @headway.observe(kind="tool")
+    def track(parcel: str) -> str:
+        """Say where a parcel is.
+
+        Args:
+            parcel: its number.
+        """
+        return f"{parcel} is in Leipzig"
+
+    with headway.span("request") as request:
+        answer = client.beta.messages.tool_runner(**REQUEST, tools=[track]).until_done()
+
+    first, tool, second, _ = captured.spans
+    assert answer.stop_reason == "end_turn"
+    assert [span.parent_span_id for span in (first, tool, second)] == [request.span_id] * 3
+    assert (parts_of(first), read(tool.input)) == ([CALLED], {"parcel": "P-9"})
+    assert read(second.input)[-1]["parts"] == [
+        {"type": "tool_call_response", "id": "toolu_1", "response": "P-9 is in Leipzig"}
+    ]
+
+
 def test_async_calls_and_streams_are_recorded(provider: Provider, captured: Captured) -> None:
     headway.instrument("anthropic")
     provider.answer(message())
@@ -306,26 +356,3 @@ def test_an_answer_that_makes_no_sense_is_a_fault_and_reaches_the_program(
         assert [span.name for span in captured.spans] == ["chat claude-test"] * 2
         assert headway.stats().faults
     headway.uninstrument()
-
-
-def test_calls_go_on_where_no_collector_listens(provider: Provider, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    settings = ClientSettings(
-        url=f"http://127.0.0.1:{port}", journal_dir=tmp_path, exit_timeout_s=0.0
-    )
-    recording = Client(settings)
-    previous = install(recording)
-    headway.instrument("anthropic")
-    provider.answer(message())
-
-    try:
-        with anthropic.Anthropic(base_url=provider.url, api_key="none", max_retries=0) as client:
-            answer = client.messages.create(**REQUEST)
-
-        assert answer.id == "msg_1"
-        assert recording.stats().recorded == 1
-    finally:
-        headway.uninstrument()
-        install(previous)
-        recording.close(0)

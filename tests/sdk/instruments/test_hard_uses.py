@@ -3,7 +3,8 @@
 import asyncio
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -12,7 +13,10 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 import headway
+from headway.client_settings import read_settings
+from headway.clients import Client
 from headway.instruments.model_calls import COVERING, ModelSpan, open_call
+from headway.settings import Sources
 from headway.testing import Captured, capture
 from tests.sdk.instruments import anthropic_wire
 from tests.sdk.instruments import openai_wire as wire
@@ -146,6 +150,55 @@ def test_tools_of_all_interfaces_are_defined_in_one_form_without_tokens_of_acces
     assert response.attributes["gen_ai.tool.definitions"] == [*DEFINITIONS, server]
     assert chat.attributes["gen_ai.tool.definitions"] == DEFINITIONS
     assert (response.params, chat.params) == (None, None)
+
+
+def test_what_is_said_in_a_parameter_is_content(
+    client: openai.OpenAI, provider: Provider, captured: Captured
+) -> None:
+    provider.answer(wire.completion())
+    provider.answer(wire.response())
+    client.chat.completions.create(
+        model="gpt-4o", messages=ASKED, prediction={"type": "content", "content": "On its way."}
+    )
+    client.responses.create(
+        model="gpt-5", prompt={"id": "pmpt_1", "version": "2", "variables": {"parcel": "P-9"}}
+    )
+
+    chat, response = captured.calls
+    assert provider.asked[0].body["prediction"]["content"] == "On its way."
+    assert chat.params == {"prediction": {"type": "content"}}
+    assert response.params == {"prompt": {"id": "pmpt_1", "version": "2"}}
+    assert response.prompt_variables == {"parcel": "P-9"}
+
+
+@pytest.mark.parametrize("is_off", [False, True])
+def test_nothing_planted_in_a_call_reaches_the_journal(
+    provider: Provider, make_client: Callable[..., Client], tmp_path: Path, is_off: bool
+) -> None:
+    mail = "ada@example.com"
+    choice: Any = {"capture_content": False} if is_off else {"redact": "email"}
+    make_client(choices=read_settings(Sources({}, {}), **choice).choices)
+    headway.instrument("openai")
+    called = {"function": {"name": "find", "arguments": f'{{"who": "{mail}"}}'}}
+    provider.answer(wire.completion({"content": f"Hi {mail}", "tool_calls": [called]}))
+    provider.stream(wire.chunks("Hi ada@exam", "ple.com"))
+    provider.answer({"error": {"message": f"No {mail} here."}}, 404)
+    messages: list[Any] = [{"role": "user", "content": [{"type": "text", "text": f"I am {mail}"}]}]
+    with openai_client(provider) as asking:
+        asking.chat.completions.create(
+            model="gpt-4o",
+            messages=messages,
+            prediction={"type": "content", "content": f"Hi {mail}"},
+        )
+        list(asking.chat.completions.create(model="gpt-4o", messages=messages, stream=True))
+        with pytest.raises(openai.NotFoundError):
+            asking.chat.completions.create(model="gpt-4o", messages=messages)
+
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert kept.count(b"chat gpt-4o") == 3
+    assert b"ada@" not in kept
+    assert b"ple.com" not in kept
+    assert (b"[not kept: " if is_off else b"[email]") in kept
 
 
 def test_legacy_completions_are_texts_whole_and_in_pieces(

@@ -1,6 +1,7 @@
 """transformers as it is, with a tiny model: what is logged of ``generate``, which is let be."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 import transformers
 
 import headway
+from headway.clients import Client
 from headway.instrumenting import instrument, uninstrument
 from headway.testing import Captured, capture
 from tests.sdk.instruments.local_models.spans import LENGTH, only, read, settings_of, texts
@@ -42,6 +44,36 @@ def test_a_generation_is_one_span_with_its_texts_tokens_and_settings(
     assert attributes["transformers.device"] == "cpu"
     assert attributes["transformers.dtype"] == "float32"
     assert attributes["transformers.batch_size"] == 1
+
+
+def test_a_generation_is_the_child_of_the_span_around_it(
+    model: Any, tokenizer: Any, captured: Captured
+) -> None:
+    with headway.span("request") as outer:
+        model.generate(**tokenizer("abc", return_tensors="pt"), **LENGTH)
+
+    span, _ = captured.spans
+    assert (span.parent_span_id, span.trace_id) == (outer.span_id, outer.trace_id)
+
+
+def test_tokens_and_errors_are_the_same_with_the_collector_down(
+    model: Any, tokenizer: Any, make_client: Callable[..., Client]
+) -> None:
+    given = tokenizer("abc", return_tensors="pt")
+    uninstrument()
+    alone = model.generate(**given, **LENGTH)
+    with pytest.raises(ValueError) as refused_alone:  # noqa: PT011  # whatever it says
+        model.generate(**given, max_new_tokens=0)
+    instrument("transformers")
+    make_client()
+
+    unheard = model.generate(**given, **LENGTH)
+    with pytest.raises(ValueError) as refused:  # noqa: PT011  # the same
+        model.generate(**given, max_new_tokens=0)
+
+    assert torch.equal(unheard, alone)
+    assert str(refused.value) == str(refused_alone.value)
+    assert headway.stats().pending == 2
 
 
 def test_prefill_and_decoding_are_told_apart(

@@ -1,11 +1,15 @@
 """Pipelines of transformers with a tiny model: their spans, and that their results are let be."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import transformers
 
+import headway
+from headway.clients import Client
+from headway.instrumenting import instrument, uninstrument
 from headway.testing import Captured
 from tests.sdk.instruments.local_models.spans import read, texts
 
@@ -25,6 +29,18 @@ def test_a_prompt_is_the_one_span_of_its_generation(writer: Any, captured: Captu
     assert (span.kind, span.parent_span_id) == ("llm", None)
     assert (texts(span.input), texts(span.output)) == (["abc"], [answer])
     assert span.input_tokens == 3
+
+
+def test_answers_are_the_same_with_the_collector_down(
+    writer: Any, make_client: Callable[..., Client]
+) -> None:
+    uninstrument()
+    alone = writer(["abc", "de"], **ANSWER)
+    instrument("transformers")
+    make_client()
+
+    assert writer(["abc", "de"], **ANSWER) == alone
+    assert headway.stats().pending == 3
 
 
 def test_a_chat_is_logged_as_its_messages(writer: Any, captured: Captured) -> None:
