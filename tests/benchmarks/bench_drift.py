@@ -1,9 +1,7 @@
 """``make bench-drift``: drift told where there is none, drift found where planted, and speed.
 
 ``columns``, ``texts`` and ``cards`` draw worlds without drift and fail where a false alarm is
-surely commoner than the 5 % it may have; Evidently's defaults see the same draws. Of some hundred
-tests that keep their 5 % exactly one is over its 99 % bound by chance, so that such a cell is drawn
-again, four times as often, and it is those draws that fail. ``power`` plants
+surely commoner than the 5 % it may have; Evidently's defaults see the same draws. ``power`` plants
 changes at the sizes that theory says are enough, ``speed`` takes the time. Tables go into
 docs/drift.md, between the marks of their section. A whole run takes hours: about half of one for
 columns and one for texts and cards, which are drawn together, on two idle cores. Finished cells
@@ -95,20 +93,17 @@ def run(
     sections = []
     if "columns" in chosen:
         cells = drift_cells.column_cells(effort.column_draws, effort.column_peer_draws * has_peer)
-        found, again = _draw(cells, effort)
-        lines = [*column_lines(found), *again_lines(again, (COLUMN,))]
-        sections.append(("columns", lines, _faults(again, (COLUMN,))))
+        found = _draw(cells, effort)
+        sections.append(("columns", column_lines(found), _faults(found, (COLUMN,))))
     if {"texts", "cards"} & set(chosen):
         cells = drift_cells.call_cells(
             effort.call_draws, effort.peer_draws * has_peer, is_whole="cards" in chosen
         )
-        found, again = _draw(cells, effort)
+        found = _draw(cells, effort)
         if "texts" in chosen:
-            lines = [*text_lines(found), *again_lines(again, TEXTS)]
-            sections.append(("texts", lines, _faults(again, TEXTS)))
+            sections.append(("texts", text_lines(found), _faults(found, TEXTS)))
         if "cards" in chosen:
-            lines = [*card_lines(found), *again_lines(again, (CARD,))]
-            sections.append(("cards", lines, _faults(again, (CARD,))))
+            sections.append(("cards", card_lines(found), _faults(found, (CARD,))))
     if "power" in chosen:
         sections.append(("power", *drift_powers.measure(effort.powers, has_peer=has_peer)))
     if "speed" in chosen:
@@ -175,17 +170,6 @@ def card_lines(found: Sequence[Found]) -> list[str]:
     return [_draws(found), "", *table(heads, rows), "", _highest(found, (CARD,))]
 
 
-def again_lines(again: Sequence[Found], names: Sequence[str]) -> list[str]:
-    """Return what came of cells that had to be drawn again."""
-    return [
-        f"Drawn again {rate.draws:,} times: {each.cell.name}, {name.replace('_', ' ')}: "
-        f"{rate.value:.2%}, at least {rate.lower:.2%}."
-        for each in again
-        for name, rate in each.ours.items()
-        if name in names and name in each.cell.again
-    ]
-
-
 def write_section(page: Path, name: str, lines: Sequence[str]) -> None:
     """Put lines between the marks of a section, in place of what stood there.
 
@@ -201,12 +185,10 @@ def write_section(page: Path, name: str, lines: Sequence[str]) -> None:
     page.write_text(pattern.sub(lambda _: section, text), encoding="utf-8")
 
 
-def _draw(cells: Sequence[Cell], effort: Effort) -> tuple[list[Found], list[Found]]:
-    """Return what cells came to, and what came of those that had to be drawn again."""
-    found = drift_cells.run_cells(
-        cells[-effort.cells :] if effort.cells else cells, effort.processes, effort.kept
-    )
-    return found, drift_cells.draw_again(found, effort.processes, effort.kept)
+def _draw(cells: Sequence[Cell], effort: Effort) -> list[Found]:
+    """Return what cells came to, or of the last ones of them."""
+    chosen = cells[-effort.cells :] if effort.cells else cells
+    return drift_cells.run_cells(chosen, effort.processes, effort.kept)
 
 
 def _say(found: Found, name: str, *, is_ours: bool) -> str:
@@ -251,7 +233,7 @@ def _faults(found: Sequence[Found], names: Sequence[str]) -> list[str]:
         f"{each.cell.name}: {name} alarms in {each.ours[name].value:.1%} of draws"
         for each in found
         for name in each.faults
-        if name in names and name in each.cell.again
+        if name in names
     ]
 
 

@@ -49,8 +49,6 @@ class Cell:
         draws: of ours.
         peer_draws: of them for Evidently; 0 where it is not here.
         is_whole: of calls, whether the whole card is made, and not its tests of texts alone.
-        again: the tests that alarmed too often in a cell drawn before, of which these are other
-            draws; empty for a first cell.
     """
 
     source: Source
@@ -60,7 +58,6 @@ class Cell:
     draws: int
     peer_draws: int
     is_whole: bool = False
-    again: tuple[str, ...] = ()
 
     @property
     def size(self) -> str:
@@ -70,7 +67,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Return what the seed is made of."""
-        return f"{self.source}: {self.world}, {self.size}{', again' if self.again else ''}"
+        return f"{self.source}: {self.world}, {self.size}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +122,6 @@ def run_cells(cells: Sequence[Cell], processes: int, kept: Kept | None = None) -
         return [found for group in rows for found in group]
 
 
-def draw_again(found: Sequence[Found], processes: int, kept: Kept | None = None) -> list[Found]:
-    """Draw the tests again that alarmed surely too often in a cell, four times as often.
-
-    Of a hundred tests that alarm in exactly 5 % of all draws one has a 99 % lower bound above it.
-    """
-    cells = [
-        replace(
-            each.cell,
-            draws=4 * each.cell.draws,
-            peer_draws=0,
-            is_whole=CARD in each.faults,
-            again=each.faults,
-        )
-        for each in found
-        if each.faults
-    ]
-    return run_cells(cells, processes, kept) if cells else []
-
-
 def run_group(cells: Sequence[Cell], kept: Kept | None = None) -> list[Found]:
     """Run cells one after the other."""
     with Evidently() if any(cell.peer_draws for cell in cells) else nullcontext() as peer:
@@ -177,7 +155,7 @@ def column_kinds(window: Window, other: Window) -> dict[str, Kind]:
 
 def _run_columns(cell: Cell, peer: Evidently | None) -> Found:
     kind = WORLDS[cell.world].kind
-    draws = draws_of(cell.world, cell.n_ref, cell.n_cur, cell.draws, is_again=bool(cell.again))
+    draws = draws_of(cell.world, cell.n_ref, cell.n_cur, cell.draws)
     tests: list[Evidence] = []
     verdicts: list[bool | None] = []
     for chunk in _chunks(draws):
@@ -204,7 +182,7 @@ def _verdicts(peer: Evidently, draws: Sequence[Draw], kind: Kind) -> list[bool |
 def _run_calls(cell: Cell, peer: Evidently | None) -> Found:
     rng = np.random.default_rng(crc32(cell.name.encode()))
     world = next(each for each in drift_calls.WORLDS if each == cell.world)
-    options = Options(metrics=None if cell.is_whole else cell.again or TEXTS)
+    options = Options(metrics=None if cell.is_whole else TEXTS)
     ours: dict[str, list[bool]] = {}
     theirs: dict[str, list[bool | None]] = {}
     for number in range(cell.draws):

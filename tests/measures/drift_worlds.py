@@ -132,16 +132,9 @@ class Draw:
     seed: int
 
 
-def draws_of(
-    name: str, n_ref: int, n_cur: int, draws: int, *, is_again: bool = False
-) -> Iterator[Draw]:
-    """Draw a world so often. The seed is the cell's name, so that nobody chose it.
-
-    Args:
-        is_again: draw others than before.
-    """
-    cell = f"{name}, {n_ref} v {n_cur}{', again' if is_again else ''}"
-    rng = np.random.default_rng(zlib.crc32(cell.encode()))
+def draws_of(name: str, n_ref: int, n_cur: int, draws: int) -> Iterator[Draw]:
+    """Draw a world so often. The seed is the cell's name, so that nobody chose it."""
+    rng = np.random.default_rng(zlib.crc32(f"{name}, {n_ref} v {n_cur}".encode()))
     for _ in range(draws):
         columns = WORLDS[name](rng, n_ref, n_cur)
         yield Draw(*columns, int(rng.integers(2**31)))
