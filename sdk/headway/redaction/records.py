@@ -11,6 +11,7 @@ from fnmatch import translate
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from headway.guards import Guard
 from headway.interruptions import is_from_handler
@@ -21,6 +22,7 @@ from headway.redaction.values import RedactionError, ValueRedactor
 _NO_TEXTS = frozenset({"trace_id", "span_id", "parent_span_id", "kind", "status", "source"})
 _NEVER_DROPPED = frozenset({"name", "value", "template", "version"})
 """A record is none without them, and ``redact_names=["name"]`` is meant for people."""
+_NUMBERS = frozenset({int, float, bool})
 _CONTENT = ("input", "output", "prompt_variables", "status_message")
 _UNKNOWN = "[redacted: it could not be looked through]"
 _OURS = "a record was kept without its content: "
@@ -119,14 +121,17 @@ def _reason_of(error: Exception) -> str:
 
 
 def _text_fields(record: Any) -> list[str]:
+    # By what a record holds, since nothing makes sure that it is what its field is for.
+    held_by_name = zip(record.__struct_fields__, astuple(record), strict=True)
     return [
         name
-        for name in record.__struct_fields__
-        if name not in _NO_TEXTS
-        and type(held := getattr(record, name)) is not int
-        and held is not None
-        and type(held) not in (float, bool)
+        for name, held in held_by_name
+        # Most are None, and nothing else is as quick to rule out.
+        if held is not None
+        and held is not EMPTY
+        and type(held) not in _NUMBERS
         and held != []
+        and name not in _NO_TEXTS
     ]
 
 

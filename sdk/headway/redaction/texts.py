@@ -12,7 +12,7 @@ from itertools import islice
 
 from headway.redaction.disguises import Bare, is_disguised
 from headway.redaction.outlines import Outline
-from headway.redaction.patterns import FINDERS
+from headway.redaction.patterns import FINDERS, NOWHERE
 
 _MOST_FINDS = 10_000
 """A text with more is replaced as a whole."""
@@ -21,7 +21,13 @@ _CUT = re.compile(r"…\[cut [\d,]+ of [\d,]+ (?:characters|chunks)\]…?")
 _TOUCHING = re.compile(r"\S*+(?:\s{1,3}+(?=[^\s\d]{0,5}\d)\S{1,19}+(?!\S)){0,12}+")
 """The word at a cut and the groups of digits behind it, also when read from right to left."""
 _REACH = 8_000
+_NEAR = 200
+"""How far is looked at first, since most words at a cut are short."""
+_MARGIN = 32
+"""More than what ``_TOUCHING`` looks at behind what it takes."""
 _PEM_SIGN = "PRIVATE KEY-----"
+_LONGEST_KNOWN, _MOST_KNOWN = 64, 4096
+"""Names, roles and models come again with every record: so many without a find are remembered."""
 
 
 class TextRedactor:
@@ -34,13 +40,27 @@ class TextRedactor:
     def __init__(self, patterns: Sequence[str]) -> None:
         self._finders = [(name, find) for name, find in FINDERS.items() if name in patterns]
         self._ranks = {name: rank for rank, name in enumerate(FINDERS)}
+        self._clean: set[str] = set()
 
     def redact(self, text: str) -> str:
         """Return the text without what is found in it, the same object where that is nothing."""
         if not self._finders:
             return text
+        if len(text) > _LONGEST_KNOWN:
+            return self._looked_through(text)
+        if text in self._clean:
+            return text
+        kept = self._looked_through(text)
+        if kept is text:
+            if len(self._clean) >= _MOST_KNOWN:
+                self._clean.clear()
+            self._clean.add(text)
+        return kept
+
+    def _looked_through(self, text: str) -> str:
         if _CUT_SIGN in text:
-            text = _without(text, sorted(_half_words(text)))
+            halves = islice(_half_words(text), _MOST_FINDS + 1)
+            text = _without(text, sorted(halves))
         if not is_disguised(text):
             return _without(text, self._finds(text))
         bare = Bare(text)
@@ -55,8 +75,10 @@ class TextRedactor:
         outline = Outline(text)
         finds: list[tuple[int, int, str]] = []
         for name, find in self._finders:
-            left = _MOST_FINDS + 1 - len(finds)
-            finds += [(*place, name) for place in islice(find(text, outline), left)]
+            places = find(text, outline)
+            if places is not NOWHERE:
+                left = _MOST_FINDS + 1 - len(finds)
+                finds += [(*place, name) for place in islice(places, left)]
         if len(finds) > 1:
             finds.sort(key=self._order)
         return finds
@@ -83,18 +105,27 @@ def _without(text: str, finds: Sequence[tuple[int, int, str]]) -> str:
 
 
 def _half_words(text: str) -> Iterator[tuple[int, int, str]]:
-    for cut in islice(_CUT.finditer(text), _MOST_FINDS):
-        before = text[max(0, cut.start() - _REACH) : cut.start()][::-1]
-        if length := _length_of_touching(before):
+    has_pem = _PEM_SIGN in text
+    for cut in _CUT.finditer(text):
+        if length := _length_of_touching(text, cut.start(), step=-1):
             yield cut.start() - length, cut.start(), "cut"
-        behind = text[cut.end() : cut.end() + _REACH]
-        length = _length_of_touching(behind)
-        if _PEM_SIGN in behind:
-            length = max(length, behind.index(_PEM_SIGN) + len(_PEM_SIGN))
+        length = _length_of_touching(text, cut.end(), step=1)
+        if has_pem:
+            place = text.find(_PEM_SIGN, cut.end(), cut.end() + _REACH)
+            length = max(length, place + len(_PEM_SIGN) - cut.end())
         if length:
             yield cut.end(), cut.end() + length, "cut"
 
 
-def _length_of_touching(text: str) -> int:
-    found = _TOUCHING.match(text)
-    return found.end() if found else 0
+def _length_of_touching(text: str, place: int, *, step: int) -> int:
+    # The step is 1 for what stands behind the place, and -1 for what stands before it.
+    length = 0
+    for reach in (_NEAR, _REACH):
+        near = (
+            text[place : place + reach] if step > 0 else text[max(0, place - reach) : place][::-1]
+        )
+        found = _TOUCHING.match(near)
+        length = found.end() if found else 0
+        if length < reach - _MARGIN:
+            break
+    return length
