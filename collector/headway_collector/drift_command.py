@@ -26,7 +26,8 @@ EXIT_TOO_LITTLE = 3
 
 ANY = "drift"
 _SIDES = ("prompt", "answer", "call", "score")
-_TRIED = ("drift", "no_drift", "identical")
+# Equal values say something of the windows from as many units on as a test of them takes.
+_LEAST_EQUAL = 30
 _FORMATS = ("text", "json", "markdown", "html")
 _ENDINGS = {".json": "json", ".md": "markdown", ".html": "html"}
 _COLUMNS = 80
@@ -88,15 +89,9 @@ def find_exit_code(card: dict[str, Any], fail_on: list[str]) -> int:
     # Of drifts that say the same, one is a finding; each of them is a test.
     if any(test["state"] == "drift" and _is_meant(test, fail_on) for test in card["tests"]):
         return EXIT_DRIFT
-    if ANY in fail_on:
-        is_tried = card["verdict"] != "not_enough_data" and card["n_ref"] and card["n_cur"]
-    else:
-        is_tried = any(
-            test["state"] in _TRIED and min(test["n_ref"], test["n_cur"])
-            for test in card["tests"]
-            if _is_meant(test, fail_on)
-        )
-    return 0 if is_tried else EXIT_TOO_LITTLE
+    is_small = ANY in fail_on and card["verdict"] == "not_enough_data"
+    is_tried = any(_is_tried(test) for test in card["tests"] if _is_meant(test, fail_on))
+    return 0 if is_tried and not is_small else EXIT_TOO_LITTLE
 
 
 def show_card(card: dict[str, Any]) -> str:
@@ -136,7 +131,7 @@ def _name_filters(query: dict[str, Any]) -> str:
 def explain_exit(card: dict[str, Any], fail_on: list[str], exit_code: int) -> str | None:
     """Return why the exit code is another than the card's words make expect, if it is."""
     asked = ", ".join(fail_on)
-    if exit_code == EXIT_TOO_LITTLE and ANY not in fail_on:
+    if exit_code == EXIT_TOO_LITTLE and (ANY not in fail_on or card["verdict"] == "no_drift"):
         return f"--fail-on {asked}: not enough data to say (exit code {exit_code})"
     if exit_code == 0 and card["verdict"] == "drift":
         return f"--fail-on {asked}: what drifted is something else (exit code 0)"
@@ -157,6 +152,12 @@ def _wrap(text: str, bullet: str = "") -> str:
 
 def _is_meant(test: dict[str, Any], fail_on: list[str]) -> bool:
     return ANY in fail_on or test["side"] in fail_on or test["metric"] in fail_on
+
+
+def _is_tried(test: dict[str, Any]) -> bool:
+    counts: list[int] = [test[name] for name in ("n_ref", "n_cur", "units_ref", "units_cur")]
+    state: str = test["state"]
+    return state == "no_drift" or (state == "identical" and min(counts) >= _LEAST_EQUAL)
 
 
 def parse_filters(option: str, text: str) -> dict[str, list[str]]:

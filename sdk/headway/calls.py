@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headway.contexts import CURRENT, LABELS, NO_LABELS
+from headway.contexts import CURRENT, LABELS, NO_LABELS, Ancestor, Labels
 from headway.otel_parents import OTEL, innermost, modules
 from headway.records import Span
 
 if TYPE_CHECKING:
     from headway.clients import Client
+
+
+Place = tuple[Ancestor | None, Labels]
+"""Where something is made: under what, and with which labels."""
+
+_LABELLED = ("user_id", "session_id", "tags", "environment", "release")
 
 
 class Call(msgspec.Struct, gc=False):
@@ -50,11 +56,43 @@ def begin(client: "Client", template: Span, start_ns: int) -> Span:
     record.span_id = identities.span_id()
     record.start_ns = record.end_ns = start_ns
     if labels is not NO_LABELS:
-        record.user_id, record.session_id = labels.user, labels.session
-        record.tags = list(labels.tags)
-        record.environment = labels.environment or record.environment
-        record.release = labels.release or record.release
+        _label(record, labels)
     return record
+
+
+def begin_here(client: "Client", record: Span, made_by: "Client", made_at: Place) -> None:
+    """Have a record that was made elsewhere begin now and here.
+
+    What was set on it since stays, its own id as well.
+
+    Args:
+        client: whose clock, ids and settings they are.
+        record: of which nothing is recorded yet.
+        made_by: the client of then.
+        made_at: what was current where it was made.
+    """
+    here, there = (
+        template_of(each.settings.environment, each.settings.release) for each in (client, made_by)
+    )
+    here = begin(client, here, client.clock_ns())
+    _label(there, made_at[1])
+    record.trace_id, record.parent_span_id = here.trace_id, here.parent_span_id
+    record.start_ns = record.end_ns = here.start_ns
+    for name in _LABELLED:
+        if getattr(record, name) == getattr(there, name):
+            setattr(record, name, getattr(here, name))
+
+
+def place() -> Place:
+    """Return what is current here: a parent, and labels."""
+    return CURRENT.get(), LABELS.get()
+
+
+def _label(record: Span, labels: Labels) -> None:
+    record.user_id, record.session_id = labels.user, labels.session
+    record.tags = list(labels.tags)
+    record.environment = labels.environment or record.environment
+    record.release = labels.release or record.release
 
 
 def template_of(environment: str | None, release: str | None) -> Span:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from headway.errors import SettingsError
+from headway.known_keys import CLIENT_KEYS, PRIVATE_KEYS
 from headway.limits import LIMITS, Limits
 from headway.places import DEFAULT_LIMIT_BYTES, Place
 from headway.records import DEFAULT_PROJECT, DEFAULT_URL
@@ -24,7 +25,8 @@ from headway.transports import HttpTransport, Transport, Withheld, address_of, b
 _EXIT_TIMEOUT_S = 2.0
 _LONGEST_PROJECT = 128
 _LONGEST_LABEL = 256
-_PRIVATE_KEYS = {"redact", "redact_names", "capture_content", "silent_spans"}
+_LARGEST_CAPTURE_BYTES = 8_000_000
+"""What one call may take in the journal is little more."""
 
 
 class ClientSettings(msgspec.Struct, frozen=True):
@@ -53,6 +55,8 @@ class ClientSettings(msgspec.Struct, frozen=True):
     """Why nothing can be sent; calls wait in the journal then."""
     is_url_chosen: bool = True
     """Whether anybody named the collector, or it is only where one usually is."""
+    strange_keys: tuple[str, ...] = ()
+    """What is wrong with keys of ``headway.toml`` that nobody knows, a line each."""
 
     @property
     def limits(self) -> Limits:
@@ -95,7 +99,7 @@ def read_usable_settings(sources: Sources) -> tuple[ClientSettings, dict[str, st
     if "disabled" in problems:
         problems["disabled"] += "; nothing is recorded"
         settings = msgspec.structs.replace(settings, is_disabled=True)
-    for key in _PRIVATE_KEYS & problems.keys():
+    for key in [key for key in problems if key in PRIVATE_KEYS or key not in CLIENT_KEYS]:
         # Who meant to keep something out of the log cannot be asked what.
         problems[key] += "; nothing is recorded"
         settings = msgspec.structs.replace(settings, is_disabled=True)
@@ -137,7 +141,10 @@ def read_settings(
         SettingsError: a value cannot be used; the message says which and why.
     """
     return ClientSettings(
-        project=sources.get("project", project, DEFAULT_PROJECT, _parse_project),
+        strange_keys=sources.strange(),
+        project=sources.get(
+            "project", _as_text("project", project), DEFAULT_PROJECT, _parse_project
+        ),
         url=sources.get("url", url, DEFAULT_URL),
         is_url_chosen=url is not None or sources.origin("url") != "default",
         api_key=sources.get("api_key", api_key, "") or None,
@@ -147,7 +154,7 @@ def read_settings(
             "journal_limit_bytes", journal_limit_bytes, DEFAULT_LIMIT_BYTES, parse_bytes
         ),
         capture_limit_bytes=sources.get(
-            "capture_limit_bytes", capture_limit_bytes, LIMITS.max_bytes, parse_bytes
+            "capture_limit_bytes", capture_limit_bytes, LIMITS.max_bytes, _parse_capture
         ),
         capture_data=sources.get("capture_data", capture_data, LIMITS.has_data, parse_bool),
         environment=clip(sources.get("environment", environment, ""), _LONGEST_LABEL) or None,
@@ -193,6 +200,21 @@ def _as_given(folder: str | os.PathLike[str] | None) -> Any:
         raise SettingsError(f"the argument for journal_dir cannot be used: {error}") from error
 
 
+def _as_text(key: str, given: Any) -> Any:
+    # A setting with a parser takes numbers too, which these are not.
+    if given is None or isinstance(given, str):
+        return given
+    kind = type(given).__name__
+    raise SettingsError(f"the argument for {key} is of type {kind}: give a text")
+
+
+def _parse_capture(text: str) -> int:
+    limit_bytes = parse_bytes(text)
+    if limit_bytes > _LARGEST_CAPTURE_BYTES:
+        raise ValueError("one call may take 8 MB in the journal: give at most 8MB")
+    return limit_bytes
+
+
 def _parse_folder(text: str) -> Path | None:
     if "\0" in text:
         raise ValueError("it has a null character")
@@ -222,19 +244,22 @@ def _parse_project(text: str) -> str:
 
 
 def _hosts(sources: Sources, key: str, given: Any, default: tuple[str, ...]) -> tuple[str, ...]:
-    return sources.get(key, given, default, _parse_hosts)
+    return sources.get(key, _as_text(key, given), default, _parse_hosts)
 
 
 def _parse_hosts(text: str) -> tuple[str, ...]:
     hosts = tuple(host.strip().lower() for host in text.split(",") if host.strip())
     for host in hosts:
-        if "/" in host or host.count(":") == 1:
+        if "/" in host or host.count(":") == 1 or host.split() != [host]:
             raise ValueError(f"{host} is no name: give hosts such as api.example.org, *.internal")
     return tuple(host.strip("[]") for host in hosts)
 
 
 def _parse_seconds(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not 0 <= number < math.inf:
-        raise ValueError("not a number of seconds")
+        raise ValueError("not a number of seconds, such as 2 or 0.5")
     return number

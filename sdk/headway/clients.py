@@ -13,6 +13,7 @@ from headway.identities import Identities
 from headway.interruptions import is_from_outside
 from headway.journals import Journal
 from headway.lasting import encode_lasting
+from headway.layouts import largest_payload
 from headway.records import Record, encode_record
 from headway.redaction.choices import NO_CHOICES
 from headway.sampling import LeftOut, Sampler
@@ -68,6 +69,8 @@ class Client:
                 # written in another way.
                 encode_lasting(record, self.limits)
                 payload = encode_record(record)
+            if len(payload) > self._largest_bytes:
+                payload = self._shorten(record, payload)
             self._journal.append(payload)
             if self._journal.is_unattended:
                 self._shipper.wake()
@@ -76,6 +79,16 @@ class Client:
                 raise
             self._journal.refuse("unencodable", f"a call of {type(record).__name__} was dropped")
             self.guard.catch("recording", error)
+
+    def _shorten(self, record: Record, payload: bytes) -> bytes:
+        from headway.shortening import shorten  # hardly any program needs it
+
+        self.guard.warn(
+            "shortened",
+            f"a call of {len(payload):,} bytes was cut, the journal takes up to "
+            f"{self._largest_bytes:,}: lower HEADWAY_CAPTURE_LIMIT_BYTES",
+        )
+        return shorten(record, self._largest_bytes) or payload
 
     def refuse(self, reason: str, message: str) -> None:
         """Count a record as lost that never got here."""
@@ -99,11 +112,18 @@ class Client:
         self.sampler = self._make_sampler()
         self.is_recording = not settings.is_disabled
         self.limits = settings.limits
+        self._largest_bytes = largest_payload(settings.place.segment_bytes)
+        self.tell_strange_keys()
         self.guard.is_raising = settings.is_raising
         self._redactor = self._make_redactor()
         # First: what is recorded there may be shipped at once.
         self._shipper.turn_to(transport, settings.place, takes_over=takes_over)
         self._journal.move(settings.place)
+
+    def tell_strange_keys(self) -> None:
+        """Count a fault for each key of ``headway.toml`` that nobody knows."""
+        for said in self.settings.strange_keys:
+            self.guard.fault("settings", said)
 
     def heed_silence(self) -> None:
         """Look at each record from now on, since the content of some is not to be kept."""
@@ -113,6 +133,12 @@ class Client:
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until everything recorded so far has arrived; None means ten seconds."""
+        if self.is_closed and self._journal.pending:
+            self.guard.warn(
+                "shut_down",
+                f"Headway was shut down: {self._journal.pending:,} calls wait in the journal for "
+                "the next process; call init() to go on sending",
+            )
         if not self.is_recording or self.is_closed:
             return self._journal.pending == 0
         return self._shipper.flush(self._wait_s(timeout_s, _FLUSH_TIMEOUT_S))
@@ -202,5 +228,6 @@ class Client:
         self.prompts.clear()
         self._left_out.begin()
         self.sampler = self._make_sampler()
+        self._largest_bytes = largest_payload(settings.place.segment_bytes)
         self._journal = Journal(settings.place, self.guard, self.identities)
         self._shipper = Shipper(self._journal, transport, self.guard)

@@ -55,18 +55,18 @@ _lock = threading.RLock()
 _patches: dict[str, Patches] = {}
 
 
-def instrument(*names: str, exclude: Iterable[str] = ()) -> None:
+def instrument(*names: str | Iterable[str], exclude: str | Iterable[str] = ()) -> None:
     """Record the calls of client libraries; those named, or all that are known.
 
     Args:
-        names: for example ``openai``.
+        names: for example ``openai``; a list of them is taken as well.
         exclude: those to leave alone.
 
     Raises:
-        SettingsError: a name is unknown.
+        SettingsError: a name is unknown, or is none.
     """
-    left_out = _checked([exclude] if isinstance(exclude, str) else exclude)
-    for name in _checked(names) or list(LIBRARIES):
+    left_out = _checked((exclude,))
+    for name in _checked(names) if names else LIBRARIES:
         with _lock:
             if name in left_out or name in _patches:
                 continue
@@ -105,12 +105,17 @@ class _Installation:
                 current_client().guard.catch("instrumenting", error, of=self._name)
 
 
-def _checked(names: Iterable[str]) -> list[str]:
-    given = list(names)
-    for name in given:
-        if name not in LIBRARIES:
+def _checked(given: Iterable[str | Iterable[str]]) -> list[str]:
+    names: list[str] = []
+    for each in given:
+        if isinstance(each, str) or not isinstance(each, Iterable):
+            names.append(each)
+        else:
+            names.extend(each)
+    for name in names:
+        if not isinstance(name, str) or name not in LIBRARIES:
             from headway.errors import SettingsError
 
             known = ", ".join(LIBRARIES)
             raise SettingsError(f"{name!r} cannot be instrumented; what can is {known}")
-    return given
+    return names

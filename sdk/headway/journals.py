@@ -19,7 +19,7 @@ from headway.entrances import Entrance
 from headway.guards import Guard
 from headway.holdings import Holdings, Mark
 from headway.identities import Identities
-from headway.places import Place, Refusal
+from headway.places import MEMORY_ONLY, Place, Refusal
 from headway.segments import Segment
 from headway.supplies import Supply
 from headway.tallies import Tally
@@ -340,9 +340,9 @@ class Journal:
         segment = self._supply.take(payload, may_use_memory=may_use_memory)
         if isinstance(segment, Refusal):
             if self._is_closed:
-                # A file would have been shipped by the next process.
-                said = f"a call came after Headway had ended, and {segment.message}"
-                return Refusal("shut_down", said)
+                # A file would have been shipped by the next process. Memory is of no use any more.
+                why = "there is no journal" if segment is MEMORY_ONLY else segment.message
+                return Refusal("shut_down", f"a call came after Headway had ended, and {why}")
         elif segment.path is None:
             # The shipper's thread says why, and tries again.
             self.is_unattended = True

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -9,9 +11,9 @@ from headway.contexts import ARRIVAL, CURRENT, LABELS, NO_LABELS, Labels, Remote
 from headway.fields import as_word, as_words, checked
 from headway.lifecycle import current_client
 from headway.otel_parents import OTEL, active_span, modules
+from headway.reentries import Reentrant
 
 
-@contextmanager
 def context(
     *,
     user: str | None = None,
@@ -22,8 +24,10 @@ def context(
     traceparent: str | None = None,
     tracestate: str | None = None,
     baggage: str | None = None,
-) -> Iterator[None]:
+) -> Reentrant:
     """Give all spans inside a user, a session, more tags, an environment, a release, a parent.
+
+    What it returns may be entered again, also in itself and by several threads and tasks.
 
     Args:
         user: whoever asks.
@@ -35,6 +39,23 @@ def context(
         tracestate: the header beside it.
         baggage: a header that came in, with a user, a session and tags.
     """
+    # An iterator is empty the second time.
+    kept = tags if not hasattr(type(tags), "__next__") else _read_once(tags)
+    given = (user, session, kept, environment, release, traceparent, tracestate, baggage)
+    return Reentrant(partial(_labelled, *given), LABELS.get)
+
+
+@contextmanager
+def _labelled(
+    user: str | None,
+    session: str | None,
+    tags: Iterable[str],
+    environment: str | None,
+    release: str | None,
+    traceparent: str | None,
+    tracestate: str | None,
+    baggage: str | None,
+) -> Iterator[None]:
     client, outer = current_client(), LABELS.get()
     headers = traceparent, tracestate
     parent = checked(client.guard, "traceparent", lambda given: _as_parent(*given), headers)
@@ -61,6 +82,10 @@ def context(
             LABELS.set(outer)
         else:
             restore(LABELS, token)
+
+
+def _read_once(tags: Any) -> list[str]:
+    return checked(current_client().guard, "tags", as_words, tags) or []
 
 
 @contextmanager

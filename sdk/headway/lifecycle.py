@@ -88,7 +88,7 @@ def init(
         api_key: sent as a bearer token.
         journal_dir: the folder of the journal.
         journal_limit_bytes: how much the journal may hold; beyond it the newest are dropped.
-        capture_limit_bytes: how much of one input or output is kept.
+        capture_limit_bytes: how much of one input or output is kept, up to 8 MB.
         capture_data: write bytes in base64, where they fit, and not only their size and hash.
         environment: for example ``production``.
         release: the version of your application.
@@ -114,6 +114,7 @@ def init(
     with _starting():
         from headway.client_settings import read_settings
         from headway.clients import Client
+        from headway.errors import SettingsError
         from headway.settings import load_sources
 
     settings = read_settings(
@@ -137,6 +138,10 @@ def init(
         capture_content=capture_content,
         silent_spans=silent_spans,
     )
+    if clock_ns is not None and not callable(clock_ns):
+        raise SettingsError(f"clock_ns is of type {type(clock_ns).__name__}: give a function")
+    if transport is not None and not callable(getattr(transport, "send", None)):
+        raise SettingsError(f"transport is of type {type(transport).__name__}, without a send()")
     with _lock:
         if _current is None or _current.is_closed or transport is not None or clock_ns is not None:
             client = Client(settings, transport=transport, clock_ns=clock_ns or time.time_ns)
@@ -148,6 +153,7 @@ def init(
         client.configure(settings)
         return
     _STAND_IN.hand_over(client)
+    client.tell_strange_keys()
     if previous is not None:
         previous.close()
 
@@ -167,7 +173,14 @@ def stats() -> Stats:
 
 
 def shutdown(timeout_s: float | None = None) -> bool:
-    """Ship what can be shipped in time and stop; what is left waits in the journal."""
+    """Ship what can be shipped in time and stop; what is left waits in the journal.
+
+    Calls that come later are written to the journal, and sent by the next process, or from the next
+    ``init`` on. Whether all has arrived is what it returns.
+
+    Args:
+        timeout_s: None means ``exit_timeout_s``.
+    """
     return current_client().close(timeout_s)
 
 
@@ -202,6 +215,7 @@ def _start() -> "Client":
     # Not in the lock, either.
     _CHILDREN.attend()
     _STAND_IN.hand_over(client)
+    client.tell_strange_keys()
     return client
 
 

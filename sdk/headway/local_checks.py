@@ -10,30 +10,11 @@ from typing import Any
 
 from headway.client_settings import ClientSettings
 from headway.findings import Finding, Level
+from headway.known_keys import CLIENT_KEYS
 from headway.leftovers import Leftover, survey
 from headway.settings import Sources
 from headway.transports import address_of
 
-_KEYS = (
-    "project",
-    "url",
-    "api_key",
-    "journal_dir",
-    "journal_limit_bytes",
-    "capture_limit_bytes",
-    "environment",
-    "release",
-    "exit_timeout_s",
-    "capture_data",
-    "redact",
-    "redact_names",
-    "capture_content",
-    "silent_spans",
-    "trace_hosts",
-    "baggage_hosts",
-    "raise",
-    "disabled",
-)
 _FIELDS = {"raise": "is_raising", "disabled": "is_disabled"}
 _CHOICES = {
     "redact": "patterns",
@@ -51,12 +32,14 @@ _SECOND_NS = 1_000_000_000
 def check_settings(settings: ClientSettings, sources: Sources) -> list[Finding]:
     """Say what is in force and who said so; of the key only whether there is one."""
     findings = []
-    for key in _KEYS:
+    for key in CLIENT_KEYS:
         value = _value_of(key, settings)
         if key == "api_key":
             value = "set, not shown" if value else None
         elif key == "url":
             value = address_of(value)
+        elif key == "sample":
+            value = value.as_text
         elif key == "journal_dir" and value is not None:
             value = str(value)
         origin = sources.origin(key)
@@ -67,6 +50,8 @@ def check_settings(settings: ClientSettings, sources: Sources) -> list[Finding]:
             message = f"disabled = true ({origin}): nothing is recorded"
             finding = Finding("warn", "setting", message, "unset HEADWAY_DISABLED", data)
         findings.append(finding)
+    for said in settings.strange_keys:
+        findings.append(Finding("warn", "setting", said, "correct it"))
     return findings
 
 

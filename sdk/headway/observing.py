@@ -19,8 +19,9 @@ from headway.interruptions import is_from_outside
 from headway.lasting import are_lasting, is_lasting_text
 from headway.lifecycle import current_client
 from headway.otel_parents import OTEL, active_id, modules
+from headway.prompts import prompt_fields
 from headway.records import EMPTY, Kind, Span
-from headway.tracing import ActiveSpan, prompt_fields, span_of
+from headway.tracing import ActiveSpan, span_of
 from headway.values import capture
 from headway.wrapping import dressed, function_name, is_coroutine_function
 
@@ -62,6 +63,10 @@ def observe(
     capture_content: bool = True,
 ) -> Callable[..., Any]:
     """Record each call of a function as a span.
+
+    What the function gives back is handed on as it is, but for a generator, an async generator or
+    a coroutine, also one that a plain function got from elsewhere: the caller gets another object
+    in its place, of the same type, which follows it to its end.
 
     Args:
         function: where it is used bare, as ``@observe``.

@@ -14,6 +14,7 @@ from typing import Any
 
 from headway.contexts import ARRIVAL, CURRENT, Ancestor, Remote
 from headway.interruptions import is_from_handler
+from headway.reentries import Reentrant
 
 OTEL = "opentelemetry.trace.propagation"
 """The module that is there once a program can have active spans."""
@@ -66,12 +67,21 @@ def here() -> Remote | None:
     return parent if isinstance(parent, Remote) else Remote(parent.trace_id, parent.span_id)
 
 
-@contextmanager
-def otel_context() -> Iterator[None]:
+def otel_context() -> Reentrant:
     """Make the current span the parent of what OpenTelemetry records inside.
 
-    Where the program does not use OpenTelemetry, or no span is open, nothing happens.
+    Where the program does not use OpenTelemetry, or no span is open, nothing happens. What it
+    returns may be entered again; the span that is current then is the parent.
     """
+    return Reentrant(_shared, _context)
+
+
+def _context() -> object:
+    return modules["opentelemetry.context"].get_current() if OTEL in modules else None
+
+
+@contextmanager
+def _shared() -> Iterator[None]:
     ours = CURRENT.get() if OTEL in modules else None
     parent = here() if ours is not None and innermost(ours) is ours else None
     token = None if parent is None else _attach(parent)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from headway.contexts import CURRENT
 from headway.errors import PromptError
+from headway.fields import as_name, as_word, checked
 from headway.lifecycle import current_client
 from headway.records import PromptVersion
 from headway.templates import fill, find_variables
@@ -126,6 +127,18 @@ def register(client: "Client", prompt: "Prompt[Any]") -> None:
     )
 
 
+def prompt_fields(client: "Client", prompt: Any) -> dict[str, str | None]:
+    """Return the fields of a span that name its prompt."""
+    if prompt is None or type(prompt) is str:
+        return {"prompt_name": prompt}
+    if issubclass(type(prompt), Prompt):
+        register(client, prompt)
+    return {
+        "prompt_name": checked(client.guard, "prompt", _name_in, prompt),
+        "prompt_version": checked(client.guard, "prompt", _version_in, prompt),
+    }
+
+
 def _note(prompt: "Prompt[Any]", variables: Mapping[str, object]) -> None:
     # A parent in another process has no record here, and outside of any span there is none.
     record = getattr(CURRENT.get(), "record", None)
@@ -171,3 +184,11 @@ def _hash_of(written: str) -> str:
     from hashlib import sha256
 
     return sha256(written.encode()).hexdigest()[:_VERSION_DIGITS]
+
+
+def _name_in(prompt: Any) -> str:
+    return as_name(prompt if isinstance(prompt, str) else getattr(prompt, "name", None))
+
+
+def _version_in(prompt: Any) -> str | None:
+    return None if isinstance(prompt, str) else as_word(getattr(prompt, "version", None))

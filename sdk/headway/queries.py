@@ -1,5 +1,6 @@
 """What one asks a collector for, in the words of the client; and times on both ways."""
 
+import re
 from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
@@ -53,6 +54,13 @@ _NAMES = {
     "prompt": "prompt_name",
     "text": "q",
 }
+_OWN_NAMES = {
+    "start": "since",
+    "end": "until",
+    "attribute": "attributes",
+    **{theirs: ours for ours, theirs in _NAMES.items()},
+}
+"""Of parameters, as the collector names them."""
 TIME_FIELDS = (
     "start_time",
     "end_time",
@@ -71,7 +79,7 @@ def as_query(filters: SpanFilters) -> dict[str, Any]:
 
     Raises:
         TypeError: there is no filter of that name.
-        HeadwayError: a time is none.
+        HeadwayError: a time is none, or the attributes are not names with values.
     """
     query: dict[str, Any] = {}
     for name, value in filters.items():
@@ -82,8 +90,16 @@ def as_query(filters: SpanFilters) -> dict[str, Any]:
     query["start"] = as_time("since", query.pop("since", None))
     query["end"] = as_time("until", query.pop("until", None))
     if attributes := query.pop("attributes", None):
-        query["attribute"] = [f"{_as_key(key)}={value}" for key, value in attributes.items()]
+        query["attribute"] = _as_attributes(attributes)
     return query
+
+
+def in_own_words(message: str) -> str:
+    """Return what a collector says of parameters with the names that they have here."""
+    for theirs, ours in _OWN_NAMES.items():
+        message = re.sub(rf"(?<![\w.]){theirs}(?=:|=| is | has )", ours, message)
+    # Texts are looked for in one way here.
+    return re.sub(r",? or (add|with) `?match=exact`?", "", message)
 
 
 def asks_for_nothing(query: Mapping[str, Any]) -> bool:
@@ -120,6 +136,15 @@ def with_datetimes(row: dict[str, Any]) -> dict[str, Any]:
         if row.get(name)
     }
     return {**row, **times}
+
+
+def _as_attributes(given: object) -> list[str]:
+    if not isinstance(given, Mapping):
+        raise HeadwayError(f"attributes is {given!r}: give names with values, as {{'shelf': '7'}}")
+    for key in given:
+        if not isinstance(key, str):
+            raise HeadwayError(f"attributes has the name {key!r}: give texts as names")
+    return [f"{_as_key(key)}={value}" for key, value in given.items()]
 
 
 def _as_key(key: str) -> str:

@@ -11,11 +11,12 @@ fields of the collector's HTTP API; times are datetimes in UTC.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
 from headway.apis import ApiClient
-from headway.errors import ApiError, HeadwayError
+from headway.errors import ApiError, HeadwayError, SettingsError, UnreachableError
 from headway.listings import Listing, Row
 from headway.queries import (
     SpanFilters,
@@ -23,6 +24,7 @@ from headway.queries import (
     as_query,
     as_time,
     asks_for_nothing,
+    in_own_words,
     with_datetimes,
 )
 from headway.records import DEFAULT_URL, Source
@@ -32,6 +34,7 @@ from headway.transports import address_of
 Content = Literal["full", "preview", "none"]
 
 _LARGEST_PAGE = 500
+_TOO_LONG = (400, 414, 431)
 
 
 class Client:
@@ -46,7 +49,7 @@ class Client:
         timeout_s: the longest wait for an answer.
 
     Raises:
-        SettingsError: a setting cannot be used.
+        SettingsError: a setting or an argument cannot be used.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Client:
         timeout_s: float = 30.0,
     ) -> None:
         sources = load_sources()
+        _check_projects(project)
+        _check_timeout(timeout_s)
         if project is None or isinstance(project, str):
             project = sources.get("project", project, "")
         self._project: Sequence[str] | str | None = project or None
@@ -102,6 +107,7 @@ class Client:
 
         Each is whole, as ``trace`` gives it, and takes one request.
         """
+        _check_limit(limit)
 
         def read() -> Iterator[Row]:
             seen: set[str] = set()
@@ -185,9 +191,12 @@ class Client:
 
     def _get(self, what: str, identity: str, *keys: str) -> Any:
         path = f"/v1/{what}s/{quote(_as_identity(what, identity), safe='')}"
-        return self._api.expect(self._api.get(path, {"project": self._project}), path, *keys)
+        with _in_own_words():
+            answer = self._api.get(path, {"project": self._project})
+        return self._api.expect(answer, path, *keys)
 
     def _list(self, items: str, query: dict[str, Any], limit: int | None) -> Listing:
+        _check_limit(limit)
         if asks_for_nothing(query):
             return Listing(items, lambda: iter(()), limit)
         query = {"project": self._project, **query}
@@ -195,7 +204,8 @@ class Client:
             query["limit"] = max(1, min(limit, _LARGEST_PAGE))
 
         def read() -> Iterator[Row]:
-            return map(with_datetimes, self._api.pages(f"/v1/{items}", items, query))
+            with _in_own_words():
+                yield from map(with_datetimes, self._api.pages(f"/v1/{items}", items, query))
 
         return Listing(items, read, limit)
 
@@ -205,3 +215,35 @@ def _as_identity(what: str, identity: object) -> str:
     if not isinstance(identity, str) or not identity:
         raise HeadwayError(f"the {what} asked for is {identity!r}: give its id or name as a text")
     return identity
+
+
+def _check_limit(limit: object) -> None:
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
+        raise HeadwayError(f"the limit is {limit!r}: give a whole number, or None for all")
+
+
+def _check_projects(given: object) -> None:
+    if given is None:
+        return
+    for name in given if isinstance(given, (list, tuple, set, frozenset)) else (given,):
+        if not isinstance(name, str):
+            raise SettingsError(f"the project is {name!r}: give a text, or a list of them")
+
+
+def _check_timeout(timeout_s: Any) -> None:
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)) or not timeout_s > 0:
+        raise SettingsError(f"timeout_s is {timeout_s!r}: give a number of seconds above zero")
+
+
+@contextmanager
+def _in_own_words() -> Iterator[None]:
+    try:
+        yield
+    except UnreachableError:
+        raise
+    except ApiError as error:
+        said = in_own_words(str(error))
+        if error.status in _TOO_LONG and not error.code:
+            # The server does not read such an address to its end.
+            said += ": the filters are too long for one request, give shorter or fewer values"
+        raise ApiError(said, status=error.status, code=error.code) from error

@@ -47,6 +47,14 @@ class Rates(msgspec.Struct, frozen=True):
         """Whether everything is recorded."""
         return self.other == 1.0 and all(rate == 1.0 for rate in self.by_name.values())
 
+    @property
+    def as_text(self) -> str:
+        """As it is written in a variable: a rate, or names with rates."""
+        if not self.by_name:
+            return f"{self.other:g}"
+        pairs = {**self.by_name, ALL_NAMES: self.other}
+        return ",".join(f"{name}={rate:g}" for name, rate in pairs.items())
+
 
 class LeftOut:
     """How many spans were not recorded because their trace was sampled out."""
@@ -143,7 +151,9 @@ def written_rates(given: Any) -> Any:
         return given
     try:
         if isinstance(given, Mapping):
-            rates = {str(name): float(rate) for name, rate in given.items()}
+            if strange := [name for name in given if not isinstance(name, str)]:
+                raise TypeError(f"the name {strange[0]!r} is of type {type(strange[0]).__name__}")
+            rates = {name: float(rate) for name, rate in given.items()}
             return msgspec.json.encode(rates).decode()
         return repr(float(given))
     except (TypeError, ValueError) as error:

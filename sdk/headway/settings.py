@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from headway.errors import SettingsError
+from headway.known_keys import sounds_private, strange_keys
 
 T = TypeVar("T")
 
@@ -105,6 +106,23 @@ class Sources(msgspec.Struct, frozen=True):
             raise SettingsError(f"{source} is {kind}: give a plain value, {key} = ...")
         return _parse(source, _as_text(node), parse)
 
+    def strange(self) -> tuple[str, ...]:
+        """Return a line for each key of the file that nobody knows, to be told and passed over.
+
+        Raises:
+            SettingsError: one may have been meant to keep something out of the log.
+        """
+        lines = []
+        for key, advice in strange_keys(self.file).items():
+            said = f"{key} in {self.file_name} is no setting: {advice}"
+            if not sounds_private(key):
+                lines.append(said)
+            elif self.problems is None:
+                raise SettingsError(said)
+            else:
+                self.problems[key] = said
+        return tuple(lines)
+
     def origin(self, key: str) -> str:
         """Return which of the two says what ``key`` is, by name; "default" where neither does."""
         if _variable(key) in self.environment:
@@ -151,7 +169,7 @@ def parse_bool(text: str) -> bool:
 
 def parse_port(text: str) -> int:
     """Read a TCP port; 0 asks the system for a free one."""
-    port = int(text)
+    port = int(text) if text.strip().isascii() and text.strip().isdecimal() else -1
     if not 0 <= port <= 65535:
         raise ValueError("not a port between 0 and 65535")
     return port

@@ -12,12 +12,13 @@ import functools
 from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headway.calls import Call, begin, template_of
-from headway.contexts import CURRENT, Ancestor, restore
+from headway.calls import Call, Place, begin, place, template_of
+from headway.contexts import CURRENT, NO_LABELS, Ancestor, restore
+from headway.entries import begin_entry, keep_for_others, take_entry
 from headway.failures import describe
 from headway.fields import (
     CapturedField,
@@ -39,7 +40,7 @@ from headway.lasting import encode_lasting
 from headway.lifecycle import current_client
 from headway.limits import Limits
 from headway.otel_parents import OTEL, active_id, modules
-from headway.prompts import Prompt, register
+from headway.prompts import prompt_fields
 from headway.records import EMPTY, Kind, Span
 from headway.scoring import ScoreValue, score
 from headway.values import capture
@@ -54,6 +55,10 @@ class ActiveSpan:
 
     ``input``, ``output``, ``params`` and ``prompt_variables`` take any object. ``attributes`` and
     ``scores`` are dicts that are read when the span ends.
+
+    What ``span`` made may be entered again, also while it is open: each entry is a span of its own,
+    with what ``span`` was given but for ``input`` and ``output``, and ``with S as span`` gives it.
+    What is set on ``S`` itself goes to its first entry until that ends, then to the latest.
     """
 
     end_ns: int | None = None
@@ -67,6 +72,11 @@ class ActiveSpan:
     """Whether its prompt is that of a call of a model inside."""
     _shift_ns = 0
     _token: Token[Ancestor | None] | None = None
+    # Of other entries: what they are made of, of which span this is one, which are open.
+    _recipe: tuple[Any, ...] | None = None
+    _made_at: Place = None, NO_LABELS
+    _origin: "ActiveSpan | None" = None
+    _entries: "list[ActiveSpan] | None" = None
 
     name = Field(as_name)
     kind = Field(as_kind)
@@ -105,11 +115,9 @@ class ActiveSpan:
     def __init__(
         self, client: "Client", record: Span, *, shift_ns: int = 0, is_recorded: bool = True
     ) -> None:
-        self._client = client
+        self._client, self._shift_ns = client, shift_ns
         self._is_open = is_recorded and client.is_recording
-        self._shift_ns = shift_ns
-        self.trace_id = record.trace_id
-        self.span_id = record.span_id
+        self.trace_id, self.span_id = record.trace_id, record.span_id
         self.record = record
 
     def __getattr__(self, name: str) -> Any:
@@ -119,7 +127,13 @@ class ActiveSpan:
         self.__dict__[name] = {}
         return self.__dict__[name]
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ActiveSpan":
+        if self._recipe is not None:
+            # Of two threads one is the first.
+            if self.__dict__.setdefault("_entry", mine := object()) is not mine:
+                return self._enter_again()
+            if self._is_open:
+                begin_entry(self, current_client())
         previous = CURRENT.get()
         if OTEL in modules:
             self.otel_id = active_id()
@@ -137,9 +151,11 @@ class ActiveSpan:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._token is not None:
-            restore(CURRENT, self._token)
-        self.close(error)
+        left = self if self._entries is None else take_entry(self, self._entries)
+        if left._token is not None:
+            restore(CURRENT, left._token)
+            left._token = None
+        left.close(error)
 
     @property
     def limits(self) -> Limits:
@@ -241,6 +257,16 @@ class ActiveSpan:
         """Encode any object, within the client's limits."""
         return capture(value, self.limits)
 
+    def _enter_again(self) -> "ActiveSpan":
+        name, kind, model, prompt, fields = self._recipe or ()
+        again = span(name, kind=kind, model=model, prompt=prompt, **fields)
+        again._origin = self
+        self.__dict__.setdefault("_entries", []).append(again)
+        if not self._is_open:
+            self.record = again.record
+            self.attributes, self.scores = again.attributes, again.scores
+        return again.__enter__()
+
     def _miss(self, field: str) -> None:
         self._client.guard.fault("span", f"a span has no field {field!r}, it was left out")
 
@@ -252,6 +278,7 @@ _template = functools.lru_cache(template_of)
 _OWN = frozenset(
     {"_client", "_is_open", "_shift_ns", "_token", "trace_id", "span_id", "record", "end_ns"}
     | {"otel_id", "attributes", "scores", "verdict", "has_handed_prompt_down"}
+    | {"_recipe", "_made_at", "_origin", "_entries", "_entry"}
 )
 _PROMPT_FIELDS = ("prompt_name", "prompt_version", "prompt_variables")
 _SETTABLE = {"attributes", "scores"} | {
@@ -289,6 +316,8 @@ def span(
     known = {"name": name, "kind": kind, "request_model": model}
     opened.set_all({**known, **prompt_fields(client, prompt), **fields})
     opened.decide_sampling()
+    opened._recipe = name, kind, model, prompt, keep_for_others(fields)
+    opened._made_at = place()
     return opened
 
 
@@ -316,26 +345,6 @@ def span_of(call: Call, client: "Client") -> ActiveSpan:
     return span
 
 
-def prompt_fields(client: "Client", prompt: Any) -> dict[str, str | None]:
-    """Return the fields of a span that name its prompt."""
-    if prompt is None or type(prompt) is str:
-        return {"prompt_name": prompt}
-    if issubclass(type(prompt), Prompt):
-        register(client, prompt)
-    return {
-        "prompt_name": checked(client.guard, "prompt", _name_in, prompt),
-        "prompt_version": checked(client.guard, "prompt", _version_in, prompt),
-    }
-
-
 def _template_of(client: "Client") -> Span:
     settings = client.settings
     return _template(settings.environment, settings.release)
-
-
-def _name_in(prompt: Any) -> str:
-    return as_name(prompt if isinstance(prompt, str) else getattr(prompt, "name", None))
-
-
-def _version_in(prompt: Any) -> str | None:
-    return None if isinstance(prompt, str) else as_word(getattr(prompt, "version", None))

@@ -185,7 +185,7 @@ class HttpTransport:
         try:
             refusal = msgspec.json.decode(body, type=_Refusal)
         except msgspec.DecodeError:
-            refusal = _Refusal("", _ADVICE.get(status, "it gave no reason"))
+            refusal = _Refusal("", _ADVICE.get(status) or _moved(headers) or "it gave no reason")
         is_collector = COLLECTOR_HEADER in headers
         return Reply(
             status,
@@ -259,6 +259,13 @@ def address_of(url: str) -> str:
 class _Refusal(msgspec.Struct):
     code: str
     message: str
+
+
+def _moved(headers: Mapping[str, str]) -> str:
+    # Nothing is sent after it: a key would go along to whoever that is.
+    location = headers.get("Location", "").partition("?")[0]
+    base = _without_secrets(location).removesuffix("/v1/ingest")
+    return f"it points to {base!a}, set HEADWAY_URL to where the collector is" if base else ""
 
 
 def _without_secrets(address: str) -> str:

@@ -204,6 +204,7 @@ def replay(client: TestClient, card_id: str) -> Any:
         ({"current": {"start": "-20d"}}, "reference lies within current"),
         ({"options": {"segment_by": ["provider", "provider"]}}, "'provider' stands twice"),
         ({"options": {"metrics": "answer_chars"}}, "options.metrics"),
+        ({"options": {"metrics": [f"score:{n}" for n in range(1_001)]}}, "at most 1000 items"),
         (
             {"options": {"metrics": ["answer_chars", "wit"]}},
             "metrics='wit': there is no such metric; there are answer_chars, ",

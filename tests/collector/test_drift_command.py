@@ -12,6 +12,7 @@ import pytest
 
 from headway.apis import ApiClient
 from headway.errors import CommandError
+from headway_collector import drift_command
 from headway_collector.drift_command import (
     DRIFT,
     EXIT_DRIFT,
@@ -23,11 +24,22 @@ from headway_collector.drift_command import (
     parse_filters,
     show_card,
 )
+from headway_measures.drift.columns import LEAST_UNITS
 from tests.collector.test_drift_cards import NOW_NS, make_call
 
 
-def make_test(metric: str, side: str, state: str) -> dict[str, Any]:
-    return {"metric": metric, "side": side, "state": state, "n_ref": 90, "n_cur": 30}
+def make_test(
+    metric: str, side: str, state: str, n_cur: int = 30, units_cur: int = 30
+) -> dict[str, Any]:
+    return {
+        "metric": metric,
+        "side": side,
+        "state": state,
+        "n_ref": 90,
+        "n_cur": n_cur,
+        "units_ref": 90,
+        "units_cur": units_cur,
+    }
 
 
 def say_in_one(head: str, *others: str) -> dict[str, Any]:
@@ -62,6 +74,8 @@ DRIFTED = make_card(
 PROMPTS_ALONE = make_card(
     make_test("prompt_chars", "prompt", "no_drift"), verdict="not_enough_data"
 )
+ALIKE = make_card(make_test("is_refusal", "answer", "identical"))
+FEW_ALIKE = make_card(make_test("is_refusal", "answer", "identical", n_cur=29, units_cur=29))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +95,17 @@ PROMPTS_ALONE = make_card(
         (make_card(verdict="not_enough_data"), ["drift"], EXIT_TOO_LITTLE),
         (PROMPTS_ALONE, ["drift"], EXIT_TOO_LITTLE),
         (PROMPTS_ALONE, ["prompt"], 0),
+        (ALIKE, ["drift"], 0),
+        (ALIKE, ["answer"], 0),
+        (FEW_ALIKE, ["drift"], EXIT_TOO_LITTLE),
+        (FEW_ALIKE, ["answer"], EXIT_TOO_LITTLE),
+        (FEW_ALIKE, ["is_refusal"], EXIT_TOO_LITTLE),
+        (make_card(make_test("is_refusal", "answer", "failed")), ["drift"], EXIT_TOO_LITTLE),
+        (
+            make_card(make_test("is_refusal", "answer", "identical", n_cur=200, units_cur=1)),
+            ["answer"],
+            EXIT_TOO_LITTLE,
+        ),
     ],
 )
 def test_the_exit_code_answers_the_question(
@@ -96,6 +121,7 @@ def test_the_exit_code_answers_the_question(
         (DRIFTED, ["prompt", "prompt_chars"], 0, "prompt, prompt_chars: what drifted is something"),
         (DRIFTED, ["drift"], EXIT_DRIFT, None),
         (PROMPTS_ALONE, ["drift"], EXIT_TOO_LITTLE, None),
+        (FEW_ALIKE, ["drift"], EXIT_TOO_LITTLE, "--fail-on drift: not enough data to say"),
         (make_card(), ["answer"], 0, None),
     ],
 )
@@ -197,6 +223,22 @@ def test_windows_without_calls_are_too_little_data(
     assert "no call is in the window before: look at its times and at " in said
     assert "no call is in the window after: look at its times and at " in said
     assert said.count("project shop, request_model x") == 2
+
+
+def test_equal_values_count_from_as_many_units_as_a_test_takes() -> None:
+    assert drift_command._LEAST_EQUAL == LEAST_UNITS
+
+
+def test_two_calls_that_agree_are_too_little_data(
+    headway: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--ref", "start=-8h&end=-7h", "--cur", "start=-4h&end=-3h", "--metric", "is_refusal"]
+
+    assert headway(*asked) == EXIT_TOO_LITTLE
+    assert headway(*asked, "--fail-on", "is_refusal") == EXIT_TOO_LITTLE
+    said = capsys.readouterr()
+    assert "1 calls before, 1 after" in said.out
+    assert "--fail-on is_refusal: not enough data to say" in said.err
 
 
 @pytest.mark.parametrize(

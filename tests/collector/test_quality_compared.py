@@ -1,5 +1,6 @@
 """Two cohorts of scores compared, and two scores of the same calls, asked of a real collector."""
 
+import json
 from typing import Any
 
 import pytest
@@ -101,12 +102,15 @@ def test_an_empty_cohort_is_told_and_not_compared(client: TestClient, log: Log) 
         ({"reference": [], "current": {}}, "filters are an object"),
         ({"reference": {}, "current": {}, "alpha": 1}, "alpha"),
         ({"reference": {}, "current": {}, "test": "t"}, "test"),
+        ({"reference": {"request_model": "\ud800"}, "current": {}}, "half a character"),
+        ({"reference": {}, "current": {}, "filters": {"tag": ["\udfff"]}}, "half a character"),
     ],
 )
 def test_cohorts_that_cannot_be_read_are_refused(
     client: TestClient, body: dict[str, Any], words: str
 ) -> None:
-    answer = client.post("/v1/quality/cohorts", json={"score": "helpful", **body})
+    content = json.dumps({"score": "helpful", **body})
+    answer = client.post("/v1/quality/cohorts", content=content)
 
     assert answer.status_code == 422
     assert words in answer.json()["message"]

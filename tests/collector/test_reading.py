@@ -146,10 +146,10 @@ def test_a_collector_knows_every_filter(url: str) -> None:
     assert list(headway.Client(url).spans(**given)) == []
 
 
-def test_what_a_collector_refuses_is_told_in_its_words(url: str) -> None:
+def test_what_a_collector_refuses_is_told_with_its_reason(url: str) -> None:
     client = headway.Client(url)
 
-    with pytest.raises(ApiError, match="start: 'yesterday'") as raised:
+    with pytest.raises(ApiError, match="since: 'yesterday'") as raised:
         list(client.spans(since="yesterday"))
     assert raised.value.status == 422
     with pytest.raises(ApiError, match="where"):

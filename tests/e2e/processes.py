@@ -46,9 +46,13 @@ class CollectorProcess:
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=clean_environment()
         )
-        line = read_line(self._process, START_TIMEOUT_S)
-        bound = _BOUND.search(line)
-        assert bound, f"the collector said {line!r}"
+        try:
+            line = read_line(self._process, START_TIMEOUT_S)
+            bound = _BOUND.search(line)
+            assert bound, f"the collector said {line!r}"
+        except BaseException:
+            self.kill()
+            raise
         self.port = int(bound[1])
 
     def kill(self) -> None:

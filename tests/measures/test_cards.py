@@ -264,3 +264,17 @@ def test_windows_of_one_source_raise_no_more_false_alarms_than_alpha() -> None:
     )
 
     assert Rate(alarms, draws).lower <= ALPHA
+
+
+def test_a_session_in_both_windows_is_no_pair_of_prompts() -> None:
+    def share(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(pl.lit("always").alias("session_id"))
+
+    windows = draw_window(1, 60, change=share), draw_window(2, 60, 7, change=share)
+    options = Options(metrics=("answer_embedding", "answer_clusters"))
+
+    tests = compare_windows(*windows, options).tests
+
+    assert [(each.state, each.units_ref, each.is_paired) for each in tests] == [
+        ("not_enough_data", 1, False)
+    ] * 2

@@ -201,6 +201,13 @@ def test_without_a_drift_the_answers_make_the_verdict(answers: list[State], verd
     assert verdict_of(tests) == verdict
 
 
+@pytest.mark.parametrize(("units", "verdict"), [(1, "not_enough_data"), (30, "no_drift")])
+def test_equal_values_of_few_units_say_nothing(units: int, verdict: State) -> None:
+    equal = replace(unmeasured("identical"), units_cur=units)
+
+    assert verdict_of([equal]) == verdict
+
+
 def test_where_no_answers_were_asked_for_the_others_make_the_verdict() -> None:
     assert verdict_of([unmeasured("no_drift", side="prompt")]) == "no_drift"
     assert verdict_of([unmeasured("not_enough_data", side="score")]) == "not_enough_data"

@@ -26,15 +26,19 @@ _MILLION = 1_000_000
 _DRAWN = ("output_image_mtok", "output_video_mtok")
 
 # What the OpenTelemetry conventions and some frameworks call a provider that the list knows by
-# another name, and does not recognise.
+# another name, and does not recognise or takes for another.
 _PROVIDERS = {
     "az.ai.inference": "azure",
+    "az.ai.openai": "azure",
     "azure.ai.inference": "azure",
+    "azure.ai.openai": "azure",
     "fireworks_ai": "fireworks",
     "gcp.gen_ai": "google",
     "x_ai": "x-ai",
     "xai.chat": "x-ai",
 }
+
+_BEDROCK = "aws"
 
 # Whose models nobody else runs on machines of his own, so that a name tells who was paid. Open
 # weights bear the same names where they cost nothing.
@@ -59,6 +63,18 @@ def find_listed_rates(provider: str, model: str, input_tokens: int, start_ns: in
     return _find_rates(provider, model, tier, start_ns // listed.slot_ns)
 
 
+def choose_model(provider: str | None, asked: str | None, answered: str | None) -> str | None:
+    """Return which name of a call's model its price goes by: that which answered, as a rule.
+
+    On Bedrock what was asked for says by which regions it is served, which has a price of its own:
+    ``global.anthropic.claude-...`` is cheaper than ``us.anthropic.claude-...``. Both are answered
+    by ``claude-...``.
+    """
+    if provider and asked and answered and _is_bedrock(provider):
+        return asked if _find_model(provider, asked) is not None else answered
+    return answered or asked
+
+
 def find_rates_by_name(model: str, input_tokens: int, start_ns: int) -> Rates | None:
     """Return the list's prices where nobody says who the provider was and all ask the same."""
     rates = {
@@ -66,6 +82,12 @@ def find_rates_by_name(model: str, input_tokens: int, start_ns: int) -> Rates | 
     }
     rates.discard(None)
     return rates.pop() if len(rates) == 1 else None
+
+
+@lru_cache(maxsize=256)
+def _is_bedrock(provider: str) -> bool:
+    found = find_provider_by_id(get_snapshot().providers, provider.lower().strip())
+    return found is not None and found.id == _BEDROCK
 
 
 @lru_cache(maxsize=4096)

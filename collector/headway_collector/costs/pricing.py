@@ -7,7 +7,7 @@ the list inside ``genai-prices``; whichever said it stands beside the cost as it
 from collections.abc import Sequence
 
 from headway.records import Span
-from headway_collector.costs.lists import find_listed_rates, find_rates_by_name
+from headway_collector.costs.lists import choose_model, find_listed_rates, find_rates_by_name
 from headway_collector.costs.rates import Rates, calculate_cost, is_inconsistent
 from headway_collector.costs.tables import PriceTable
 from headway_collector.store.batches import Derived
@@ -70,7 +70,7 @@ class Prices:
             found.price_version = rates.version
 
     def _find_rates(self, span: Span) -> Rates | None:
-        model = span.response_model or span.request_model
+        model = choose_model(span.provider, span.request_model, span.response_model)
         if model is None:
             return None
         rates = None if self._table is None else self._table.find_rates(span)

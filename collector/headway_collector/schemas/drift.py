@@ -1,15 +1,14 @@
 """What is asked about drift: two windows by their filters, and how to compare them."""
 
-import json
 import math
 from itertools import permutations
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from headway_collector.errors import InvalidRequestError
 from headway_collector.limits import MAX_INT
-from headway_collector.schemas.evaluations import Posted
+from headway_collector.schemas.evaluations import Posted, Writable
 from headway_collector.schemas.queries import PageQuery, ProjectQuery, SpanQuery, resolve_time
 from headway_collector.store.described import PREFIX
 from headway_collector.store.drift_cards import StoredQuery
@@ -26,6 +25,9 @@ Filters = Annotated[
     Field(examples=[{"start": ["-14d"], "end": ["-7d"], "request_model": ["support-7b"]}]),
 ]
 
+# Each is a test on the card that is kept, also where no call has it.
+Metrics = Annotated[tuple[str, ...], Field(min_length=1, max_length=1_000)]
+
 
 class DriftOptions(Posted):
     """How windows are compared."""
@@ -40,7 +42,7 @@ class DriftOptions(Posted):
         tuple[str, ...],
         Field(max_length=8, description="for whom it holds: columns, or `attribute:KEY`"),
     ] = ()
-    metrics: Annotated[tuple[str, ...] | None, Field(min_length=1, description="only these")] = None
+    metrics: Annotated[Metrics | None, Field(description="only these")] = None
     examples: Annotated[int, Field(ge=0, le=50)] = 6
 
     def check(self) -> dict[str, Any]:
@@ -61,21 +63,7 @@ class DriftOptions(Posted):
         return self.model_dump()
 
 
-class _Kept(Posted):
-    """A question that is kept, and so has to be text that can be written."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_half_characters(cls, data: Any) -> Any:
-        try:
-            json.dumps(data, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            half = error.object[error.start].encode("unicode_escape").decode()
-            raise InvalidRequestError(f"the body holds {half}, half a character") from error
-        return data
-
-
-class DriftBody(_Kept):
+class DriftBody(Writable):
     """Two windows, and the filters that hold for both."""
 
     reference: Filters
@@ -91,12 +79,12 @@ class Baseline(Posted):
     end: str
 
 
-class HeatBody(_Kept):
+class HeatBody(Writable):
     """A window whose buckets are compared with its beginning."""
 
     filters: Filters = Field(default_factory=dict)
     bucket: Bucket = "day"
-    metrics: Annotated[tuple[str, ...] | None, Field(min_length=1)] = None
+    metrics: Metrics | None = None
     baseline: Baseline | None = Field(None, description="by default the first third")
     options: DriftOptions = DriftOptions()
 

@@ -3,11 +3,21 @@
 Nested parts (``overall``, a slice, a flip) may hold more than is named here; it is kept.
 """
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    model_validator,
+)
 
 from headway.records import Source
+from headway_collector.errors import InvalidRequestError
 from headway_collector.limits import MAX_INT
 from headway_collector.times import format_time, parse_absolute
 
@@ -28,6 +38,20 @@ class Posted(BaseModel):
     """A body whose own fields are all known."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Writable(Posted):
+    """A body whose text the database can take: what is kept, and what is looked for there."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_half_characters(cls, data: Any) -> Any:
+        try:
+            json.dumps(data, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = error.object[error.start].encode("unicode_escape").decode()
+            raise InvalidRequestError(f"the body holds {half}, half a character") from error
+        return data
 
 
 class Nested(BaseModel):

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from headway.records import Source
-from headway_collector.schemas.evaluations import Posted
+from headway_collector.schemas.evaluations import Writable
 from headway_collector.schemas.queries import SpanQuery
 from headway_collector.store.metrics import MAX_DIMENSIONS, Bucket
 
@@ -42,7 +42,7 @@ class WindowBody(SpanQuery):
         return {name: _as_field(name, value) for name, value in data.items()}
 
 
-class CohortsBody(Posted):
+class CohortsBody(Writable):
     """Two cohorts of answers; what ``filters`` says holds for a cohort that does not say it."""
 
     model_config = ConfigDict(

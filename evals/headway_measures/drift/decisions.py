@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Literal, TypeGuard
 
 from headway_measures.descriptors.metrics import Metric
+from headway_measures.drift.columns import LEAST_UNITS
 from headway_measures.drift.results import Evidence, State
 from headway_measures.multiplicity import weighted_benjamini_hochberg
 
@@ -70,8 +71,9 @@ def verdict_of(tests: Sequence[Evidence]) -> State:
     """Return what decided tests say of the windows.
 
     Without a drift it is the answers that decide, since they are what may go bad unseen: where no
-    test of them could be run the windows are too small to be called alike. Where none was asked
-    for, all tests decide.
+    test of them could be run the windows are too small to be called alike, and so they are where
+    all values are equal, of fewer units than a test takes. Where none was asked for, all tests
+    decide.
     """
     if any(each.state == "drift" for each in tests):
         return "drift"
@@ -81,7 +83,10 @@ def verdict_of(tests: Sequence[Evidence]) -> State:
         return "no_drift"
     if "not_enough_data" in states or not states:
         return "not_enough_data"
-    return "failed" if "failed" in states else "no_drift"
+    if "failed" in states:
+        return "failed"
+    units = max(min(each.units_ref, each.units_cur) for each in decisive)
+    return "no_drift" if units >= LEAST_UNITS else "not_enough_data"
 
 
 def family_of(test: Evidence | Metric) -> Family:

@@ -5,7 +5,7 @@ texts as from numbers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -130,6 +130,10 @@ def compare_side(
         sides = vectors[: len(ref)], vectors[len(ref) :]
 
         def compare(metric: Metric) -> Evidence:
+            # One session in both windows is compared with itself as well, and is no prompt.
+            return replace(exchanged(metric), is_paired=comparison.is_paired(metric))
+
+        def exchanged(metric: Metric) -> Evidence:
             if metric.kind == "embedding":
                 return compare_embeddings(*sides, units, metric, comparison.options)
             result = compare_clusters(*sides, (ref, cur), units, metric, comparison.options)

@@ -1,6 +1,7 @@
-"""``langchain``: a handler in all runs, and the spans of the program inside of a run under it."""
+"""``langchain``: a handler in all runs, and what the program calls inside of a run under it."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.callbacks import manager
@@ -8,8 +9,10 @@ from langchain_core.runnables import config as runnable_config
 
 from headway.contexts import CURRENT
 from headway.instruments.langchain_runs import RunHandler
-from headway.instruments.model_calls import attempt
+from headway.instruments.model_calls import COVERING, Cover, ModelSpan, attempt
 from headway.instruments.patches import Patches
+
+_Told = Mapping[str, Any]
 
 _NESTING = Patches()
 """For handlers that the program passes itself; never undone, as any of them may still be used."""
@@ -18,6 +21,7 @@ _NESTING = Patches()
 def make_handler() -> RunHandler:
     """Return a handler for a program to pass."""
     nest(_NESTING)
+    tell_of_texts(_NESTING)
     return RunHandler()
 
 
@@ -35,6 +39,7 @@ def install(patches: Patches) -> None:
 
     patches.wrap(manager, "_configure", make)
     nest(patches)
+    tell_of_texts(patches)
 
 
 def nest(patches: Patches) -> None:
@@ -52,6 +57,69 @@ def nest(patches: Patches) -> None:
         return prepared
 
     patches.wrap(runnable_config, "_set_config_context", make)
+
+
+def tell_of_texts(patches: Patches) -> None:
+    """Tell our handler ourselves of the calls of models that complete texts and are waited for.
+
+    LangChain tells of them in tasks of their own, so that what is set there never reaches the call;
+    what is called to make such a task still runs where the call does. And where one handler is
+    inline, as ours is, LangChain tells no handler of the program that is not.
+    """
+
+    def make(start: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def tell(
+            call: _TextCall, serialized: Any, prompts: Sequence[str], run_id: Any, told: _Told
+        ) -> Any:
+            runs = await start(call.without_ours, serialized, prompts, run_id=run_id, **told)
+            attempt("following a run", lambda: call.begin(runs, serialized, prompts, told))
+            return runs
+
+        def started(
+            self: Any, serialized: Any, prompts: Sequence[str], run_id: Any = None, **told: Any
+        ) -> Awaitable[Any]:
+            call = attempt("following a run", lambda: _TextCall(self))
+            if call is None or not call.ours:
+                return start(self, serialized, prompts, run_id=run_id, **told)
+            COVERING.set(call.cover)
+            return tell(call, serialized, prompts, run_id, told)
+
+        return started
+
+    patches.wrap(manager.AsyncCallbackManager, "on_llm_start", make)
+
+
+class _TextCall:
+    """The start of a text model's call, of which LangChain is to tell the program's handlers."""
+
+    def __init__(self, callbacks: Any) -> None:
+        handlers = callbacks.handlers
+        self.cover = Cover()
+        self.ours = [each for each in handlers if isinstance(each, RunHandler)]
+        self.without_ours = copy.copy(callbacks)
+        self.without_ours.handlers = [each for each in handlers if not isinstance(each, RunHandler)]
+        self._callbacks = callbacks
+
+    def begin(
+        self, runs: Sequence[Any], serialized: Any, prompts: Sequence[str], told: _Told
+    ) -> None:
+        """Tell our handler, which LangChain then tells the rest."""
+        about = self._callbacks
+        for run in runs:
+            run.handlers = about.handlers
+        for run, prompt in zip(runs, prompts, strict=True):
+            for handler in self.ours:
+                handler.on_llm_start(
+                    serialized,
+                    [prompt],
+                    run_id=run.run_id,
+                    parent_run_id=about.parent_run_id,
+                    tags=about.tags,
+                    metadata=about.metadata,
+                    **told,
+                )
+                span = handler.span_of(run.run_id)
+                self.cover.span = span if isinstance(span, ModelSpan) else self.cover.span
 
 
 def _add(handler: RunHandler, callbacks: Any) -> None:

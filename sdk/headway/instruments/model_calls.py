@@ -50,7 +50,19 @@ class ModelSpan(ActiveSpan):
             CURRENT.set(previous)
 
 
-COVERING: ContextVar[ModelSpan | None] = ContextVar("headway_covering", default=None)
+class Cover:
+    """The place of a span that is opened in a copy of the context in which the call is made."""
+
+    def __init__(self) -> None:
+        self.span: ModelSpan | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the call still runs."""
+        return self.span is not None and self.span.is_open
+
+
+COVERING: ContextVar[ModelSpan | Cover | None] = ContextVar("headway_covering", default=None)
 """The call of an outer library that cannot make its span the current one, as it learns of the
 call by callbacks: left behind in a context, a span that has ended is no parent of anything."""
 

@@ -90,7 +90,8 @@ class CompletionReader:
     def add(self, chunk: Answer) -> bool:
         """Take one chunk; whether it says something."""
         for name in ("id", "model", "usage", "service_tier", "system_fingerprint"):
-            if chunk.get(name) is not None:
+            # Azure sends what its filters found in chunks of no name, also last.
+            if chunk.get(name):
                 self._last[name] = chunk[name]
         said = [self._add(choice) for choice in chunk.get("choices") or ()]
         return any(said)

@@ -26,6 +26,8 @@ from headway.instruments.tools import DEFINITIONS, tool_definitions
 Body = Mapping[str, Any]
 
 _TOOLS = frozenset(("tools", "functions"))
+_PROVIDERS = {"bedrock": "aws.bedrock", "vertex": "gcp.vertex_ai"}
+"""By the client's name for the cloud that runs the model, and has prices of its own for it."""
 _SAID = {"prediction": "content", "prompt": "variables"}
 """Parameters in which something is said, and where: that is content, which may be off."""
 
@@ -47,7 +49,7 @@ class Endpoint(NamedTuple):
         conversation, prompt = body.get("conversation"), body.get("prompt")
         call = open_call(
             operation=self.operation,
-            provider="azure.ai.openai" if _is_azure(client) else "openai",
+            provider=_provider_of(client),
             model=body.get("model"),
             read_input=lambda: self.read_input(body),
             params={
@@ -93,8 +95,12 @@ def _parameter(name: str, value: Any) -> Any:
     return {key: each for key, each in value.items() if key != _SAID[name]}
 
 
-def _is_azure(client: Any) -> bool:
-    return any(base.__name__ == "BaseAzureClient" for base in type(client).__mro__)
+def _provider_of(client: Any) -> str:
+    if any(base.__name__ == "BaseAzureClient" for base in type(client).__mro__):
+        return "azure.ai.openai"
+    # A client of OpenAI's own can be led to a cloud; older releases have no such thing.
+    runtime = getattr(client, "_provider_runtime", None)
+    return _PROVIDERS.get(getattr(runtime, "name", ""), "openai")
 
 
 ENDPOINTS = {

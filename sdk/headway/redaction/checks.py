@@ -56,7 +56,8 @@ def end_of_iban(text: str, start: int) -> int | None:
             return None
         kept += found[1]
         end = found.end()
-    if text[end : end + 1].isalnum():
+    # Other scripts write no space between a number and the word behind it.
+    if (behind := text[end : end + 1]).isascii() and behind.isalnum():
         return None
     turned = (kept[4:] + kept[:4]).upper()
     return end if int("".join(str(int(each, 36)) for each in turned)) % 97 == 1 else None

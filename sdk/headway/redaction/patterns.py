@@ -46,6 +46,7 @@ spares the generator.
 NOWHERE: tuple[Place, ...] = ()
 
 _DOMAIN = re.compile(r"@[\w-]++(?:\.[\w-]++){1,12}")
+_TOP_LEVEL = re.compile(r"[xX][nN]--[A-Za-z0-9](?:-*+[A-Za-z0-9])*+|[^\W\d_]{2,}+")
 _LOCAL_BACKWARDS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]++|\"[^\"\n,:{}\[\]]{1,64}+\"")
 _LONGEST_LOCAL = 256
 
@@ -63,29 +64,51 @@ def _emails(text: str) -> Iterator[Place]:
         if local is None:
             continue
         if number < _MOST_CHECKS:
-            domain = found[0]
-            while domain and not domain[-2:].isalpha():
-                domain = domain.rpartition(".")[0]
-            if "." not in domain:
+            length = _length_of_domain(found[0])
+            if not length:
                 continue
-            stop = start + len(domain)
+            stop = start + length
         yield Place(start - local.end(), stop)
+
+
+def _length_of_domain(domain: str) -> int:
+    # Up to the end of a label that can be the last one; 0 where there is none.
+    while "." in domain:
+        rest, _, label = domain.rpartition(".")
+        if top := _TOP_LEVEL.match(label):
+            # In pkg@1.0.rc1 it is a version, while example.com1 has something behind it.
+            if top.end() == len(label) or label[top.end()] in "_-" or not rest[-1].isdigit():
+                return len(rest) + 1 + top.end()
+        elif label[-2:].isalpha():
+            return len(domain)
+        domain = rest
+    return 0
 
 
 _BETWEEN = r"[\s().\-/]{0,3}+"
 _EIGHT_DIGITS = rf"{_BETWEEN}\d" * 8
 """Written out, which is read in half the time that a repeated group takes."""
-_INTERNATIONAL = re.compile(rf"\+(?<![\w+]\+)\(?[1-9](?:{_BETWEEN}\d){{6,14}}+", re.ASCII)
+_LABELS = "|".join(
+    rf"(?<=(?i:{end})\+)" for end in ("tel", "one", "fon", "fax", "cell", "mob", "bil")
+)
+"""Ends of words that stand right before a number."""
+_INTERNATIONAL = re.compile(
+    rf"\+(?:(?<![A-Za-z0-9+]\+)|{_LABELS})\(?[1-9](?:{_BETWEEN}\d){{6,14}}+", re.ASCII
+)
 _NATIONAL = re.compile(
-    rf"0(?<![\w+-]0)(?<!\d[.,:]0)(?=0?[1-9]|0 [1-9]){_EIGHT_DIGITS}"
+    rf"0(?<![A-Za-z0-9+-]0)(?<![A-Za-z0-9]_0)(?<!\d[.,:]0)(?=0?[1-9]|0 [1-9]){_EIGHT_DIGITS}"
     rf"(?:{_BETWEEN}\d){{0,6}}(?!\d)",
     re.ASCII,
 )
 _NORTH_AMERICAN = re.compile(
-    r"[2-9](?<![\w.,+][2-9])\d\d(?:\)\s{0,2}|[\s.-])[2-9]\d\d[\s.-]\d{4}(?!\w)", re.ASCII
+    r"[2-9](?<![A-Za-z0-9.,+][2-9])(?<![A-Za-z0-9]_[2-9])\d\d(?:\)\s{0,2}|[\s.-])[2-9]\d\d[\s.-]"
+    r"\d{4}(?!_?[A-Za-z0-9])",
+    re.ASCII,
 )
 _BRACKETED = re.compile(
-    r"\((?<!\w\()\d{2,5}\)\s{0,2}\d{3,5}[\s.-]\d{2,4}(?:[\s.-]\d{2,4})?(?!\w|[.,]\d)", re.ASCII
+    r"\((?<![A-Za-z0-9]\()(?<![A-Za-z0-9]_\()\d{2,5}\)\s{0,2}\d{3,5}[\s.-]\d{2,4}"
+    r"(?:[\s.-]\d{2,4})?(?!_?[A-Za-z0-9]|[.,]\d)",
+    re.ASCII,
 )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
+from headway.contexts import CURRENT
 from headway.guards import Guard
 from headway.interruptions import is_from_handler
 from headway.records import EMPTY, Record, Score, Span
@@ -86,10 +87,15 @@ class RecordRedactor:
                 raise
             return _UNKNOWN
 
-    def _is_silent(self, record: Record) -> bool:
-        if not self._choices.is_content_kept or type(record) is SilentSpan:
+    def _is_silent(self, record: Record | None) -> bool:
+        if not self._choices.is_content_kept:
             return True
-        return isinstance(record, Span) and self._silent.match(record.name) is not None
+        if isinstance(record, Score):
+            # Given where a silent span runs; another is known by its id alone.
+            record = getattr(CURRENT.get(), "record", None)
+        if not isinstance(record, Span):
+            return False
+        return type(record) is SilentSpan or self._silent.match(record.name) is not None
 
     def _look_through(self, record: Any, values: ValueRedactor) -> None:
         values.begin()

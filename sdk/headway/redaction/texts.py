@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from headway.redaction.disguises import Bare, is_disguised
+from headway.redaction.disguises import Bare, is_disguised, without_colours
 from headway.redaction.outlines import Outline
 from headway.redaction.patterns import FINDERS, NOWHERE
 
@@ -69,7 +69,7 @@ class TextRedactor:
             for start, stop, name in self._finds(bare.text)
         ]
         # Also as it came: %41 may be no escape but a part of a key.
-        return _without(text, sorted([*places, *self._finds(text)]))
+        return _without(text, sorted([*places, *self._finds(without_colours(text))]))
 
     def _finds(self, text: str) -> list[tuple[int, int, str]]:
         outline = Outline(text)

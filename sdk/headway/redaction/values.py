@@ -3,30 +3,21 @@
 A text that is JSON itself, as the arguments of a tool call are, is looked into for names as well.
 """
 
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from fnmatch import translate
-from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any
 
-import msgspec
-
 from headway.interruptions import is_from_handler
 from headway.redaction.choices import Choices
+from headway.redaction.names import DROPPED, NamedValues
 from headway.redaction.texts import TextRedactor
 from headway.texts import name_of
 
 _SMALLEST_CARD = 10**12
-_KNOWN_NAMES = 4096
-_DROPPED = "[dropped]"
 _LONGEST_S = 0.1
 """That the program's functions may take for one record."""
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 
 
 class RedactionError(Exception):
@@ -45,7 +36,7 @@ class ValueRedactor:
         self._texts = TextRedactor(choices.patterns)
         self._has_cards = "card" in choices.patterns
         self._functions = [_by_name(function) for function in choices.functions]
-        self._is_named = _matcher(choices.names)
+        self._names = NamedValues(choices.names)
         self._has_names = bool(choices.names)
         self._clock_s = clock_s
         self._asking = threading.local()
@@ -58,11 +49,11 @@ class ValueRedactor:
 
     def field(self, name: str, value: Any) -> Any:
         """Return the value of a field, or of an argument, under its name."""
-        return _DROPPED if self.is_dropped(name) else self.value(name, value)
+        return DROPPED if self.is_dropped(name) else self.value(name, value)
 
     def is_dropped(self, name: str) -> bool:
         """Whether what bears this name loses its value."""
-        return self._has_names and self._is_named(name)
+        return self._has_names and self._names.is_named(name)
 
     def value(self, name: str, value: Any) -> Any:
         """Return JSON data without what is found in it, the same object where that is nothing."""
@@ -80,32 +71,12 @@ class ValueRedactor:
         return value
 
     def _text(self, name: str, text: str) -> str:
-        if self._has_names and text.lstrip()[:1] in ("{", "["):
-            text = self._json(name, text)
+        if self._has_names:
+            text = self._names.dropped_from(text)
         text = self._texts.redact(text)
         for function in self._functions:
             text = self._asked(function, name, text)
         return text
-
-    def _json(self, name: str, text: str) -> str:
-        try:
-            inner = _decode(text)
-        except (msgspec.DecodeError, RecursionError):
-            return text
-        kept = self._without_named(inner)
-        return text if kept is inner else _encode(kept).decode()
-
-    def _without_named(self, value: Any) -> Any:
-        if type(value) is dict:
-            kept = {
-                key: _DROPPED if self._is_named(key) else self._without_named(each)
-                for key, each in value.items()
-            }
-            return value if all(kept[key] is value[key] for key in value) else kept
-        if type(value) is list:
-            listed = [self._without_named(each) for each in value]
-            return value if all(map(_is_same, listed, value)) else listed
-        return value
 
     def _mapping(self, name: str, value: Mapping[str, Any]) -> Any:
         kept: dict[str, Any] = {}
@@ -163,13 +134,3 @@ def _by_name(function: Callable[..., Any]) -> Callable[[str, str], Any]:
     if len(given) > 1:
         return function
     return lambda name, text: function(text)
-
-
-def _matcher(names: tuple[str, ...]) -> Callable[[str], bool]:
-    pattern = re.compile("|".join(translate(name.casefold()) for name in names) or "(?!)")
-
-    @lru_cache(_KNOWN_NAMES)
-    def is_named(name: str) -> bool:
-        return pattern.match(name.casefold().strip()) is not None
-
-    return is_named

@@ -23,7 +23,7 @@ def _langchain_styles(
     said: styles.Said,
     lay_out: Callable[[Provider], None],
     use: Callable[[Place], Any],
-    wait: Callable[[Place], Awaitable[Any]] | None,
+    wait: Callable[[Place], Awaitable[Any]],
     pieces: int | None = None,
 ) -> Iterator[Style]:
     def ask(url: str) -> Any:
@@ -33,13 +33,12 @@ def _langchain_styles(
     async def ask_and_wait(url: str) -> Any:
         # LangChain's own is shared, and outlives the loop.
         async with openai.DefaultAsyncHttpxClient(verify=False) as client:
-            return await wait({**_place(url), "http_async_client": client}) if wait else None
+            return await wait({**_place(url), "http_async_client": client})
 
     libraries = ("openai", "langchain")
     yield Style(f"langchain {name}", libraries, said, lay_out, ask, pieces)
-    if wait is not None:
-        way: Callable[[str], Any] = lambda url: asyncio.run(ask_and_wait(url))  # noqa: E731
-        yield Style(f"async langchain {name}", libraries, said, lay_out, way, pieces)
+    way: Callable[[str], Any] = lambda url: asyncio.run(ask_and_wait(url))  # noqa: E731
+    yield Style(f"async langchain {name}", libraries, said, lay_out, way, pieces)
 
 
 def _all_of_langchain() -> Iterator[Style]:
@@ -70,7 +69,22 @@ def _all_of_langchain() -> Iterator[Style]:
         styles.TEXT,
         styles.lay_text,
         lambda place: _text_model(place).invoke(styles.QUESTION),
-        None,  # its call is not known to OpenAI's client there, which adds a span
+        lambda place: _text_model(place).ainvoke(styles.QUESTION),
+    )
+    yield from _langchain_styles(
+        "text batch",
+        styles.TEXT,
+        styles.lay_text,
+        lambda place: _text_model(place).batch([styles.QUESTION]),
+        lambda place: _text_model(place).abatch([styles.QUESTION]),
+    )
+    yield from _langchain_styles(
+        "text stream",
+        styles.UNCOUNTED_TEXT,
+        styles.lay_texts,
+        lambda place: list(_text_model(place).stream(styles.QUESTION)),
+        lambda place: PIECES.waited(_text_model(place).astream(styles.QUESTION)),
+        3,
     )
     yield from _langchain_styles(
         "embeddings",

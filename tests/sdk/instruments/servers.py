@@ -91,6 +91,10 @@ class Provider:
         body = "".join(f"{line}\n" for line in lines).encode()
         self._replies.append(Reply(body, 200, "text/event-stream", is_dropped=is_dropped))
 
+    def reply(self, body: bytes, content_type: str) -> None:
+        """Lay out an answer as it is."""
+        self._replies.append(Reply(body, content_type=content_type))
+
     def reset(self) -> None:
         """Forget what was asked and laid out."""
         self.asked.clear()

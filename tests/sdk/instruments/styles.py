@@ -30,11 +30,11 @@ class Said:
     output: Any
     """The parts of the answer; of embeddings what is kept of them."""
     model: str
-    answered_by: str
+    answered_by: str | None
     params: Mapping[str, Any]
     tokens: tuple[int | None, ...]
     """Input, output, read from a cache, written to it, reasoning."""
-    cost_usd: float
+    cost_usd: float | None
     reasons: tuple[str, ...] = ("stop",)
     kind: str = "llm"
     provider: str = "openai"
@@ -70,6 +70,8 @@ TEXT = replace(
     tokens=(1200, 60, None, None, None),
     cost_usd=(1200 * 1.5 + 60 * 2) / 1e6,
 )
+UNCOUNTED_TEXT = replace(TEXT, answered_by=None, tokens=(None,) * 5, cost_usd=None)
+"""All that LangChain keeps of a text in pieces."""
 VECTORS = Said(
     input=["one", "two"],
     output={"count": 2, "dimensions": 3},
