@@ -49,10 +49,11 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two workers have a pool each: of one thread, for threads that wait for a core wait by spinning.
-# Files go in their order: by its number of tests, the longest would come last and run alone.
+# A worker more than two cores, since many tests wait for other processes. Each has a pool of one
+# thread, for threads that wait for a core wait by spinning. Files go in their order: by its number
+# of tests, the longest would come last and run alone.
 test: install browser emitters
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # A browser on the PATH, or from apt when root, or Playwright's own. Where none can be had, the
 # browser tests skip and the last lines of the run say so.
