@@ -71,10 +71,9 @@ def begin_here(client: "Client", record: Span, made_by: "Client", made_at: Place
         made_by: the client of then.
         made_at: what was current where it was made.
     """
-    here, there = (
-        template_of(each.settings.environment, each.settings.release) for each in (client, made_by)
-    )
-    here = begin(client, here, client.clock_ns())
+    present, former = client.settings, made_by.settings
+    here = begin(client, template_of(present.environment, present.release), client.clock_ns())
+    there = template_of(former.environment, former.release)
     _label(there, made_at[1])
     record.trace_id, record.parent_span_id = here.trace_id, here.parent_span_id
     record.start_ns = record.end_ns = here.start_ns

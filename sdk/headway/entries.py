@@ -31,7 +31,7 @@ def begin_entry(span: Any, client: "Client") -> None:
     is_timed = span._shift_ns != 0
     if client is made_by and made_at == place():
         if not is_timed:
-            span.record.start_ns = client.clock_ns()
+            span.record.start_ns = span.record.end_ns = client.clock_ns()
         return
     span._client, span._is_open, span.verdict = client, client.is_recording, None
     if not is_timed:

@@ -31,8 +31,7 @@ from headway.records import (
     Score,
     Span,
 )
-
-DEADLINE_S = 10.0
+from tests.sdk.lines import DEADLINE_S, Line
 
 _decode = msgspec.json.Decoder(Record | Loss).decode
 
@@ -202,6 +201,19 @@ def make_journal(tmp_path: Path) -> Iterator[Callable[..., Journal]]:
     yield make
     for journal in made:
         journal.close()
+
+
+@pytest.fixture
+def make_line(tmp_path: Path, collector: StandIn) -> Iterator[Callable[..., Line]]:
+    made: list[Line] = []
+
+    def make(url: str = collector.url, project: str = "shop") -> Line:
+        made.append(Line(tmp_path / "journal", url, project))
+        return made[-1]
+
+    yield make
+    for line in made:
+        line.close()
 
 
 @pytest.fixture

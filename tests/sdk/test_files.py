@@ -10,7 +10,7 @@ import pytest
 
 from headway.files import open_file, reserve
 from headway.layouts import SegmentError
-from tests.sdk.conftest import DEADLINE_S
+from tests.sdk.lines import DEADLINE_S
 
 
 def make_link(path: Path) -> None:

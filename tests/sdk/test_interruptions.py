@@ -24,7 +24,8 @@ from headway.places import Place
 from headway.records import Span
 from headway.shipping import Shipper
 from headway.transports import HttpTransport
-from tests.sdk.conftest import DEADLINE_S, StandIn
+from tests.sdk.conftest import StandIn
+from tests.sdk.lines import DEADLINE_S
 from tests.sdk.shipments import ship_all
 from tests.sdk.test_reentrance import LIMIT, Intruder, calling
 

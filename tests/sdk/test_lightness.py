@@ -18,7 +18,7 @@ from headway.journals import Journal
 from headway.places import Place, Refusal
 from headway.segments import Segment
 from headway.supplies import Supply
-from tests.sdk.conftest import DEADLINE_S
+from tests.sdk.lines import DEADLINE_S
 from tests.sdk.programs import run
 
 MAY_ONLY_WRITE = """

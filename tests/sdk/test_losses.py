@@ -22,7 +22,8 @@ from headway.losses import Losses, Lost, decode_slot, encode_slot, make_reports
 from headway.places import Place
 from headway.records import Span, encode_record
 from headway.segments import create
-from tests.sdk.conftest import DEADLINE_S, Answer, Request, StandIn
+from tests.sdk.conftest import Answer, Request, StandIn
+from tests.sdk.lines import DEADLINE_S
 from tests.sdk.programs import run, start
 
 MakeClient = Callable[..., Client]

@@ -26,7 +26,8 @@ from headway.places import Place
 from headway.records import Span
 from headway.shipping import Shipper
 from headway.transports import HttpTransport
-from tests.sdk.conftest import DEADLINE_S, Request, StandIn
+from tests.sdk.conftest import Request, StandIn
+from tests.sdk.lines import DEADLINE_S
 from tests.sdk.shipments import ship_all
 
 LIMIT = 256 << 10

@@ -134,6 +134,18 @@ def test_a_span_of_a_module_begins_where_and_when_it_is_entered() -> None:
     assert (first.input, first.input_tokens) == ("kept", 3)
 
 
+def test_a_span_that_is_entered_late_and_left_at_once_has_taken_no_time() -> None:
+    clock = FrozenClock()
+    with capture(clock_ns=clock) as captured:
+        step = headway.span("step")
+        clock.tick(60)
+        with step:
+            pass
+
+    (span,) = captured.spans
+    assert span.start_ns == span.end_ns == clock()
+
+
 def test_a_span_of_the_past_keeps_its_times() -> None:
     with capture() as captured:
         step = headway.span("step", start_ns=1_000_000, end_ns=3_000_000)

@@ -2,29 +2,15 @@
 
 import io
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 import pytest
 import urllib3
 
 from headway.transports import Batch, HttpTransport, read_answer
-from tests.sdk.conftest import DEADLINE_S, Answer, StandIn
-from tests.sdk.test_shipping import Line, names, span_named
-
-
-@pytest.fixture
-def make_line(tmp_path: Path, collector: StandIn) -> Iterator[Callable[..., Line]]:
-    made: list[Line] = []
-
-    def make(url: str = collector.url, project: str = "shop") -> Line:
-        made.append(Line(tmp_path / "journal", url, project))
-        return made[-1]
-
-    yield make
-    for line in made:
-        line.close()
+from tests.sdk.conftest import Answer, StandIn
+from tests.sdk.lines import DEADLINE_S, Line, names, span_named
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429, 401, 403, 404, 405, 301])

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,21 +15,8 @@ from headway.leftovers import survey
 from headway.places import Place
 from headway.shipping import Shipper
 from headway.transports import HttpTransport
-from tests.sdk.conftest import DEADLINE_S, Answer, StandIn
-from tests.sdk.test_shipping import Line, names, span_named
-
-
-@pytest.fixture
-def make_line(tmp_path: Path, collector: StandIn) -> Iterator[Callable[..., Line]]:
-    made: list[Line] = []
-
-    def make(url: str = collector.url, project: str = "shop") -> Line:
-        made.append(Line(tmp_path / "journal", url, project))
-        return made[-1]
-
-    yield make
-    for line in made:
-        line.close()
+from tests.sdk.conftest import Answer, StandIn
+from tests.sdk.lines import DEADLINE_S, Line, names, span_named
 
 
 def test_waiting_grows_and_obeys_the_collector() -> None:
