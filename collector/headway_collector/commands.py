@@ -3,15 +3,23 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headway.commands import Command
 from headway.records import DEFAULT_PROJECT, DEFAULT_URL, KINDS
-from headway.settings import load_sources, parse_port
+from headway.settings import load_sources, parse_bytes, parse_port
+from headway_collector.logs import FORMATS, LEVELS, parse_format, parse_level, start_logging
+
+if TYPE_CHECKING:
+    from headway_collector.importing.marks import Totals
 
 DEFAULT_DATABASE = "./headway.duckdb"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4318
 _MOST_MAPPERS = 64
+SQL_S = 10.0
+"""How long a question in SQL may take."""
+_MOST_SQL_S = 3600.0
 
 
 def _configure_serve(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +39,8 @@ def _configure_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--insecure",
         action="store_true",
-        help="listen where other machines reach it, without keys, and take any Host and Origin",
+        help="where no key was made yet: listen where other machines reach it all the same, and "
+        "take any Host and Origin; keys that there are hold as ever",
     )
     parser.add_argument(
         "--mappers",
@@ -39,6 +48,14 @@ def _configure_serve(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how many processes map the spans of large OTLP requests; 0 does without (default: "
         "one a core, at most 4; none on a single core)",
+    )
+
+    parser.add_argument(
+        "--log-format", choices=FORMATS, help="lines for people or for programs (default text)"
+    )
+    parser.add_argument("--log-level", choices=LEVELS, help="the least to log (default warning)")
+    parser.add_argument(
+        "--access-log", action="store_true", help="log each request, without what is in it"
     )
 
 
@@ -49,23 +66,42 @@ def _read_port(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: {error}") from error
 
 
+def _read_reserve(text: str) -> int:
+    return 0 if text.strip() == "0" else parse_bytes(text)
+
+
 def _read_count(text: str) -> int:
     if not text.isdecimal() or int(text) > _MOST_MAPPERS:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {_MOST_MAPPERS}")
     return int(text)
 
 
+def _parse_seconds(value: object) -> float:
+    seconds = float(str(value))
+    if not 0 < seconds <= _MOST_SQL_S:
+        raise ValueError(f"give seconds above 0, up to {_MOST_SQL_S:g}")
+    return seconds
+
+
 def _run_serve(arguments: argparse.Namespace) -> int:
     # Here and not above: `headway --help` must be quick, and work without the collector's extra.
     from headway_collector.costs.pricing import Prices
     from headway_collector.costs.tables import read_prices
+    from headway_collector.housekeeping import NIGHTLY, check_nightly
+    from headway_collector.limits import CAPS, Caps
     from headway_collector.own_settings import read_functions
     from headway_collector.serving import Address, serve
+    from headway_collector.store.sql import SqlBounds
 
     sources = load_sources()
     address = Address(
         host=sources.get("collector.host", arguments.host, DEFAULT_HOST),
         port=sources.get("collector.port", arguments.port, DEFAULT_PORT, parse_port),
+    )
+    start_logging(
+        sources.get("collector.log_format", arguments.log_format, "text", parse_format),
+        sources.get("collector.log_level", arguments.log_level, "warning", parse_level),
+        has_access_log=arguments.access_log,
     )
     price_file = sources.get("prices", arguments.prices, "")
     serve(
@@ -75,7 +111,21 @@ def _run_serve(arguments: argparse.Namespace) -> int:
         prices=Prices(read_prices(Path(price_file)) if price_file else None),
         is_insecure=arguments.insecure,
         mapper_count=arguments.mappers,
+        sql_bounds=SqlBounds(
+            time_s=sources.get("collector.sql_seconds", None, SQL_S, _parse_seconds)
+        ),
         functions=read_functions(sources),
+        caps=Caps(
+            record_bytes=sources.get(
+                "collector.max_record_bytes", None, CAPS.record_bytes, parse_bytes
+            ),
+            field_bytes=sources.get(
+                "collector.max_field_bytes", None, CAPS.field_bytes, parse_bytes
+            ),
+        ),
+        disk_reserve_bytes=sources.get("collector.disk_reserve_bytes", None, None, _read_reserve),
+        has_access_log=arguments.access_log,
+        nightly=sources.get("collector.nightly", None, NIGHTLY, check_nightly),
     )
     return 0
 
@@ -90,8 +140,13 @@ SERVE = Command(
 
 
 def _configure_import(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="a CSV, JSONL or Parquet file")
-    parser.add_argument("--project", help=f"where the spans belong (default {DEFAULT_PROJECT})")
+    parser.add_argument(
+        "file", type=Path, help="a CSV, JSONL or Parquet file, or what headway export wrote"
+    )
+    parser.add_argument(
+        "--project",
+        help=f"where the spans belong (default {DEFAULT_PROJECT}; of an export, where they were)",
+    )
     parser.add_argument(
         "--map",
         metavar="FIELD=COLUMN",
@@ -123,11 +178,24 @@ def _configure_import(parser: argparse.ArgumentParser) -> None:
 
 def _run_import(arguments: argparse.Namespace) -> int:
     # Here and not above, as for serving.
-    from headway_collector.importing.imports import Destination, import_file, read_moment
+    from headway_collector.importing.exported import open_export
+    from headway_collector.importing.imports import (
+        Destination,
+        import_export,
+        import_file,
+        read_moment,
+    )
     from headway_collector.importing.marks import find_folder
     from headway_collector.importing.plans import Plan, check_time_format, parse_columns
 
     sources = load_sources()
+    export = None if arguments.map else open_export(arguments.file)
+    if export is not None:
+        url = sources.get("url", arguments.url, DEFAULT_URL)
+        api_key = sources.get("api_key", None, "") or None
+        totals = import_export(export, url, arguments.project, api_key, find_folder())
+        where = f"project {arguments.project}" if arguments.project else "their projects"
+        return _tell(arguments.file, totals, where)
     check_time_format(arguments.time_format)
     plan = Plan(
         columns=parse_columns(arguments.map),
@@ -143,20 +211,24 @@ def _run_import(arguments: argparse.Namespace) -> int:
         api_key=sources.get("api_key", None, "") or None,
     )
     totals = import_file(arguments.file, plan, destination, find_folder(), arguments.format)
+    return _tell(arguments.file, totals, f"project {destination.project}")
+
+
+def _tell(path: Path, totals: "Totals", where: str) -> int:
     for fault in totals.faults:
-        sys.stderr.write(f"{arguments.file}:{fault.line}: {fault.reason}\n")
+        sys.stderr.write(f"{path}:{fault.line}: {fault.reason}\n")
     if totals.bad > len(totals.faults):
         sys.stderr.write(f"and {totals.bad - len(totals.faults)} more bad rows\n")
     sys.stdout.write(
-        f"{totals.rows} rows: {totals.accepted} records stored in project "
-        f"{destination.project}, {totals.duplicates} there already, {totals.bad} rows bad\n"
+        f"{totals.rows} rows: {totals.accepted} records stored in {where}, "
+        f"{totals.duplicates} there already, {totals.bad} rows bad\n"
     )
     return 1 if totals.bad else 0
 
 
 IMPORT = Command(
     name="import",
-    summary="Import logs from a CSV, JSONL or Parquet file.",
+    summary="Import logs from a CSV, JSONL or Parquet file, or an export.",
     extra="collector",
     configure=_configure_import,
     run=_run_import,

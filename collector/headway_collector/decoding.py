@@ -7,7 +7,7 @@ import codecs
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Literal, get_args
 
 import msgspec
 import numpy as np
@@ -26,25 +26,58 @@ from headway.records import (
 )
 from headway_collector.errors import BodyTooLargeError, NotNdjsonError
 from headway_collector.limits import (
+    CAPS,
+    MAX_CUT_BYTES,
     MAX_LINES,
     MAX_LIST_TEXT_CHARS,
     MAX_LIST_TEXTS,
     MAX_REJECTS,
+    Caps,
+)
+from headway_collector.sizes import (
+    find_size_fault,
+    may_exceed,
+    may_have_too_many,
+    say_record_too_large,
 )
 from headway_collector.soundness import are_sound, find_fault
+
+Form = Literal[
+    "record",
+    "span",
+    "log",
+    "packed_span",
+    "packed_log",
+    "protobuf_span",
+    "protobuf_log",
+    "json_span",
+    "json_log",
+    "cut",
+]
+"""What the bytes of a reject are: a line of NDJSON; an item of OTLP as our struct in JSON, or in
+msgpack where JSON cannot tell it; an item as it came, in protobuf or JSON, whose resource and scope
+stand beside it; or only the beginning of any of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A line that was refused: where it stood, why, and its bytes.
+    """A line or an item that was refused: where it stood, why, and its bytes.
 
     Of very many the last one stands for ``count`` lines, whose bytes are not kept.
+
+    Args:
+        form: what the bytes are; of those that are cut no more is known.
+        size_bytes: of all of it, where the bytes are cut.
+        context: the resource and scope of an item that stands as it came, in msgpack.
     """
 
     line: int
     reason: str
     raw: bytes
     count: int = 1
+    form: Form = "record"
+    size_bytes: int | None = None
+    context: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +97,10 @@ class _NotJsonError(Exception):
 
 class _NotRecordError(Exception):
     """The line is JSON, but no record that can be kept."""
+
+
+class _TooLargeError(Exception):
+    """The line is a record, and larger than the caps allow."""
 
 
 class _Lists(msgspec.Struct, gc=False):
@@ -116,8 +153,12 @@ _ALLOWED = {
 }
 
 
-def decode_records(body: bytes) -> Decoded:
+def decode_records(body: bytes, caps: Caps = CAPS) -> Decoded:
     """Return what an NDJSON body holds, and the lines that cannot be kept, with reasons.
+
+    Args:
+        body: decompressed.
+        caps: how large a record and its fields may be.
 
     Raises:
         NotNdjsonError: not one line is JSON, so the sender speaks another language.
@@ -127,15 +168,17 @@ def decode_records(body: bytes) -> Decoded:
     if body.count(b"\n") > MAX_LINES:
         raise BodyTooLargeError(f"the body has over {MAX_LINES} lines: send smaller batches")
     body = body.removeprefix(codecs.BOM_UTF8)
-    return _decode_at_once(body) or _decode_by_line(body)
+    return _decode_at_once(body, caps) or _decode_by_line(body, caps)
 
 
-def _decode_at_once(body: bytes) -> Decoded | None:
+def _decode_at_once(body: bytes, caps: Caps) -> Decoded | None:
     # A fifth of the time of line by line, and nothing where any line is not as it should be.
     decoded = Decoded()
     stretch_bytes = sound = 0
     try:
         for piece in _cut_at_lines(body):
+            if may_exceed(len(piece), caps):
+                return None
             if len(piece) > _STRETCH_BYTES and _have_long_list(_lists_decoder.decode_lines(piece)):
                 return None
             for record in _decoder.decode_lines(piece):
@@ -149,6 +192,8 @@ def _decode_at_once(body: bytes) -> Decoded | None:
         return None
     others: list[Record | Loss] = [*decoded.scores, *decoded.prompts, *decoded.losses]
     if not (decoded.spans or others) or not _is_utf8(body):
+        return None
+    if may_have_too_many(decoded.spans, caps):
         return None
     if not are_sound(decoded.spans[sound:]) or any(find_fault(each) is not None for each in others):
         return None
@@ -177,7 +222,7 @@ def _cut_at_lines(body: bytes) -> Iterator[memoryview]:
         start = end
 
 
-def _decode_by_line(body: bytes) -> Decoded:
+def _decode_by_line(body: bytes, caps: Caps) -> Decoded:
     decoded = Decoded()
     rejects = _Rejects(decoded.rejects)
     is_ndjson = False
@@ -186,7 +231,7 @@ def _decode_by_line(body: bytes) -> Decoded:
         if not line or line.isspace():
             continue
         try:
-            _sort_in(_decode_line(line, is_ascii), decoded)
+            _sort_in(_decode_line(line, is_ascii, caps), decoded)
         except _NotJsonError as error:
             # A record that is broken is a reject; only what never looked like one is foreign.
             is_ndjson = is_ndjson or line.lstrip().startswith(b"{")
@@ -194,12 +239,22 @@ def _decode_by_line(body: bytes) -> Decoded:
         except _NotRecordError as error:
             is_ndjson = True
             rejects.add(Reject(number, str(error), line))
+        except _TooLargeError as error:
+            is_ndjson = True
+            rejects.add(cut_reject(number, str(error), line))
         else:
             is_ndjson = True
     if not is_ndjson:
         raise NotNdjsonError("no line of the body is JSON: send one record a line (NDJSON)")
     rejects.end()
     return decoded
+
+
+def cut_reject(line: int, reason: str, raw: bytes, form: Form = "record") -> Reject:
+    """Return a reject of which no more is kept than its beginning, where it is long."""
+    if len(raw) <= MAX_CUT_BYTES:
+        return Reject(line, reason, raw, form=form)
+    return Reject(line, reason, raw[:MAX_CUT_BYTES], form="cut", size_bytes=len(raw))
 
 
 class _Rejects:
@@ -223,7 +278,7 @@ class _Rejects:
         if self._first is not None:
             line, reason = self._first.line, self._first.reason
             said = f"{self._count} lines from here on were refused and not kept, the first: "
-            self._kept.append(Reject(line, said + reason, b"", self._count))
+            self._kept.append(Reject(line, said + reason, b"", self._count, form="cut"))
 
 
 def _sort_in(record: Record | Loss, decoded: Decoded) -> None:
@@ -270,7 +325,9 @@ def _is_escaped_letter(body: bytes, start: int) -> bool:
     return (start - first) % 2 == 0 and body[start + 2 : start + 5] not in _CONTROLS
 
 
-def _decode_line(line: bytes, is_ascii: bool) -> Record | Loss:
+def _decode_line(line: bytes, is_ascii: bool, caps: Caps) -> Record | Loss:
+    if len(line) > caps.record_bytes:
+        raise _TooLargeError(say_record_too_large(len(line), caps))
     try:
         if not is_ascii:
             line.decode()
@@ -290,6 +347,10 @@ def _decode_line(line: bytes, is_ascii: bool) -> Record | Loss:
     fault = find_fault(record)
     if fault is not None:
         raise _NotRecordError(fault)
+    if len(line) > min(caps.field_bytes, caps.attributes):  # an attribute takes over a byte
+        fault = find_size_fault(record, caps)
+        if fault is not None:
+            raise _TooLargeError(fault)
     return record
 
 

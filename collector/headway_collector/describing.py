@@ -10,16 +10,19 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 
 from headway_collector.errors import QueueFullError, StoreUnavailableError
 from headway_collector.own_functions import OwnFunctions
 from headway_collector.remapping import Progress
+from headway_collector.store.audit import Act, save_act
 from headway_collector.store.chunks import Selection
 from headway_collector.store.connections import Store
 from headway_collector.store.descriptors import (
@@ -54,6 +57,9 @@ _CHUNK_BYTES = 4 * 1024 * 1024
 # A row of descriptors takes about a fifth of the place of a span.
 _ROWS_A_SPAN = 5
 _ROW_BYTES = 500
+
+# Of the calls of all projects, which whoever may see some of them alone is not to know.
+_UNTOLD = dict.fromkeys(("calls", "faults", "last_fault", "left_out"))
 
 _log = logging.getLogger(__name__)
 
@@ -151,6 +157,12 @@ class Describer:
         """Say that something was committed."""
         self._woken.set()
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no chunk be read or saved while the block runs."""
+        with self._turn:
+            yield
+
     def describe_next(self) -> int | None:
         """Describe the next chunk of what arrived or was written anew.
 
@@ -172,8 +184,16 @@ class Describer:
                 return None
             return self._describe_waiting(describing, due, fresh, self._mark_ns)
 
-    def describe_chunk(self, selection: Selection, page: Page, *, is_all: bool = False) -> Progress:
+    def describe_chunk(
+        self, selection: Selection, page: Page, *, is_all: bool = False, act: Act | None = None
+    ) -> Progress:
         """Describe the next chunk of the calls that are meant, where they lack a row, or all.
+
+        Args:
+            selection: which calls.
+            page: which chunk of them.
+            is_all: also those that have a row.
+            act: what the audit is to say, where anything was described.
 
         Raises:
             QueueFullError: the writer has too much to do.
@@ -191,21 +211,25 @@ class Describer:
             taken = self._take(wanted)
             rows = self._describe(describing, taken)
             if len(rows):
-                self._save(Saving(describing.version, rows))
+                self._save(Saving(describing.version, rows), act)
             if len(taken) < len(wanted):
                 reached = section.keys.index(taken[-1])
                 return Progress(section.cursors[reached], reached + 1, len(rows))
             cursor = None if section.is_last else section.cursors[-1]
             return Progress(cursor, len(section.keys), len(rows))
 
-    def tell(self) -> dict[str, Any]:
-        """Return how many calls are described, and how far behind their arrival that is."""
+    def tell(self, projects: tuple[str, ...] | None = None) -> dict[str, Any]:
+        """Return how many calls are described, and how far behind their arrival that is.
+
+        Args:
+            projects: only of these; what is counted over all is then left out.
+        """
         describing = self._find_describing()
-        own = self._own.tell()
+        own = [{**each, **(_UNTOLD if projects else {})} for each in self._own.tell()]
         if describing is None:
             nothing = {"version": None, "described": 0, "due": 0, "lag_s": 0.0, "faults": 0}
             return {**nothing, "own": own}
-        counts = count_calls(self._store, describing.version)
+        counts = count_calls(self._store, describing.version, projects or ())
         first_ns = counts["first_ns"]
         lag_ns = 0 if first_ns is None else max(0, self._clock_ns() - first_ns)
         return {
@@ -213,7 +237,7 @@ class Describer:
             "described": counts["described"],
             "due": counts["fresh"] + counts["again"],
             "lag_s": round(lag_ns / 1e9, 3),
-            "faults": self._faults,
+            "faults": None if projects else self._faults,
             "own": own,
         }
 
@@ -282,8 +306,13 @@ class Describer:
         self._faults += described.faults
         return described.rows
 
-    def _save(self, saving: Saving) -> None:
+    def _save(self, saving: Saving, act: Act | None = None) -> None:
         count = len(saving.rows)
-        task = partial(save, saving=saving)
+
+        def task(connection: duckdb.DuckDBPyConnection) -> None:
+            save(connection, saving=saving)
+            if act is not None:
+                save_act(connection, act, {"changed": count})
+
         row_count = max(1, count // _ROWS_A_SPAN)
         self._writer.perform(task, count * _ROW_BYTES, row_count).result()

@@ -2,9 +2,12 @@
 
     HeadwayError
     ├── StoreError                  the database cannot be opened; the line says why
+    │   └── StoreInUseError             another process has it open
     └── RequestError                a request gets no for an answer; carries status and code
         ├── NotNdjsonError              400
         ├── MalformedBodyError          400
+        ├── UnauthorizedError           401
+        ├── ForbiddenError              403
         ├── ForeignOriginError          403
         ├── NotFoundError               404
         ├── BodyTooLargeError           413
@@ -13,7 +16,10 @@
         ├── UnstorableError             422
         ├── TooBroadError               422
         ├── QueueFullError              429, with Retry-After
+        ├── RateLimitedError            429, with Retry-After
         ├── StoreUnavailableError       503, with Retry-After
+        │   ├── CheckpointPostponedError    nothing is wrong, it is done later
+        │   └── CopyError                   a copy of the database cannot be made
         └── MapperLostError             503, with Retry-After
 
 DuckDB's exceptions are translated in ``store/connections.py`` and nowhere else.
@@ -28,6 +34,10 @@ class StoreError(HeadwayError):
     """The database cannot be opened or is not ours to open."""
 
 
+class StoreInUseError(StoreError):
+    """Another process has the database open, such as the collector that runs on it."""
+
+
 class RequestError(HeadwayError):
     """A request that is refused.
 
@@ -36,7 +46,7 @@ class RequestError(HeadwayError):
 
     status: ClassVar[int]
     code: ClassVar[str]
-    retry_after_s: ClassVar[int | None] = None
+    retry_after_s: int | None = None
 
 
 class NotNdjsonError(RequestError):
@@ -51,6 +61,20 @@ class MalformedBodyError(RequestError):
 
     status = 400
     code = "malformed_body"
+
+
+class UnauthorizedError(RequestError):
+    """The request brings no key, or none that is known and still good."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class ForbiddenError(RequestError):
+    """The key is good, but not for this."""
+
+    status = 403
+    code = "forbidden"
 
 
 class ForeignOriginError(RequestError):
@@ -110,6 +134,22 @@ class QueueFullError(RequestError):
     retry_after_s = 1
 
 
+class RateLimitedError(RequestError):
+    """A key sends more than it is allowed.
+
+    Args:
+        message: which key, and what it sends too much of.
+        retry_after_s: when that much will be allowed.
+    """
+
+    status = 429
+    code = "rate_limited"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(f"{message}: try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
 class MapperLostError(RequestError):
     """The process that mapped the request's spans is gone; nothing of it is stored."""
 
@@ -124,3 +164,11 @@ class StoreUnavailableError(RequestError):
     status = 503
     code = "store_unavailable"
     retry_after_s = 5
+
+
+class CheckpointPostponedError(StoreUnavailableError):
+    """A checkpoint has to wait for a read; what is written stays in the log until then."""
+
+
+class CopyError(StoreUnavailableError):
+    """A copy of the database is not what the store is, or cannot become it."""

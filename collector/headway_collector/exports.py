@@ -8,13 +8,13 @@ import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from headway.records import Score, Span
 from headway_collector.costs.pricing import Prices
-from headway_collector.decoding import Reject
+from headway_collector.decoding import Form, Reject, cut_reject
 from headway_collector.dialects.evaluations import (
     EVALUATION_EVENT,
     find_response_id,
@@ -28,6 +28,7 @@ from headway_collector.dialects.mapping import (
     map_span,
     project_of,
 )
+from headway_collector.limits import CAPS, MAX_CUT_BYTES, MAX_REFUSED_BYTES, Caps
 from headway_collector.otlp.answers import Outcome, join_reasons
 from headway_collector.otlp.checks import show
 from headway_collector.otlp.telemetry import (
@@ -36,8 +37,10 @@ from headway_collector.otlp.telemetry import (
     OtelSpan,
     Refused,
     Resource,
+    Scope,
     Telemetry,
 )
+from headway_collector.sizes import find_size_fault
 from headway_collector.soundness import are_sound, find_score_fault, find_span_fault
 from headway_collector.store.batches import Batch, Derived
 from headway_collector.store.columns import build_ahead
@@ -85,6 +88,7 @@ def export_spans(
     project: str | None,
     prices: Prices,
     map_span: Callable[[OtelSpan], Mapped] = map_span,
+    caps: Caps = CAPS,
 ) -> Export:
     """Return spans, and the scores they carry, by project.
 
@@ -93,6 +97,7 @@ def export_spans(
         project: that of all, where the request's header names one.
         prices: what calls cost where they do not say so themselves.
         map_span: makes the canonical span of one that was sent.
+        caps: how large a span and its fields may be.
     """
     sheaves = _Sheaves(project)
     sheaves.add_refused(telemetry.refused)
@@ -102,6 +107,10 @@ def export_spans(
         fault = None if is_sound else find_span_fault(mapped.span)
         if fault is not None:
             sheaves.refuse(otel, position, fault)
+            continue
+        fault = find_size_fault(mapped.span, caps, len(mapped.derived.otel or b""))
+        if fault is not None:
+            sheaves.refuse(otel, position, fault, is_too_large=True)
             continue
         sheaf = sheaves.find(otel.resource, otel.attributes)
         sheaf.spans.append(mapped.span)
@@ -215,6 +224,7 @@ class _Sheaves:
         self._sheaf = _Sheaf()
         self._reasons: list[str] = []
         self._notes: list[str] = []
+        self._left_bytes = MAX_REFUSED_BYTES
         self.ignored = Ignored()
 
     def __iter__(self) -> Iterator[_Sheaf]:
@@ -253,29 +263,83 @@ class _Sheaves:
                     continue
                 self.add_score(otel, position, score)
 
-    def refuse(self, item: OtelSpan | OtelLog, position: int, reason: str) -> None:
-        raw = msgspec.json.encode(item)
-        self.find(item.resource, item.attributes).rejects.append(Reject(position, reason, raw))
+    def refuse(
+        self,
+        item: OtelSpan | OtelLog,
+        position: int,
+        reason: str,
+        *,
+        is_too_large: bool = False,
+    ) -> None:
+        rejects = self.find(item.resource, item.attributes).rejects
         self._reasons.append(f"{position}: {reason}")
+        if self._left_bytes <= 0:
+            rejects.append(Reject(position, reason, b"", form="cut"))
+            return
+        form, raw = _dump(item)
+        reject = (
+            cut_reject(position, reason, raw, form)
+            if is_too_large
+            else Reject(position, reason, raw, form=form)
+        )
+        self._keep(rejects, reject)
 
     def refuse_part(self, sheaf: _Sheaf, position: int, reason: str, raw: bytes) -> None:
         """Refuse what an item carries, and not the item, which therefore does not count."""
-        sheaf.rejects.append(Reject(position, reason, raw))
+        self._keep(sheaf.rejects, Reject(position, reason, raw))
         self._notes.append(f"{position}: {reason}")
+
+    def _keep(self, rejects: list[Reject], reject: Reject) -> None:
+        # Each item is kept with its resource: a large one of many items would come to gigabytes.
+        self._left_bytes -= len(reject.raw) + len(reject.context)
+        if self._left_bytes < 0:
+            size_bytes = reject.size_bytes or len(reject.raw)
+            reject = Reject(reject.line, reject.reason, b"", form="cut", size_bytes=size_bytes)
+        rejects.append(reject)
 
     def note(self, text: str) -> None:
         self._notes.append(text)
 
     def add_refused(self, refused: list[Refused]) -> None:
+        last: tuple[Resource, Scope] | None = None
+        context: bytes | None = None
         for each in refused:
-            reject = Reject(each.position, each.reason, each.raw)
-            self.find(each.resource, {}).rejects.append(reject)
+            if last is None or each.resource is not last[0] or each.scope is not last[1]:
+                last = (each.resource, each.scope)
+                context = _pack_context(*last)
+            self._keep(self.find(each.resource, {}).rejects, _make_reject(each, context))
             self._reasons.append(f"{each.position}: {each.reason}")
 
     def export(self) -> Export:
         batches = [_bind(project, sheaf) for project, sheaf in self._sheaves.items()]
         message = join_reasons(self._notes + self._reasons)
         return Export(batches, Outcome(len(self._reasons), message), self.ignored)
+
+
+def _dump(item: OtelSpan | OtelLog) -> tuple[Form, bytes]:
+    """Return an item in JSON, or in msgpack where JSON has no word for something in it."""
+    kind: Literal["span", "log"] = "span" if isinstance(item, OtelSpan) else "log"
+    raw = msgspec.json.encode(item)
+    try:
+        is_same = msgspec.json.decode(raw, type=type(item)) == item
+    except msgspec.MsgspecError:
+        is_same = False
+    if is_same:
+        return kind, raw
+    packed: Form = "packed_span" if kind == "span" else "packed_log"
+    return packed, msgspec.msgpack.encode(item)
+
+
+def _pack_context(resource: Resource, scope: Scope) -> bytes | None:
+    """Return what an item stood in, or None where that is too much to keep beside each."""
+    packed = msgspec.msgpack.encode((resource, scope))
+    return packed if len(packed) <= MAX_CUT_BYTES else None
+
+
+def _make_reject(refused: Refused, context: bytes | None) -> Reject:
+    if context is None:
+        return Reject(refused.position, refused.reason, refused.raw, form="cut")
+    return Reject(refused.position, refused.reason, refused.raw, form=refused.form, context=context)
 
 
 def _bind(project: str, sheaf: _Sheaf) -> Batch:

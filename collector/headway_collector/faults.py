@@ -5,6 +5,8 @@ Whoever exports over OTLP gets it in the shape and encoding of that protocol.
 
 import difflib
 import logging
+import re
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +16,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from headway_collector.errors import RequestError
+from headway_collector.errors import RequestError, UnauthorizedError
+from headway_collector.measuring import CODE
 from headway_collector.otlp.answers import JSON, PATHS, encode_refusal, find_media_type
 
 _SHOWN_ERRORS = 3
@@ -25,7 +28,12 @@ _CODES = {
     405: "method_not_allowed",
     408: "body_too_slow",
     413: "body_too_large",
+    429: "rate_limited",
 }
+
+_short = reprlib.Repr()
+_short.maxstring = _SHOWN_CHARS + 2
+_short.maxlist = _short.maxdict = _short.maxtuple = 20
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +54,7 @@ def _answer(
     message: str,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
+    request.scope[CODE] = code
     if request.method == "POST" and request.url.path in PATHS:
         if status == 408:  # after which exporters would not come back
             status, headers = 503, {**(headers or {}), "Retry-After": "1"}
@@ -58,11 +67,17 @@ def _answer(
 async def _answer_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, UnauthorizedError):
+        headers["WWW-Authenticate"] = "Bearer"
     return _answer(request, error.status, error.code, str(error), headers)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    if isinstance(error.body, bytes):  # FastAPI reads what calls itself JSON, and hands on the rest
+        said = request.headers.get("content-type", "")[:_SHOWN_CHARS]
+        message = f"Content-Type is {said!r}; this path reads {JSON}"
+        return _answer(request, 415, "unsupported_media", message)
     faults = error.errors()
     message = "; ".join(_describe(fault) for fault in faults[:_SHOWN_ERRORS])
     if len(faults) > _SHOWN_ERRORS:
@@ -72,14 +87,17 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
 
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    message = str(error.detail)
+    message, headers = str(error.detail), error.headers
     if error.status_code == 404:
         message = _suggest_path(request)
     elif error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(_find_methods(request, (error.headers or {}).get("Allow", "")))
+        headers = {**(error.headers or {}), "Allow": allowed}
         message = f"{request.method} {request.url.path} is not possible; allowed are {allowed}"
+    elif error.status_code == 400 and error.__cause__ is not None:
+        message = _explain_json(error.__cause__)
     code = _CODES.get(error.status_code, "bad_request")
-    return _answer(request, error.status_code, code, message, error.headers)
+    return _answer(request, error.status_code, code, message, headers)
 
 
 async def _answer_nobody(request: Request, error: Exception) -> Response:
@@ -91,6 +109,15 @@ async def _answer_failure(request: Request, error: Exception) -> Response:
     return _answer(request, 500, "internal_error", "the collector failed on this; its log says why")
 
 
+def _explain_json(cause: BaseException) -> str:
+    """Return why FastAPI could not parse a body."""
+    if isinstance(cause, UnicodeDecodeError):
+        return f"the body is not JSON: not UTF-8 at byte {cause.start + 1}"
+    if isinstance(cause, RecursionError):
+        return "the body is nested too deeply"
+    return f"the body is not JSON: {cause}"
+
+
 def _describe(fault: Mapping[str, Any]) -> str:
     message = str(fault.get("ctx", {}).get("error", fault["msg"]))
     place, *path = fault["loc"]
@@ -100,7 +127,9 @@ def _describe(fault: Mapping[str, Any]) -> str:
         return f"{place}: {message}"
     if fault["type"] == "missing":
         return f"{place} {'.'.join(map(str, path))} is missing"
-    shown = repr(fault["input"])
+    # A body of megabytes is not written out for the sake of its first characters.
+    said = fault["input"]
+    shown = repr(said[: _SHOWN_CHARS + 1]) if isinstance(said, str) else _short.repr(said)
     if len(shown) > _SHOWN_CHARS:
         shown = shown[:_SHOWN_CHARS] + "…"
     return f"{place} {'.'.join(map(str, path))} is {shown}: {message}"
@@ -113,3 +142,12 @@ def _suggest_path(request: Request) -> str:
     below = [each for each in known if each.startswith(f"{path.rstrip('/')}/")]
     nearest = below or difflib.get_close_matches(path, known, n=1, cutoff=0.0)
     return f"{message}: did you mean {nearest[0]}?" if nearest else message
+
+
+def _find_methods(request: Request, known: str) -> list[str]:
+    """Return the methods of a path: those of the route that was found, and of others beside it."""
+    methods = {each for each in known.split(", ") if each}
+    for path, operations in request.app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", ".+", re.escape(path)), request.url.path):
+            methods |= {method.upper() for method in operations}
+    return sorted(methods)

@@ -8,7 +8,8 @@ import logging
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,10 +66,15 @@ class _Running:
     total: int = 0
     computation: Computation | None = None
     is_cancelled: bool = False
+    is_outdated: bool = False
 
 
 class _StoppedError(Exception):
     """The job was cancelled, or the collector ends."""
+
+
+class _OutdatedError(Exception):
+    """Something was erased that the job may have read."""
 
 
 class Jobs:
@@ -98,6 +104,8 @@ class Jobs:
         self._make_id = make_id
         self._waiting: deque[Job] = deque()
         self._running: _Running | None = None
+        self._holds = 0
+        self._dropped: set[str] = set()
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="headway-jobs", daemon=True)
@@ -155,9 +163,31 @@ class Jobs:
             waiting = next((each for each in self._waiting if each.job_id == job_id), None)
             if waiting is not None:
                 job = replace(waiting, state="cancelled", ended_ns=self._clock_ns())
-                self._writer.perform(lambda connection: save_job(connection, job)).result()
+                self._writer.perform(lambda connection: self._save(connection, job)).result()
                 self._waiting.remove(waiting)
         return self._show(job)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no job read while the block runs; one that read before begins again after it."""
+        with self._changed:
+            self._holds += 1
+            if self._running is not None:
+                self._running.is_outdated = True
+                self._stop_computing()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._holds -= 1
+                kept = [job for job in self._waiting if job.job_id not in self._dropped]
+                self._waiting = deque(kept)
+                self._changed.notify_all()
+
+    def drop(self, job_ids: Collection[str]) -> None:
+        """Keep nothing more of jobs that were deleted, while they are held; never waits."""
+        # In the writer's thread, which whoever has the lock may be waiting for.
+        self._dropped.update(job_ids)
 
     def describe(self, job_id: str, projects: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return a job in the shape of the API.
@@ -206,7 +236,7 @@ class Jobs:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._waiting and not self._closing.is_set():
+                while (self._holds or not self._waiting) and not self._closing.is_set():
                     self._changed.wait()
                 if self._closing.is_set():
                     return
@@ -216,20 +246,30 @@ class Jobs:
                 self._do(running)
             except _StoppedError:
                 return  # the collector ends, and the job is taken up again
+            except _OutdatedError:
+                self._queue_again(job)
             except Exception as error:  # the thread must outlive every fault of a job
                 _log.error("the end of a job cannot be kept", exc_info=error)
             finally:
                 self._running = None
 
+    def _queue_again(self, job: Job) -> None:
+        with self._changed:
+            if job.job_id not in self._dropped:
+                self._waiting.appendleft(replace(job, state="queued", started_ns=None))
+
     def _do(self, running: _Running) -> None:
         job, work = running.job, self._works[running.job.kind]
         try:
-            self._perform(lambda connection: save_job(connection, job))
+            self._perform(lambda connection: self._save(connection, job))
             with tempfile.TemporaryDirectory(prefix="headway-job-") as name:
                 folder = Path(name)
                 self._compute(running, work, folder)
                 self._tell(running, "writing", 0, 0)
-                self._perform(lambda connection: self._finish(connection, running, folder))
+                if not self._perform(lambda connection: self._finish(connection, running, folder)):
+                    raise _OutdatedError
+        except _OutdatedError:
+            raise
         except _StoppedError:
             if not running.is_cancelled:
                 raise
@@ -245,7 +285,7 @@ class Jobs:
             ended = self._fail(running, explain_fault(error))
         else:
             return
-        self._perform(lambda connection: save_job(connection, ended))
+        self._perform(lambda connection: self._save(connection, ended))
 
     def _fail(self, running: _Running, error: str) -> Job:
         """Return how a job ended that something put an end to, perhaps we ourselves."""
@@ -254,6 +294,8 @@ class Jobs:
             return replace(running.job, state="cancelled", ended_ns=ended_ns)
         if self._closing.is_set():
             raise _StoppedError
+        if running.is_outdated:
+            raise _OutdatedError
         return replace(running.job, state="failed", ended_ns=ended_ns, error=error)
 
     def _compute(self, running: _Running, work: Work, folder: Path) -> None:
@@ -276,18 +318,29 @@ class Jobs:
     def _check(self, running: _Running) -> None:
         if running.is_cancelled or self._closing.is_set():
             raise _StoppedError
+        if running.is_outdated:
+            raise _OutdatedError
 
     def _finish(
         self, connection: duckdb.DuckDBPyConnection, running: _Running, folder: Path
-    ) -> None:
+    ) -> bool:
+        """Keep what came of a job, unless it was made of what is erased meanwhile."""
         job = running.job
         if running.is_cancelled:  # while this waited for the writer, or for room on the disk
-            save_job(connection, replace(job, state="cancelled", ended_ns=self._clock_ns()))
-            return
+            ended = replace(job, state="cancelled", ended_ns=self._clock_ns())
+            self._save(connection, ended)
+            return True
+        if running.is_outdated:
+            return False
         kept = self._works[job.kind].keep(connection, job, folder)
         result = msgspec.json.encode(kept).decode()
         ended_ns = self._clock_ns()
         save_job(connection, replace(job, state="done", ended_ns=ended_ns, result=result))
+        return True
+
+    def _save(self, connection: duckdb.DuckDBPyConnection, job: Job) -> None:
+        if job.job_id not in self._dropped:
+            save_job(connection, job)
 
     def _perform(self, task: Task[T]) -> T:
         """Write, and come back where the writer is behind or the disk full."""

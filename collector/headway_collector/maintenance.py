@@ -62,7 +62,7 @@ def run_chunks(
     while True:
         cursor = [] if totals.cursor is None else [("cursor", totals.cursor)]
         query = urlencode([*filters, *cursor])
-        answer = _ask(client, f"{path}?{query}", sleep)
+        answer = ask_patiently(client, f"{path}?{query}", sleep)
         totals.rows += answer["rows"]
         totals.changed += answer["changed"]
         totals.cursor = answer["cursor"]
@@ -71,7 +71,12 @@ def run_chunks(
             return
 
 
-def _ask(client: ApiClient, path: str, sleep: Callable[[float], None]) -> Any:
+def ask_patiently(client: ApiClient, path: str, sleep: Callable[[float], None] = time.sleep) -> Any:
+    """Post to a path, again and again while the collector is busy or out of disk.
+
+    Raises:
+        ApiError: it refused, cannot be reached, or is busy for too long.
+    """
     for delay_s in _DELAYS_S:
         try:
             return client.post(path, {})

@@ -17,6 +17,7 @@ from contextlib import suppress
 from headway_collector.costs.pricing import Prices
 from headway_collector.errors import MapperLostError
 from headway_collector.exports import Export, export_spans
+from headway_collector.limits import CAPS, Caps
 from headway_collector.otlp.telemetry import OtelSpan, Telemetry
 from headway_collector.tuning import spare_collections, step_back
 
@@ -37,10 +38,12 @@ class Mappers:
     Args:
         prices: what calls cost where they do not say so themselves.
         process_count: how many processes; with none, each thread maps by itself.
+        caps: how large a span and its fields may be.
     """
 
-    def __init__(self, prices: Prices, process_count: int = 0) -> None:
+    def __init__(self, prices: Prices, process_count: int = 0, caps: Caps = CAPS) -> None:
         self._prices = prices
+        self._caps = caps
         self._process_count = process_count
         self._lock = threading.Lock()
         self._pool: ProcessPoolExecutor | None = None
@@ -60,7 +63,7 @@ class Mappers:
         """
         pool = self._find_pool() if len(body) >= _LARGE_BYTES else None
         if pool is None:
-            return export_spans(read_spans(body), project, self._prices)
+            return export_spans(read_spans(body), project, self._prices, caps=self._caps)
         try:
             return self._submit(pool, read_spans, body, project).result()
         except (BrokenProcessPool, CancelledError) as error:
@@ -113,7 +116,7 @@ class Mappers:
             self._process_count,
             multiprocessing.get_context("spawn"),
             _begin,
-            (self._prices,),
+            (self._prices, self._caps),
         )
         self._greetings = [self._pool.submit(os.getpid) for _ in range(self._process_count)]
 
@@ -137,10 +140,11 @@ class _Process:
     """What a process knows."""
 
     prices: Prices
+    caps: Caps
 
 
-def _begin(prices: Prices) -> None:
-    _Process.prices = prices
+def _begin(prices: Prices, caps: Caps) -> None:
+    _Process.prices, _Process.caps = prices, caps
     # Whoever stops the collector from a terminal stops it alone; it ends these when all is written.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="headway-parent", daemon=True).start()
@@ -156,4 +160,4 @@ def _end_with_parent() -> None:
 
 
 def _export(read_spans: ReadSpans, body: bytes, project: str | None) -> Export:
-    return export_spans(read_spans(body), project, _Process.prices)
+    return export_spans(read_spans(body), project, _Process.prices, caps=_Process.caps)

@@ -1,12 +1,13 @@
-"""Whom a collector answers that listens on loopback: programs and pages of this machine.
+"""Whom a collector without keys answers on loopback: programs and pages of this machine.
 
-It asks nobody for a key, since nobody else can reach it. A browser can, and takes any page along:
-every page may post to it, and one whose own name comes to mean 127.0.0.1 (DNS rebinding) may read
-what it answers. But the browser names the page, in ``Origin`` or in ``Host``.
+Nobody else can reach it. A browser can, and takes any page along: every page may post to it, and
+one whose own name comes to mean 127.0.0.1 (DNS rebinding) may read what it answers. But the browser
+names the page, in ``Origin`` or in ``Host``. No page has a key, so with keys both are let be.
 """
 
 import ipaddress
 from functools import lru_cache
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -18,15 +19,28 @@ _TELLING = (b"host", b"origin")
 _SHOWN_CHARS = 80
 
 
-class LocalOrigins:
-    """Middleware that refuses requests whose ``Host`` or ``Origin`` is not this machine."""
+class HasKeys(Protocol):
+    """Whatever knows whether there are keys."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    @property
+    def has_keys(self) -> bool:
+        """Whether a key was ever made."""
+
+
+class LocalOrigins:
+    """Middleware that refuses requests whose ``Host`` or ``Origin`` is not this machine.
+
+    Args:
+        keyring: once it has keys, everyone is let through to the gate.
+    """
+
+    def __init__(self, app: ASGIApp, keyring: HasKeys) -> None:
         self._app = app
+        self._keyring = keyring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with the application's handler of refusals."""
-        if scope["type"] == "http":
+        if scope["type"] == "http" and not self._keyring.has_keys:
             for name, value in scope["headers"]:
                 if name in _TELLING and not _is_of_this_machine(value):
                     refuse = scope["app"].exception_handlers[RequestError]
@@ -64,5 +78,5 @@ def _explain(name: bytes, value: bytes) -> str:
     shown = value.decode("latin-1")[:_SHOWN_CHARS]
     return (
         f"{name.decode().title()} is {shown!r}, and this collector answers its own machine alone: "
-        "use http://127.0.0.1 or http://localhost, or start it with --insecure behind a proxy"
+        "use http://127.0.0.1 or http://localhost, or make keys (`headway keys create`)"
     )

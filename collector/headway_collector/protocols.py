@@ -7,12 +7,16 @@ own (``bodies``).
 
 Whoever is refused while still sending must be able to read why. A connection that is closed with
 bytes unread is reset, and that takes the answer along: so the rest is read first, and thrown away.
+
+Whoever closes his half behind a whole request still gets its answer, and what is no HTTP is told so
+in the words of every other no.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import cast
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADERS_S = 30.0
@@ -20,14 +24,24 @@ HEADERS_S = 30.0
 
 HEADERS_BYTES = 64 * 1024
 
+_NO_HTTP = "this is no request of HTTP/1.1 that can be read, or its URL or headers are too long"
+
+ABORT = "headway.abort"
+"""The extension of a scope that cuts the connection, whatever still waits to be sent."""
+
 
 class _AnswersTransport:
     """A transport as uvicorn's answers see it, but for how it is closed."""
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
+        self._write = transport.write
         self.is_closing = transport.is_closing
         self.close = close
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, where somebody is still there: uvicorn learns a turn later that nobody is."""
+        if not self.is_closing():
+            self._write(data)
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -42,6 +56,7 @@ class PatientProtocol(HttpToolsProtocol):
     _read_bytes = 0
     _is_in_body = False
     _is_closing = False
+    _has_ended = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -66,6 +81,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._stop_waiting()
         self._read_bytes = 0
         self._is_in_body = True
+        self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
         super().on_headers_complete()
         if self.cycle is not None:
             self.cycle.transport = cast(asyncio.Transport, self._for_answers)
@@ -76,6 +92,27 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_message_complete()
         if self._is_closing:
             self.transport.close()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Stay until all is answered that came whole."""
+        self._has_ended = True
+        return self._is_at_work and not self._is_in_body
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or end where no more will come."""
+        super().on_response_complete()
+        if self._has_ended and not self._is_at_work:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, or none that this protocol takes."""
+        body = msgspec.json.encode({"code": "bad_request", "message": _NO_HTTP})
+        head = (
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the wait."""

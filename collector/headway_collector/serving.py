@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import shlex
 import signal
 import socket
 import sys
@@ -18,12 +19,17 @@ from fastapi import FastAPI
 from headway.errors import CommandError
 from headway_collector.apps import create_app
 from headway_collector.costs.pricing import Prices
+from headway_collector.disks import Disk
+from headway_collector.housekeeping import NIGHTLY
+from headway_collector.limits import CAPS, Caps
 from headway_collector.mappers import count_processes
 from headway_collector.origins import is_loopback
 from headway_collector.own_functions import OwnFunctions
 from headway_collector.own_settings import FunctionSetting
 from headway_collector.protocols import PatientProtocol
 from headway_collector.store.connections import Store
+from headway_collector.store.keys import read_keys
+from headway_collector.store.sql import SqlBounds
 from headway_collector.tuning import spare_collections
 
 # Requests that wait for their commit are given this long before they are cut off; supervisors
@@ -77,7 +83,12 @@ def serve(
     prices: Prices | None = None,
     is_insecure: bool = False,
     mapper_count: int | None = None,
+    sql_bounds: SqlBounds | None = None,
     functions: Sequence[FunctionSetting] = (),
+    caps: Caps = CAPS,
+    disk_reserve_bytes: int | None = None,
+    has_access_log: bool = False,
+    nightly: str = NIGHTLY,
 ) -> None:
     """Serve the database until SIGTERM or SIGINT, then write what waits and close it.
 
@@ -86,26 +97,32 @@ def serve(
         address: where to listen.
         label: a word that the dashboard shows.
         prices: what calls cost where they do not say so themselves.
-        is_insecure: whether other machines, and any Host and Origin, are answered.
+        is_insecure: whether other machines, and any Host and Origin, are answered where there are
+            no keys.
         mapper_count: how many processes map foreign spans; None takes what the cores are good for.
+        sql_bounds: what a question in SQL may take.
         functions: the user's own, which describe calls.
+        caps: how large a record and its fields may be.
+        disk_reserve_bytes: what has to stay free on the disk; None takes what ``disks`` says.
+        has_access_log: whether each request is a line in the log.
+        nightly: when the house is kept, in UTC.
 
     Raises:
-        CommandError: the address cannot be listened on, or is open to others without leave; or a
+        CommandError: the address cannot be listened on, or is open to others without keys; or a
             function cannot be imported.
         StoreError: the database cannot be opened.
     """
     _check_known(address.host)
     is_local = is_loopback(address.host)
-    if not is_insecure and not is_local:
-        raise CommandError(
-            f"{address.host} can be reached from other machines, and this collector asks nobody "
-            "for a key: use --host 127.0.0.1, or --insecure where the network is trusted"
-        )
+    needs_keys = not is_insecure and not is_local
+    if needs_keys and not path.exists():  # and a refusal makes no file
+        raise CommandError(_explain_open(address, path))
     with _listen(address) as listener:
         store = Store(path)
         own = OwnFunctions(functions)
         try:
+            if needs_keys and not read_keys(store):
+                raise CommandError(_explain_open(address, path))
             own.start()
             is_guarded = is_local and not is_insecure
             app = create_app(
@@ -115,12 +132,26 @@ def serve(
                 is_local=is_guarded,
                 own=own,
                 mapper_count=count_processes() if mapper_count is None else mapper_count,
+                sql_bounds=sql_bounds,
+                caps=caps,
+                disk=Disk(store.path, disk_reserve_bytes),
+                has_access_log=has_access_log,
+                nightly=nightly,
             )
             _tune()
             _run(app, listener, path, store.stop_reading)
         finally:
             own.close()
             store.close()
+
+
+def _explain_open(address: Address, path: Path) -> str:
+    return (
+        f"{address.host} can be reached from other machines, and {path} has no keys, so anybody "
+        "could read it. Make the first key and start again:\n"
+        f"    headway keys create --db {shlex.quote(str(path))} --scope admin --all-projects\n"
+        "or use --host 127.0.0.1, or --insecure where every machine that reaches this is trusted"
+    )
 
 
 def _tune() -> None:
@@ -155,6 +186,7 @@ def _run(
         http=PatientProtocol,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
         lifespan="on",
+        log_config=None,
         log_level="warning",
         access_log=False,
         proxy_headers=False,

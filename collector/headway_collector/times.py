@@ -14,6 +14,7 @@ MAX_NS = 7_258_118_400 * SECOND_NS
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _RELATIVE = re.compile(r"-(\d{1,9})([smhdw])")
+_LAPSE = re.compile(r"(\d{1,9})([smhdw])")
 _ABSOLUTE = re.compile(
     r"(\d{4}-\d\d-\d\d)"
     r"(?:[Tt ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,9})\d*)?)?"
@@ -57,6 +58,18 @@ def parse_time(text: str, now_ns: int) -> int:
         return parse_absolute(text)
     back_ns = int(match[1]) * _UNITS_S[match[2]] * SECOND_NS
     return max(now_ns - back_ns, 0)
+
+
+def parse_later(text: str, now_ns: int) -> int:
+    """Read an ISO 8601 time, or one that is so long from now: ``90s``, ``12h``, ``90d``, ``2w``.
+
+    Raises:
+        ValueError: the text is neither, or that is after the last instant that is kept.
+    """
+    match = _LAPSE.fullmatch(text.strip())
+    if match is None:
+        return parse_absolute(text)
+    return check_range(now_ns + int(match[1]) * _UNITS_S[match[2]] * SECOND_NS, repr(text))
 
 
 def check_range(time_ns: int, source: object) -> int:

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,13 +18,22 @@ from typing import Any, TypeVar
 import duckdb
 
 from headway.records import IngestAnswer
-from headway_collector.errors import QueueFullError, RequestError, StoreUnavailableError
+from headway_collector.errors import (
+    CheckpointPostponedError,
+    QueueFullError,
+    RequestError,
+    StoreUnavailableError,
+)
+from headway_collector.limits import MAX_REJECTS_BYTES
 from headway_collector.pace import Pace
 from headway_collector.store.batches import Batch
 from headway_collector.store.connections import Store
 from headway_collector.store.late import LIMIT_BYTES, LateEvents, Reread
+from headway_collector.store.rejects import RejectsBound
 from headway_collector.store.replays import Replays
+from headway_collector.store.tombstones import Tombstones
 from headway_collector.store.writes import append_batches
+from headway_collector.tallies import WriterTally
 
 T = TypeVar("T")
 Task = Callable[[duckdb.DuckDBPyConnection], T]
@@ -51,6 +60,8 @@ class Limits:
         retry_s: the pause after a checkpoint that failed.
         late_events_s: how long a log event waits for its span.
         late_events_bytes: how much of them may wait.
+        rejects_bytes: how much is kept of what was refused in one project.
+        stuck_s: how long work may wait before the writer counts as stuck.
     """
 
     queued: int = 4096
@@ -61,16 +72,26 @@ class Limits:
     retry_s: float = 5.0
     late_events_s: float = 86_400.0
     late_events_bytes: int = LIMIT_BYTES
+    rejects_bytes: int = MAX_REJECTS_BYTES
+    stuck_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What is done between two transactions."""
+
+    run: Callable[[], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A batch or a task, and the future that its sender waits for."""
+    """A batch, a task or a step, and the future that its sender waits for."""
 
-    work: Batch | Task[Any]
+    work: Batch | Task[Any] | _Step
     row_count: int
     size_bytes: int
     future: "Future[Any]"
+    queued_s: float
 
 
 class Writer:
@@ -80,6 +101,7 @@ class Writer:
         store: nobody else may write to it.
         reread: maps a foreign span with more log events; None where no such events can come.
         clock_ns: the time that rows are stamped with.
+        find_lack: why there is no room for new records, or None.
     """
 
     def __init__(
@@ -89,6 +111,7 @@ class Writer:
         *,
         reread: Reread | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
+        find_lack: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._store = store
         self._limits = limits or Limits()
@@ -99,6 +122,11 @@ class Writer:
             else LateEvents(reread, patience_ns, self._limits.late_events_bytes)
         )
         self._replays = Replays()
+        self._rejects = RejectsBound(self._limits.rejects_bytes)
+        self._find_lack = find_lack
+        self.tally = WriterTally()
+        self._at_work_since_s: float | None = None
+        self._tombstones = Tombstones()
         self._clock_ns = clock_ns
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
@@ -130,9 +158,37 @@ class Writer:
             return "the writer is not running"
         if self._fault is not None:
             return self._fault
+        if self._is_closing:
+            return "the collector is shutting down"
         if len(self._jobs) >= self._limits.queued:
             return "the queue is full"
-        return None
+        waited_s = self.waited_s
+        if waited_s > self._limits.stuck_s:
+            return f"nothing was written for {waited_s:.0f} s, while work waits: is the disk stuck?"
+        return self._find_lack()
+
+    @property
+    def queued(self) -> int:
+        """How many batches and tasks wait."""
+        return len(self._jobs)
+
+    @property
+    def most_queued(self) -> int:
+        """How many may."""
+        return self._limits.queued
+
+    @property
+    def waited_s(self) -> float:
+        """How long what waits longest has waited, or is being written."""
+        since_s = [] if (at_work_s := self._at_work_since_s) is None else [at_work_s]
+        with suppress(IndexError):  # the thread has just taken it
+            since_s.append(self._jobs[0].queued_s)
+        return time.monotonic() - min(since_s) if since_s else 0.0
+
+    @property
+    def tombstones(self) -> Tombstones:
+        """What it refuses because it was erased; for tasks that erase."""
+        return self._tombstones
 
     @property
     def is_busy(self) -> bool:
@@ -148,7 +204,11 @@ class Writer:
 
         Raises:
             QueueFullError: too much waits already.
+            StoreUnavailableError: the disk has no room for it.
         """
+        lack = self._find_lack()
+        if lack is not None:
+            raise StoreUnavailableError(lack)
         return self._queue(batch, batch.row_count, size_bytes)
 
     def perform(self, task: Task[T], size_bytes: int = 0, row_count: int = 1) -> "Future[T]":
@@ -164,8 +224,18 @@ class Writer:
         """
         return self._queue(task, row_count, size_bytes)
 
-    def _queue(self, work: Batch | Task[Any], row_count: int, size_bytes: int) -> "Future[Any]":
-        job = _Job(work, row_count, size_bytes, Future())
+    def perform_between(self, step: Callable[[], T]) -> "Future[T]":
+        """Queue what has to be done in the writer's thread, while no transaction is open.
+
+        Raises:
+            QueueFullError: too much waits already.
+        """
+        return self._queue(_Step(step), 1, 0)
+
+    def _queue(
+        self, work: Batch | Task[Any] | _Step, row_count: int, size_bytes: int
+    ) -> "Future[Any]":
+        job = _Job(work, row_count, size_bytes, Future(), time.monotonic())
         with self._changed:
             if self._is_closing:
                 raise QueueFullError("the collector is shutting down: try again later")
@@ -180,7 +250,9 @@ class Writer:
             group = self._take()
             self._pace.rest()
             if group:
+                self._at_work_since_s = group[0].queued_s
                 self._write(group)
+                self._at_work_since_s = None
                 self._pace.work()
                 self._favour_writes()
             elif self._favours_writes and not self._is_closing:
@@ -232,6 +304,9 @@ class Writer:
         return self._limits.idle_s if self._rows_since_checkpoint else None
 
     def _write(self, group: list[_Job]) -> None:
+        if isinstance(group[0].work, _Step):
+            _take_step(group[0].work, group[0].future)
+            return
         rows = sum(job.row_count for job in group)
         size_bytes = sum(job.size_bytes for job in group)
         if (
@@ -239,10 +314,13 @@ class Writer:
             or self._bytes_since_checkpoint + size_bytes > self._limits.checkpoint_bytes
         ):
             self._checkpoint()
+        began_s = time.monotonic()
         try:
             with self._store.transaction() as connection:
-                results = self._perform(connection, [job.work for job in group])
+                works = [job.work for job in group if not isinstance(job.work, _Step)]
+                results = self._perform(connection, works)
         except StoreUnavailableError as error:
+            self.tally.commit_failures += 1
             self._fault = str(error)
             _fail(group, error)
         except Exception as error:  # the thread must outlive every fault of a batch
@@ -257,6 +335,7 @@ class Writer:
             self._fault = None
             self._rows_since_checkpoint += rows
             self._bytes_since_checkpoint += size_bytes
+            self._count(group, results, rows, began_s)
             for job, result in zip(group, results, strict=True):
                 job.future.set_result(result)
             for tell in self._listeners:
@@ -267,14 +346,29 @@ class Writer:
     ) -> list[Any]:
         batches = [work for work in works if isinstance(work, Batch)]
         if batches:
-            now_ns = self._clock_ns()
-            answers = append_batches(connection, batches, now_ns, self._replays)
-            if self._late is not None:
-                pairs = zip(batches, answers, strict=True)
-                fresh = [batch for batch, answer in pairs if not answer.is_replay]
-                self._late.join(connection, fresh, now_ns)
-            return answers
+            return list(self.append_within(connection, batches))
         return [task(connection) for task in works if not isinstance(task, Batch)]
+
+    def append_within(
+        self, connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch]
+    ) -> list[IngestAnswer]:
+        """Write batches as part of a task, in its transaction and in the writer's thread."""
+        now_ns = self._clock_ns()
+        batches = self._tombstones.refuse(connection, list(batches))
+        answers = append_batches(connection, batches, now_ns, self._replays)
+        self._rejects.hold(connection, batches, now_ns)
+        if self._late is not None:
+            pairs = zip(batches, answers, strict=True)
+            fresh = [batch for batch, answer in pairs if not answer.is_replay]
+            self._late.join(connection, fresh, now_ns)
+        return answers
+
+    def _count(self, group: list[_Job], results: Sequence[Any], rows: int, began_s: float) -> None:
+        now_s = time.monotonic()
+        self.tally.add_commit(rows, now_s - began_s, now_s)
+        batches = [job.work for job in group if isinstance(job.work, Batch)]
+        if batches:
+            self.tally.add_answers(batches, results)
 
     def _favour_writes(self) -> None:
         if self._pace.is_busy != self._favours_writes:
@@ -287,17 +381,32 @@ class Writer:
         is_too_soon = time.monotonic() < self._next_checkpoint_s and not self._is_closing
         if not is_needed or is_too_soon:
             return
+        began_s = time.monotonic()
         try:
             self._store.checkpoint()
+        except CheckpointPostponedError:
+            self._next_checkpoint_s = time.monotonic() + self._limits.retry_s
         except StoreUnavailableError as error:
             _log.warning("the checkpoint failed, nothing is lost: %s", error)
+            self.tally.checkpoint_failures += 1
             self._fault = str(error)
             self._next_checkpoint_s = time.monotonic() + self._limits.retry_s
             with suppress(StoreUnavailableError):  # then the next transaction tries again
                 self._store.heal()
         else:
             self._fault = None
+            self.tally.checkpoints += 1
+            self.tally.checkpoint_s += time.monotonic() - began_s
             self._rows_since_checkpoint = self._bytes_since_checkpoint = 0
+
+
+def _take_step(step: _Step, future: "Future[Any]") -> None:
+    try:
+        result = step.run()
+    except Exception as error:  # the thread must outlive every fault of a step
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 def _fail(group: list[_Job], error: Exception) -> None:

@@ -19,6 +19,7 @@ from headway.transports import bearer
 Params = Mapping[str, str | int | float | bool | Sequence[str] | None]
 
 _PAGE_LIMIT = 500
+_PIECE_BYTES = 256 * 1024
 # Reads are idempotent, so a reset connection is simply tried again; POSTs carry their own ids.
 # What the collector answers is for the caller to hear, a 429 with its Retry-After too.
 _RETRIES = Retry(
@@ -75,6 +76,30 @@ class ApiClient:
             headers[PROJECT_HEADER] = project
         return self._request("POST", path, body=msgspec.json.encode(body), headers=headers)
 
+    def put(self, path: str, body: Any) -> Any:
+        """Send ``body`` as JSON in place of what is at ``path``, and return the JSON of the answer.
+
+        Raises:
+            UnreachableError: nobody answered.
+            ApiError: the collector said no.
+        """
+        return self._request(
+            "PUT",
+            path,
+            body=msgspec.json.encode(body),
+            headers={"Content-Type": "application/json"},
+        )
+
+    def ask(self, path: str, body: Any) -> urllib3.BaseHTTPResponse:
+        """Send ``body`` as JSON to ``path`` and return the answer with its headers, unread.
+
+        Raises:
+            UnreachableError: nobody answered.
+            ApiError: the collector said no.
+        """
+        headers = {"Content-Type": "application/json"}
+        return self._send("POST", path, body=msgspec.json.encode(body), headers=headers)
+
     def delete(self, path: str) -> Any:
         """Send ``DELETE path`` and return the JSON of the answer.
 
@@ -92,6 +117,46 @@ class ApiClient:
             ApiError: the collector said no.
         """
         return self._send("GET", path, fields=_flatten(params or {})).data
+
+    def stream(self, path: str, params: Params | None = None) -> Iterator[bytes]:
+        """Yield the body of ``GET path`` piece by piece, as it comes.
+
+        Raises:
+            UnreachableError: nobody answered, or the body broke off.
+            ApiError: the collector said no.
+        """
+        fields = _flatten(params or {})
+        response = self._send("GET", path, fields=fields, preload_content=False)
+        try:
+            yield from response.stream(_PIECE_BYTES)
+        except urllib3.exceptions.HTTPError as error:
+            raise UnreachableError(
+                f"{self.url} broke off in the middle of GET {path}: its log says why"
+            ) from error
+        finally:
+            response.close()
+
+    def import_rows(
+        self, lines: Sequence[bytes], *, what: str, project: str | None, batch_id: str
+    ) -> IngestAnswer:
+        """Send lines of an export in JSONL back; returns once the collector has committed them.
+
+        Args:
+            lines: without their ends.
+            what: they are, ``spans`` or ``scores``.
+            project: that of all; None leaves to each its own.
+            batch_id: a second batch of the same id is answered as the first was.
+
+        Raises:
+            UnreachableError: nobody answered.
+            ApiError: the batch was refused as a whole.
+        """
+        headers = {"Content-Type": "application/x-ndjson", BATCH_HEADER: batch_id}
+        if project is not None:
+            headers[PROJECT_HEADER] = project
+        path = f"/v1/import?what={what}"
+        answer = self._request("POST", path, body=b"\n".join(lines), headers=headers)
+        return msgspec.convert(answer, IngestAnswer)
 
     def ingest(self, lines: Sequence[bytes], *, project: str, batch_id: str) -> IngestAnswer:
         """Send encoded records as one batch; returns once the collector has committed them.

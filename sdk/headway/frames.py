@@ -53,16 +53,9 @@ def as_frame(listing: str, rows: Sequence[Mapping[str, Any]]) -> "polars.DataFra
     Raises:
         HeadwayError: polars is not installed.
     """
-    try:
-        # Heavy, and not everybody's.
-        import polars
-    except ImportError as error:
-        raise HeadwayError(
-            "frames need polars: `pip install polars`, or go through the listing for dicts"
-        ) from error
-
+    polars = load_polars()
     columns: dict[str, list[Any]] = {}
-    schema: dict[str, polars.DataType | type[polars.DataType]] = {}
+    schema: dict[str, Any] = {}
     for name in _COLUMNS[listing].split():
         convert: Callable[[Any], Any] = _same
         if name == "value":
@@ -86,7 +79,24 @@ def as_frame(listing: str, rows: Sequence[Mapping[str, Any]]) -> "polars.DataFra
             text if isinstance(row["value"], str) else None
             for text, row in zip(columns["value_text"], rows, strict=True)
         ]
-    return polars.DataFrame(columns, schema=schema, strict=False)
+    frame: polars.DataFrame = polars.DataFrame(columns, schema=schema, strict=False)
+    return frame
+
+
+def load_polars() -> Any:
+    """Return the module.
+
+    Raises:
+        HeadwayError: it is not installed.
+    """
+    try:
+        # Heavy, and not everybody's.
+        import polars
+    except ImportError as error:
+        raise HeadwayError(
+            "frames need polars: `pip install polars`, or go through the listing for dicts"
+        ) from error
+    return polars
 
 
 def _same(value: Any) -> Any:

@@ -10,13 +10,16 @@ Every listing is a ``Listing``: it asks page by page, as far as one reads. A row
 fields of the collector's HTTP API; times are datetimes in UTC.
 """
 
+import io
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 from urllib.parse import quote
 
 from headway.apis import ApiClient
 from headway.errors import ApiError, HeadwayError, SettingsError, UnreachableError
+from headway.frames import load_polars
 from headway.listings import Listing, Row
 from headway.queries import (
     SpanFilters,
@@ -30,6 +33,9 @@ from headway.queries import (
 from headway.records import DEFAULT_URL, Source
 from headway.settings import load_sources
 from headway.transports import address_of
+
+if TYPE_CHECKING:
+    import polars
 
 Content = Literal["full", "preview", "none"]
 
@@ -188,6 +194,34 @@ class Client:
         """
         answer = self._get("run", run_id, "run", "results")
         return {**answer, "run": with_datetimes(answer["run"])}
+
+    def sql(self, sql: str, *, limit: int | None = None) -> "polars.DataFrame":
+        """Return what one SELECT over the collector's views gives, as a frame.
+
+        Args:
+            sql: see docs/sql.md for the views and functions.
+            limit: the most rows; where None is given and there are more than the collector gives
+                by itself, a ``RuntimeWarning`` says so.
+
+        Raises:
+            ApiError: the collector said no, for example to something that is not one SELECT.
+            HeadwayError: polars is not installed.
+        """
+        _check_limit(limit)
+        read = load_polars().read_ipc_stream
+        projects = [self._project] if isinstance(self._project, str) else [*(self._project or ())]
+        body = {"sql": sql, "format": "arrow", "project": projects}
+        answer = self._api.ask("/v1/sql", body if limit is None else body | {"limit": limit})
+        frame: polars.DataFrame = read(io.BytesIO(answer.data))
+        cut_by = answer.headers.get("Headway-Truncated-By")
+        if cut_by == "bytes" or (cut_by and limit is None):
+            warnings.warn(
+                f"these are the first {frame.height} rows of more: "
+                + ("give a limit" if cut_by == "limit" else "select less of each"),
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return frame
 
     def _get(self, what: str, identity: str, *keys: str) -> Any:
         path = f"/v1/{what}s/{quote(_as_identity(what, identity), safe='')}"

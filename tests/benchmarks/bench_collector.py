@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.benchmarks import collector_wrk
+from tests.benchmarks.collector_export import export
 from tests.benchmarks.collector_loads import ingest, otlp, singles
 from tests.benchmarks.collector_reads import queries, search
 from tests.benchmarks.collector_rivals import phoenix
@@ -24,7 +25,7 @@ from tests.benchmarks.collector_store import find_store
 from tests.benchmarks.results import RESULTS, Section, record, say
 
 SECTIONS: Mapping[str, Callable[[Bench], Section]] = {
-    each.__name__: each for each in (ingest, singles, otlp, queries, search, phoenix)
+    each.__name__: each for each in (ingest, singles, otlp, queries, search, export, phoenix)
 }
 _PACKAGES = ("headway", "duckdb", "pyarrow", "fastapi", "uvicorn", "msgspec", "protobuf")
 _STORE_GB = 30
@@ -61,7 +62,7 @@ def main() -> None:
         bench = Bench(sizes, Path(scratch), arguments.store)
         results = Path(scratch) / "RESULTS.md" if arguments.quick else RESULTS
         for name in chosen:
-            if name in ("queries", "search") and not _has_room(bench):
+            if name in ("queries", "search", "export") and not _has_room(bench):
                 say(f"{name}: skipped, {arguments.store} has less than {_STORE_GB} GB free")
                 continue
             section = SECTIONS[name](bench)

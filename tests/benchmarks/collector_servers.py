@@ -110,6 +110,11 @@ class Server:
         children = " ".join(each.read_text(encoding="ascii") for each in tasks).split()
         return sum(map(_read_peak_mb, [str(self._process.pid), *children]))
 
+    def resident_mb(self) -> float:
+        """Return how much memory it holds now, without its processes."""
+        assert self._process is not None
+        return _read_memory_mb(str(self._process.pid), "VmRSS")
+
     def _is_answering(self) -> bool:
         try:
             answer = urllib3.request("GET", f"{self.url}/healthz", retries=False, timeout=5.0)
@@ -158,9 +163,13 @@ def _find_port() -> int:
 
 
 def _read_peak_mb(pid: str) -> float:
-    # VmHWM in proc(5): the high-water mark of the resident set, in KiB.
+    return _read_memory_mb(pid, "VmHWM")
+
+
+def _read_memory_mb(pid: str, name: str) -> float:
+    # In proc(5): VmRSS is the resident set and VmHWM the most it ever was, in KiB.
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    line = next(line for line in status.splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) * 1024 / 1e6
 
 

@@ -1,11 +1,13 @@
-"""``make soak``: crashes, outages, full disks and simulations at full size, into RESULTS.md.
+"""``make soak``: crashes, outages, full disks, fuzzers, simulations at full size, into RESULTS.md.
 
 The same tests as in ``make test``, with more of everything. The variables of ``SIZES`` make them
 larger or smaller.
 """
 
 import argparse
+import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -18,9 +20,11 @@ from tests.benchmarks.results import record, table
 
 SIZES = {
     "HEADWAY_CRASH_ROUNDS": "300",
+    "HEADWAY_DISK_ROUNDS": "30",
     "HEADWAY_DOWN_CALLS": "100000",
     "HEADWAY_EVAL_KILLS": "10",
     "HEADWAY_SIMULATION_DRAWS": "20000",
+    "HEADWAY_FUZZ_SECONDS": "3600",
 }
 
 
@@ -42,10 +46,25 @@ def _told_of_calls(sizes: Mapping[str, int]) -> str:
     )
 
 
+def _told_of_disks(sizes: Mapping[str, int]) -> str:
+    return (
+        f"A disk of 160 MB filled and freed {sizes['HEADWAY_DISK_ROUNDS']} times under a collector "
+        "that six clients and the SDK write to, and one that stalls."
+    )
+
+
 def _told_of_evals(sizes: Mapping[str, int]) -> str:
     return (
         f"{sizes['HEADWAY_EVAL_KILLS']} kills with `kill -9` of an eval of 1,000 cases that is "
         f"resumed, {sizes['HEADWAY_SIMULATION_DRAWS']:,} draws of each simulated suite."
+    )
+
+
+def _told_of_fuzzers(sizes: Mapping[str, int]) -> str:
+    return (
+        f"{sizes['HEADWAY_FUZZ_SECONDS']} s of Schemathesis on the OpenAPI and of mutated OTLP, "
+        "batches and bodies, each against a real process. Memory is that of the collector with "
+        "the processes that map for it: at the start, after a third, at the end."
     )
 
 
@@ -61,10 +80,26 @@ PARTS = {
         ),
         _told_of_calls,
     ),
+    "disk": Part(
+        "A collector on a full disk and on a slow one: nothing acknowledged is lost",
+        ("e2e/test_collector_disk",),
+        _told_of_disks,
+    ),
     "evals": Part(
         "Evals killed and resumed, and verdicts simulated",
         ("evals/test_resuming", "measures/test_simulations"),
         _told_of_evals,
+    ),
+    "fuzz": Part(
+        "Bad input: fuzzed for an hour",
+        (
+            "collector/fuzz/test_openapi",
+            "collector/fuzz/test_otlp_mutations",
+            "collector/fuzz/test_ndjson_mutations",
+            "collector/fuzz/test_hostile_bodies",
+            "collector/fuzz/test_hostile_connections",
+        ),
+        _told_of_fuzzers,
     ),
 }
 
@@ -86,16 +121,37 @@ def run(name: str, part: Part) -> int:
     sizes = {key: int(os.environ.get(key, size)) for key, size in SIZES.items()}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
+        tallies = Path(folder) / "tallies.jsonl"
         tests = [f"tests/{each}.py" for each in part.tests]
         code = subprocess.call(
             [sys.executable, "-m", "pytest", *tests, "-v", f"--junitxml={report}"],
-            env={**os.environ, **{key: str(size) for key, size in sizes.items()}},
+            env={
+                **os.environ,
+                **{key: str(size) for key, size in sizes.items()},
+                "HEADWAY_FUZZ_TALLIES": str(tallies),
+                "HEADWAY_FUZZ_SEED": os.environ.get("HEADWAY_FUZZ_SEED", secrets.token_hex(4)),
+            },
         )
         rows = outcomes(ElementTree.parse(report).iter("testcase"))
+        tallied = list_tallies(tallies)
     command = f"make soak ARGS='--only {name}'"
-    lines = [part.told(sizes), "", *table(["test", "outcome", "s"], rows)]
+    lines = [part.told(sizes), "", *tallied, *table(["test", "outcome", "s"], rows)]
     record(part.title, command, lines)
     return code
+
+
+def list_tallies(path: Path) -> list[str]:
+    """Return a table of what fuzzers counted, with an empty line; nothing where none did."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        said = json.loads(line)
+        statuses = ", ".join(f"{status}: {count:,}" for status, count in said["statuses"].items())
+        memory = " ".join(str(said[name]) for name in ("start_mib", "warm_mib", "end_mib"))
+        requests, slowest_s = f"{said['requests']:,}", f"{said['slowest_s']:.3f}"
+        rows.append([said["name"], requests, statuses, slowest_s, memory])
+    return [*table(["fuzzer", "requests", "statuses", "slowest s", "RSS, MiB"], rows), ""]
 
 
 def outcomes(cases: Iterable[ElementTree.Element]) -> list[list[str]]:

@@ -124,8 +124,16 @@ def test_every_path_is_described_with_its_parameters_and_answers(client: TestCli
         operation for path in schema["paths"].values() for operation in path.values()
     ]
     assert all(each["description"] for each in operations)
-    answers = [each["responses"].get("200") or each["responses"]["202"] for each in operations]
-    assert all("schema" in each["content"]["application/json"] for each in answers)
+    successes = [
+        said["content"]
+        for each in operations
+        for status, said in each["responses"].items()
+        if status.startswith("2")
+    ]
+    assert len(successes) >= len(operations)
+    # What is no JSON says what it is; all else has a shape.
+    assert all("schema" in each.get("application/json", {"schema": 1}) for each in successes)
+    assert all(each for each in successes)
     names = {each["name"] for each in schema["paths"]["/v1/metrics"]["get"]["parameters"]}
     assert names >= {"measure", "by", "bucket", "project", "start", "attribute"}
     assert all(path in page.text for path in schema["paths"])

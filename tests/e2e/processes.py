@@ -17,11 +17,16 @@ _BOUND = re.compile(rb"http://127\.0\.0\.1:(\d+)")
 
 
 class CollectorProcess:
-    """``headway serve`` on a loopback port of its own; ``kill`` and ``start`` keep the port."""
+    """``headway serve`` on a loopback port of its own; ``kill`` and ``start`` keep the port.
 
-    def __init__(self, db: Path, port: int = 0) -> None:
+    Args:
+        environment: variables that it has beside those of the tests.
+    """
+
+    def __init__(self, db: Path, port: int = 0, environment: dict[str, str] | None = None) -> None:
         self.db = db
         self.port = port
+        self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -44,7 +49,10 @@ class CollectorProcess:
         command = [sys.executable, "-m", "headway", "serve"]
         command += ["--db", str(self.db), "--port", str(self.port)]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=clean_environment()
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=clean_environment(**self._environment),
         )
         try:
             line = read_line(self._process, START_TIMEOUT_S)

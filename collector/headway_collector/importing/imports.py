@@ -11,12 +11,18 @@ from rich.progress import Progress
 
 from headway.apis import ApiClient
 from headway.errors import ApiError, CommandError
-from headway.records import DEFAULT_URL
+from headway.records import DEFAULT_PROJECT, DEFAULT_URL
+from headway_collector.importing.exported import (
+    EXPORTED_ROW_BYTES,
+    ExportClient,
+    ExportTable,
+    LineMapper,
+)
 from headway_collector.importing.fields import CellFault, read_time
 from headway_collector.importing.mapping import Mapper
 from headway_collector.importing.marks import MarkFile, Totals
 from headway_collector.importing.plans import Plan, check_plan
-from headway_collector.importing.tables import Format, open_table
+from headway_collector.importing.tables import Format, Table, open_table
 from headway_collector.importing.transfers import Transfer
 from headway_collector.limits import MAX_NAME_CHARS
 
@@ -50,30 +56,63 @@ def import_file(
     check_plan(plan, table.columns)
     digest = _digest_file(path)
     key = _make_key(digest, plan, destination.project)
+    transfer = Transfer(
+        table,
+        Mapper(plan, destination.project, digest),
+        ApiClient(destination.url, api_key=destination.api_key),
+        destination.project,
+        key,
+        MarkFile(marks, _make_key(digest, plan, destination.project, destination.url)),
+    )
+    return _run(transfer, table, path.name, destination.url)
+
+
+def import_export(
+    table: ExportTable, url: str, project: str | None, api_key: str | None, marks: Path
+) -> Totals:
+    """Send the rows of an export back to a collector, as ``import_file`` does.
+
+    Args:
+        table: the export.
+        url: the collector.
+        project: that of all rows; None leaves to each its own.
+        api_key: of the scope admin, where the collector has keys.
+        marks: the folder that remembers how far an interrupted import came.
+
+    Raises:
+        CommandError: the collector cannot be used, or the import had to stop.
+    """
+    _check_destination(Destination(url, project or DEFAULT_PROJECT))
+    digest = _digest_file(table.path)
+    places = [f"export {table.what}", *([] if project is None else [project])]
+    transfer = Transfer(
+        table,
+        LineMapper(),
+        ExportClient(ApiClient(url, api_key=api_key), table.what, project),
+        "",
+        _make_key(digest, None, *places),
+        MarkFile(marks, _make_key(digest, None, *places, url)),
+        row_bytes=EXPORTED_ROW_BYTES,
+    )
+    return _run(transfer, table, table.path.name, url)
+
+
+def _run(transfer: Transfer, table: Table, name: str, url: str) -> Totals:
     with Progress(
         console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
     ) as progress:
-        task = progress.add_task(path.name, total=table.size)
-        transfer = Transfer(
-            table,
-            Mapper(plan, destination.project, digest),
-            ApiClient(destination.url, api_key=destination.api_key),
-            destination.project,
-            key,
-            MarkFile(marks, _make_key(digest, plan, destination.project, destination.url)),
-            on_progress=lambda: progress.update(task, completed=table.position),
-        )
+        task = progress.add_task(name, total=table.size)
         try:
-            return transfer.run()
+            return transfer.run(lambda: progress.update(task, completed=table.position))
         except ApiError as error:
             # A collector gives every refusal a code.
             is_foreign = error.status >= 400 and not error.code
-            doubt = f": {destination.url} does not look like a Headway collector, see --url"
+            doubt = f": {url} does not look like a Headway collector, see --url"
             message = f"{error}{doubt if is_foreign else ''}"
             raise CommandError(f"{message} (the same command goes on from here)") from error
         except msgspec.ValidationError as error:
             raise CommandError(
-                f"{destination.url} does not look like a Headway collector, see --url: "
+                f"{url} does not look like a Headway collector, see --url: "
                 f"its answer is another one ({error})"
             ) from error
 
@@ -105,6 +144,6 @@ def _digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _make_key(digest: str, plan: Plan, *places: str) -> str:
+def _make_key(digest: str, plan: Plan | None, *places: str) -> str:
     question = msgspec.json.encode([digest, plan, places])
     return hashlib.sha256(question).hexdigest()[:32]

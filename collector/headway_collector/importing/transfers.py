@@ -1,13 +1,13 @@
 """Sends the rows of a table in batches whose ids are the same in every run."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from headway.apis import ApiClient
 from headway.errors import ApiError
 from headway.records import IngestAnswer
-from headway_collector.importing.mapping import Mapper, RowFault
+from headway_collector.importing.mapping import RowFault
 from headway_collector.importing.marks import Fault, Mark, MarkFile, Totals
 from headway_collector.importing.tables import Table
 
@@ -19,6 +19,20 @@ KEPT_FAULTS = 20
 # A collector that is busy or out of disk says so with these, and is asked again.
 _PASSING = frozenset({429, 503})
 _DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0)
+
+
+class RowMapper(Protocol):
+    """What makes lines of a row."""
+
+    def map_row(self, number: int, values: dict[str, Any]) -> list[bytes]:
+        """Return the lines of a row, or raise ``RowFault``."""
+
+
+class LineClient(Protocol):
+    """What takes lines to a collector."""
+
+    def ingest(self, lines: Sequence[bytes], *, project: str, batch_id: str) -> IngestAnswer:
+        """Send them, and return what came of them."""
 
 
 @dataclass(slots=True)
@@ -46,19 +60,21 @@ class Transfer:
         marks: remembers how far it came.
         on_progress: called after each batch.
         sleep: waits for a busy collector.
+        row_bytes: how long a row may be.
     """
 
     def __init__(
         self,
         table: Table,
-        mapper: Mapper,
-        client: ApiClient,
+        mapper: RowMapper,
+        client: LineClient,
         project: str,
         key: str,
         marks: MarkFile,
         *,
         on_progress: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
+        row_bytes: int = ROW_BYTES,
     ) -> None:
         self._table = table
         self._mapper = mapper
@@ -68,9 +84,13 @@ class Transfer:
         self._marks = marks
         self._on_progress = on_progress
         self._sleep = sleep
+        self._row_bytes = row_bytes
 
-    def run(self) -> Totals:
+    def run(self, on_progress: Callable[[], None] | None = None) -> Totals:
         """Send what is not yet there, and return what came of the whole file.
+
+        Args:
+            on_progress: called after each batch, in place of the one given before.
 
         Raises:
             ApiError: the collector refused, or cannot be reached; a later run goes on from here.
@@ -82,7 +102,7 @@ class Transfer:
         for batch in self._batches(0 if mark is None else mark.next_row):
             self._send_batch(batch, totals)
             self._marks.save(Mark(batch.next_row, batch.first_row, totals))
-            self._on_progress()
+            (on_progress or self._on_progress)()
         self._marks.remove()
         return totals
 
@@ -102,8 +122,8 @@ class Transfer:
                     raise RowFault(row.fault)
                 lines = self._mapper.map_row(number, row.values)
                 size_bytes = sum(map(len, lines))
-                if size_bytes > ROW_BYTES:
-                    raise RowFault(f"{size_bytes} bytes, but at most {ROW_BYTES} can be sent")
+                if size_bytes > self._row_bytes:
+                    raise RowFault(f"{size_bytes} bytes, but at most {self._row_bytes} can be sent")
             except RowFault as fault:
                 batch.faults.append(Fault(row.line, str(fault)))
             else:

@@ -41,7 +41,19 @@ _REJECTED: dict[Signal, str] = {
     "metrics": "rejected_data_points",
 }
 # Of google.rpc.Code, for the statuses that this collector has.
-_CODES = {400: 3, 403: 7, 404: 5, 405: 12, 413: 8, 415: 3, 422: 3, 429: 8, 500: 13, 503: 14}
+_CODES = {
+    400: 3,
+    401: 16,
+    403: 7,
+    404: 5,
+    405: 12,
+    413: 8,
+    415: 3,
+    422: 3,
+    429: 8,
+    500: 13,
+    503: 14,
+}
 _UNKNOWN_CODE = 2
 
 

@@ -8,10 +8,12 @@ exporter cannot mend it.
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from headway_collector.limits import MAX_ATTRIBUTES
 from headway_collector.otlp.amounts import MAX_ITEMS
 from headway_collector.otlp.telemetry import (
     OtelLog,
     OtelSpan,
+    RawForm,
     Refused,
     Resource,
     Scope,
@@ -47,6 +49,7 @@ def collect(
     read: Callable[[M, Resource, Scope], T],
     find_fault: Callable[[T], str | None],
     dump: Callable[[M], bytes],
+    form: RawForm,
 ) -> Telemetry[T]:
     """Return what the messages say, apart from those that cannot be kept.
 
@@ -55,6 +58,7 @@ def collect(
         read: one message to its struct; may raise ``UnreadableError``.
         find_fault: why the struct cannot be kept, or None.
         dump: a message that is refused as bytes.
+        form: what those bytes are.
     """
     items: list[T] = []
     refused: list[Refused] = []
@@ -74,7 +78,7 @@ def collect(
                 if fault is None:
                     items.append(item)
                     continue
-            refused.append(Refused(position, fault, dump(message), resource))
+            refused.append(Refused(position, fault, dump(message), form, resource, scope))
     return Telemetry(items, refused)
 
 
@@ -95,6 +99,11 @@ def find_span_fault(span: OtelSpan) -> str | None:
     fault = _find_id_fault(span.trace_id, span.span_id)
     if fault is not None:
         return fault
+    count = len(span.attributes)
+    count += sum([len(event.attributes) for event in span.events])
+    count += sum([len(link.attributes) for link in span.links])
+    if count > MAX_ATTRIBUTES:
+        return _say_too_many(count)
     if span.parent_span_id and len(span.parent_span_id) != SPAN_ID_CHARS:
         return f"its parent span id is {show(span.parent_span_id)}, not 8 bytes"
     if not 0 < span.start_ns <= MAX_NS:
@@ -112,6 +121,8 @@ def find_log_fault(log: OtelLog) -> str | None:
         fault = _find_id_fault(log.trace_id, log.span_id)
         if fault is not None:
             return fault
+    if len(log.attributes) > MAX_ATTRIBUTES:
+        return _say_too_many(len(log.attributes))
     latest_ns = max(log.time_ns, log.observed_ns)
     if not 0 <= latest_ns <= MAX_NS:
         return f"its time is {latest_ns} ns, outside 1970 to 2200"
@@ -122,6 +133,10 @@ def show(value: Any) -> str:
     """Return a value as a reason quotes it."""
     shown = repr(value)
     return shown if len(shown) <= _SHOWN_CHARS else shown[:_SHOWN_CHARS] + "…"
+
+
+def _say_too_many(count: int) -> str:
+    return f"it has {count} attributes; {MAX_ATTRIBUTES} are allowed"
 
 
 def _find_id_fault(trace_id: str, span_id: str) -> str | None:

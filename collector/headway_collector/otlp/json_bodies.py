@@ -82,7 +82,7 @@ def read_spans(body: bytes) -> Telemetry[OtelSpan]:
         MalformedBodyError: the body is no such object.
         BodyTooLargeError: it holds too many spans, or too much in them.
     """
-    return collect(_group_spans(_parse(body)), _read_span, find_span_fault, bytes)
+    return collect(_group_spans(_parse(body)), read_span, find_span_fault, bytes, "json_span")
 
 
 def read_logs(body: bytes) -> Telemetry[OtelLog]:
@@ -92,7 +92,7 @@ def read_logs(body: bytes) -> Telemetry[OtelLog]:
         MalformedBodyError: the body is no such object.
         BodyTooLargeError: it holds too many log records, or too much in them.
     """
-    return collect(_group_logs(_parse(body)), _read_log, find_log_fault, bytes)
+    return collect(_group_logs(_parse(body)), read_log, find_log_fault, bytes, "json_log")
 
 
 def count_points(body: bytes) -> int:
@@ -181,7 +181,12 @@ def _read_scope(part: JsonPart) -> Scope:
         raise MalformedBodyError(f"a scope cannot be read: {error}") from error
 
 
-def _read_span(raw: msgspec.Raw, resource: Resource, scope: Scope) -> OtelSpan:
+def read_span(raw: msgspec.Raw | bytes, resource: Resource, scope: Scope) -> OtelSpan:
+    """Return what the JSON of a single span says.
+
+    Raises:
+        UnreadableError: it is no span.
+    """
     said = _decode(_spans, raw)
     status = said.status or JsonStatus()
     events, links = said.events or (), said.links or ()
@@ -229,7 +234,12 @@ def _read_link(said: JsonLink) -> OtelLink:
     )
 
 
-def _read_log(raw: msgspec.Raw, resource: Resource, scope: Scope) -> OtelLog:
+def read_log(raw: msgspec.Raw | bytes, resource: Resource, scope: Scope) -> OtelLog:
+    """Return what the JSON of a single log record says.
+
+    Raises:
+        UnreadableError: it is no log record.
+    """
     said = _decode(_logs, raw)
     return OtelLog(
         time_ns=_read_int(said.time_unix_nano),
@@ -248,7 +258,7 @@ def _read_log(raw: msgspec.Raw, resource: Resource, scope: Scope) -> OtelLog:
     )
 
 
-def _decode(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T:
+def _decode(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw | bytes) -> T:
     try:
         return decoder.decode(raw)
     except UnicodeDecodeError as error:

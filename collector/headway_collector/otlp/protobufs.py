@@ -36,6 +36,7 @@ from headway_collector.otlp.telemetry import (
     OtelLink,
     OtelLog,
     OtelSpan,
+    RawForm,
     Resource,
     Scope,
     Telemetry,
@@ -43,6 +44,7 @@ from headway_collector.otlp.telemetry import (
 
 T = TypeVar("T")
 
+_UNREADABLE = "it cannot be parsed, or a text in it is not UTF-8"
 _NO_EXPORT = "the body is no export of this path in protobuf, or a text in it is not UTF-8"
 
 
@@ -56,9 +58,9 @@ def read_spans(body: bytes) -> Telemetry[OtelSpan]:
     try:
         _check_amounts(body, amounts.SPANS)
         groups = _group_spans(shallow.TraceRequest.FromString(body))
-        return collect(groups, _read_span, find_span_fault, _dump)
+        return collect(groups, _read_span, find_span_fault, _dump, "protobuf_span")
     except DecodeError as error:
-        return _collect_fragments(body, shallow.Span, _read_span, find_span_fault, error)
+        return _collect_fragments(body, read_span, find_span_fault, "protobuf_span", error)
 
 
 def read_logs(body: bytes) -> Telemetry[OtelLog]:
@@ -71,9 +73,9 @@ def read_logs(body: bytes) -> Telemetry[OtelLog]:
     try:
         _check_amounts(body, amounts.LOGS)
         groups = _group_logs(shallow.LogsRequest.FromString(body))
-        return collect(groups, _read_log, find_log_fault, _dump)
+        return collect(groups, _read_log, find_log_fault, _dump, "protobuf_log")
     except DecodeError as error:
-        return _collect_fragments(body, shallow.LogRecord, _read_log, find_log_fault, error)
+        return _collect_fragments(body, read_log, find_log_fault, "protobuf_log", error)
 
 
 def count_points(body: bytes) -> int:
@@ -103,21 +105,39 @@ def _check_amounts(body: bytes, shape: dict[int, Any]) -> None:
         amounts.check_items(count_items(body))
 
 
+def read_span(raw: bytes, resource: Resource, scope: Scope) -> OtelSpan:
+    """Return what the bytes of a single span say.
+
+    Raises:
+        UnreadableError: they are no span.
+    """
+    try:
+        return _read_span(shallow.Span.FromString(raw), resource, scope)
+    except DecodeError as error:
+        raise UnreadableError(_UNREADABLE) from error
+
+
+def read_log(raw: bytes, resource: Resource, scope: Scope) -> OtelLog:
+    """Return what the bytes of a single log record say.
+
+    Raises:
+        UnreadableError: they are no log record.
+    """
+    try:
+        return _read_log(shallow.LogRecord.FromString(raw), resource, scope)
+    except DecodeError as error:
+        raise UnreadableError(_UNREADABLE) from error
+
+
 def _collect_fragments(
     body: bytes,
-    kind: Any,
-    read: Callable[[Any, Resource, Scope], T],
+    read: Callable[[bytes, Resource, Scope], T],
     find_fault: Callable[[T], str | None],
+    form: RawForm,
     error: DecodeError,
 ) -> Telemetry[T]:
-    def parse(item: bytes, resource: Resource, scope: Scope) -> T:
-        try:
-            return read(kind.FromString(item), resource, scope)
-        except DecodeError as error:
-            raise UnreadableError("it cannot be parsed, or a text in it is not UTF-8") from error
-
     try:
-        telemetry = collect(_group_fragments(body), parse, find_fault, bytes)
+        telemetry = collect(_group_fragments(body), read, find_fault, bytes, form)
     except DecodeError:
         raise MalformedBodyError(_NO_EXPORT) from error
     if not telemetry.items and not telemetry.refused:

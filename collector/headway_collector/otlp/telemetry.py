@@ -5,7 +5,7 @@ Source: opentelemetry-proto 1.x, ``trace/v1/trace.proto``, ``logs/v1/logs.proto`
 bytes, None (an ``AnyValue`` without a value), a list of values, or a dict of them by key.
 """
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -97,13 +97,19 @@ class OtelSpan(msgspec.Struct, omit_defaults=True, gc=False):
     logs: list[OtelLog] = []
 
 
+RawForm = Literal["protobuf_span", "protobuf_log", "json_span", "json_log"]
+"""What an item is, as it came."""
+
+
 class Refused(msgspec.Struct, gc=False):
     """One item of a request that cannot be kept: its position from 1, why, its bytes or JSON."""
 
     position: int
     reason: str
     raw: bytes
+    form: RawForm
     resource: Resource = Resource()
+    scope: Scope = Scope()
 
 
 class Telemetry(msgspec.Struct, Generic[T], gc=False):

@@ -4,22 +4,34 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from headway_collector.routes.access import BUSY, REFUSALS, CollectorAccess, answer_json
+from headway_collector.routes.access import (
+    BUSY,
+    REFUSALS,
+    Admin,
+    CollectorAccess,
+    Reader,
+    answer_json,
+)
 from headway_collector.schemas.descriptors import DescribeQuery, Descriptors
 from headway_collector.schemas.maintenance import ChunkDone
+from headway_collector.store.audit import Act
 
 router = APIRouter(tags=["descriptors"], responses=REFUSALS)
 
 
 @router.get("/v1/descriptors", responses={200: {"model": Descriptors}})
-def get_descriptors(collector: CollectorAccess) -> Response:
+def get_descriptors(collector: CollectorAccess, caller: Reader) -> Response:
     """Say how many calls are described, and how far behind their arrival that is."""
-    return answer_json(collector.describer.tell())
+    return answer_json(collector.describer.tell(caller.projects))
 
 
 @router.post("/v1/describe", responses={200: {"model": ChunkDone}, **BUSY})
-def describe(collector: CollectorAccess, query: Annotated[DescribeQuery, Query()]) -> Response:
+def describe(
+    collector: CollectorAccess, caller: Admin, query: Annotated[DescribeQuery, Query()]
+) -> Response:
     """Describe the next chunk of calls, those without descriptors of this version or all."""
-    selection = query.to_selection(collector.clock_ns())
-    done = collector.describer.describe_chunk(selection, query.to_page(), is_all=query.all)
+    now_ns = collector.clock_ns()
+    selection = query.to_selection(now_ns, caller)
+    act = Act("calls.describe", caller, selection.project, now_ns)
+    done = collector.describer.describe_chunk(selection, query.to_page(), is_all=query.all, act=act)
     return answer_json(done)

@@ -11,9 +11,11 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headway.records import DEFAULT_PROJECT, PROJECT_HEADER
+from headway.records import PROJECT_HEADER
 from headway_collector.budgets import Hold
-from headway_collector.routes.access import Collector, check_project
+from headway_collector.callers import Caller
+from headway_collector.gates import caller_of
+from headway_collector.routes.access import Collector, choose_project
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -89,13 +91,25 @@ def collector_of(request: Request) -> Collector:
     return collector
 
 
-def project_of(request: Request) -> str:
-    """Return the project that the header names.
+def ingester_of(request: Request) -> Caller:
+    """Return who posts what it logged.
+
+    Raises:
+        ForbiddenError: its key is not for that.
+    """
+    caller = caller_of(request)
+    caller.check_scope("ingest")
+    return caller
+
+
+def project_of(request: Request, caller: Caller) -> str:
+    """Return the project that the header names, or else the caller's.
 
     Raises:
         InvalidRequestError: the name is empty or far too long.
+        ForbiddenError: the project is not the caller's.
     """
-    return check_project(request.headers.get(PROJECT_HEADER, DEFAULT_PROJECT))
+    return choose_project(caller, request.headers.get(PROJECT_HEADER))
 
 
 async def read_body(request: Request, hold: Hold) -> bytes:

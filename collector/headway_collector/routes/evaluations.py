@@ -10,7 +10,9 @@ from headway_collector.routes.access import (
     NOT_FOUND,
     REFUSALS,
     CollectorAccess,
+    Ingester,
     ProjectHeader,
+    Reader,
     answer_json,
 )
 from headway_collector.schemas.evaluations import (
@@ -35,7 +37,9 @@ router = APIRouter(tags=["evaluations"], responses=REFUSALS)
 
 
 @router.post("/v1/runs", responses={200: {"model": RunSaved}, **BUSY})
-async def post_run(collector: CollectorAccess, project: ProjectHeader, body: RunBody) -> Response:
+async def post_run(
+    collector: CollectorAccess, caller: Ingester, project: ProjectHeader, body: RunBody
+) -> Response:
     """Store a run with its results, in place of any of the same id."""
     posted = body.model_dump()
     saved = collector.writer.perform(
@@ -46,22 +50,24 @@ async def post_run(collector: CollectorAccess, project: ProjectHeader, body: Run
 
 
 @router.get("/v1/runs", responses={200: {"model": RunPage}})
-def get_runs(collector: CollectorAccess, query: Annotated[RunListQuery, Query()]) -> Response:
+def get_runs(
+    collector: CollectorAccess, caller: Reader, query: Annotated[RunListQuery, Query()]
+) -> Response:
     """List runs without their results, page by page, the newest first."""
-    return answer_json(list_runs(collector.store, query.to_conditions(), query.to_page()))
+    return answer_json(list_runs(collector.store, query.to_conditions(caller), query.to_page()))
 
 
 @router.get("/v1/runs/{run_id}", responses={200: {"model": RunWithResults}, **NOT_FOUND})
 def get_run(
-    collector: CollectorAccess, run_id: str, query: Annotated[ProjectQuery, Query()]
+    collector: CollectorAccess, caller: Reader, run_id: str, query: Annotated[ProjectQuery, Query()]
 ) -> Response:
     """Return a run with its results."""
-    return answer_json(read_run(collector.store, run_id, query.project))
+    return answer_json(read_run(collector.store, run_id, caller.narrow(query.project)))
 
 
 @router.post("/v1/comparisons", responses={200: {"model": ComparisonSaved}, **BUSY})
 async def post_comparison(
-    collector: CollectorAccess, project: ProjectHeader, body: Comparison
+    collector: CollectorAccess, caller: Ingester, project: ProjectHeader, body: Comparison
 ) -> Response:
     """Store a verdict, in place of any of the same id."""
     posted = body.model_dump()
@@ -74,17 +80,24 @@ async def post_comparison(
 
 @router.get("/v1/comparisons", responses={200: {"model": ComparisonPage}})
 def get_comparisons(
-    collector: CollectorAccess, query: Annotated[ComparisonListQuery, Query()]
+    collector: CollectorAccess, caller: Reader, query: Annotated[ComparisonListQuery, Query()]
 ) -> Response:
     """List verdicts, page by page, the newest first."""
-    return answer_json(list_comparisons(collector.store, query.to_conditions(), query.to_page()))
+    return answer_json(
+        list_comparisons(collector.store, query.to_conditions(caller), query.to_page())
+    )
 
 
 @router.get(
     "/v1/comparisons/{comparison_id}", responses={200: {"model": StoredComparison}, **NOT_FOUND}
 )
 def get_comparison(
-    collector: CollectorAccess, comparison_id: str, query: Annotated[ProjectQuery, Query()]
+    collector: CollectorAccess,
+    caller: Reader,
+    comparison_id: str,
+    query: Annotated[ProjectQuery, Query()],
 ) -> Response:
     """Return one verdict."""
-    return answer_json(read_comparison(collector.store, comparison_id, query.project))
+    return answer_json(
+        read_comparison(collector.store, comparison_id, caller.narrow(query.project))
+    )

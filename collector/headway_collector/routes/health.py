@@ -32,6 +32,8 @@ async def read_health(collector: CollectorAccess) -> Response:
 async def read_readiness(collector: CollectorAccess) -> Response:
     """Say whether a batch that came now would be written."""
     fault = collector.writer.fault or collector.store.find_fault()
+    if fault is None and collector.store.is_stopping:
+        fault = "the collector is shutting down"
     if fault is not None:
         raise StoreUnavailableError(f"not ready: {fault}")
     return answer_json({"status": "ready"})

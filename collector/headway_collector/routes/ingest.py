@@ -7,14 +7,14 @@ from fastapi import APIRouter, Request, Response
 from headway.records import BATCH_HEADER, DEFAULT_PROJECT, PROJECT_HEADER
 from headway_collector.bodies import decompress
 from headway_collector.budgets import Hold
-from headway_collector.costs.pricing import Prices
 from headway_collector.decoding import decode_records
 from headway_collector.errors import InvalidRequestError
-from headway_collector.routes.access import BUSY, REFUSALS, answer_json
+from headway_collector.routes.access import BUSY, REFUSALS, Collector, answer_json
 from headway_collector.routes.direct import (
     DirectRoute,
     collector_of,
     header,
+    ingester_of,
     project_of,
     read_body,
 )
@@ -61,7 +61,8 @@ router = APIRouter(tags=["ingest"], route_class=DirectRoute)
 )
 async def ingest(request: Request) -> Response:
     """Store a batch of spans, scores, prompts and losses, and answer once it is on disk."""
-    collector, project = collector_of(request), project_of(request)
+    collector = collector_of(request)
+    project = project_of(request, ingester_of(request))
     batch_id = request.headers.get(BATCH_HEADER)
     encoding = request.headers.get("content-encoding", "")
     if batch_id is not None and len(batch_id) > MAX_BATCH_ID_CHARS:
@@ -70,7 +71,7 @@ async def ingest(request: Request) -> Response:
         )
     with collector.budget.hold() as hold:
         body = await read_body(request, hold)
-        arguments = (body, encoding, hold, collector.prices, project, batch_id or None)
+        arguments = (body, encoding, hold, collector, project, batch_id or None)
         if encoding or len(body) > _INLINE_BYTES:
             loop = asyncio.get_running_loop()
             batch = await loop.run_in_executor(collector.decoders, _make_batch, *arguments)
@@ -81,11 +82,16 @@ async def ingest(request: Request) -> Response:
 
 
 def _make_batch(
-    body: bytes, encoding: str, hold: Hold, prices: Prices, project: str, batch_id: str | None
+    body: bytes,
+    encoding: str,
+    hold: Hold,
+    collector: Collector,
+    project: str,
+    batch_id: str | None,
 ) -> Batch:
-    decoded = decode_records(decompress(body, encoding, hold.grow))
+    decoded = decode_records(decompress(body, encoding, hold.grow), collector.caps)
     derived = [Derived() for _ in decoded.spans]
-    prices.price(decoded.spans, derived)
+    collector.prices.price(decoded.spans, derived)
     batch = Batch(
         project=project,
         batch_id=batch_id,

@@ -4,13 +4,13 @@ Each answers after the commit, in the encoding of its request.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from headway.records import PROJECT_HEADER
+from headway.records import PROJECT_HEADER, IngestAnswer
 from headway_collector.bodies import decompress
 from headway_collector.dialects.evaluations import EVALUATION_EVENT
 from headway_collector.errors import UnsupportedMediaError
@@ -20,19 +20,23 @@ from headway_collector.otlp.answers import (
     JSON,
     PROTOBUF,
     MediaType,
+    Outcome,
     Signal,
     encode_outcome,
     find_media_type,
+    join_reasons,
 )
 from headway_collector.routes.access import Collector
 from headway_collector.routes.direct import (
     DirectRoute,
     collector_of,
     header,
+    ingester_of,
     project_of,
     read_body,
 )
 from headway_collector.store.calls import find_calls
+from headway_collector.store.tombstones import REASON
 
 Reader = Callable[[bytes, MediaType, str | None, Collector], Export]
 
@@ -84,14 +88,16 @@ async def take_metrics(request: Request) -> Response:
 
 
 async def _export(request: Request, signal: Signal, read: Reader) -> Response:
-    collector = collector_of(request)
+    collector, caller = collector_of(request), ingester_of(request)
     content_type = request.headers.get("content-type", "")
     media_type = find_media_type(content_type)
     if media_type is None:
         raise UnsupportedMediaError(
             f"Content-Type is {content_type!r}; this path reads {PROTOBUF} and {JSON}"
         )
-    project = project_of(request) if PROJECT_HEADER in request.headers else None
+    # A key of one project says where all belongs; else each resource names its own.
+    is_named = PROJECT_HEADER in request.headers or caller.has_one_project
+    project = project_of(request, caller) if is_named else None
     encoding = request.headers.get("content-encoding", "")
     with collector.budget.hold() as hold:
         body = await read_body(request, hold)
@@ -106,12 +112,27 @@ async def _export(request: Request, signal: Signal, read: Reader) -> Response:
             export = await loop.run_in_executor(collector.decoders, make_export)
         else:
             export = make_export()
+        for batch in export.batches:
+            caller.check_project(batch.project)
         # All are queued before the first is waited for, so that one commit may take them all.
         share = hold.size_bytes // max(1, len(export.batches))
         commits = [collector.writer.append(batch, share) for batch in export.batches]
-        await asyncio.gather(*map(asyncio.wrap_future, commits))
+        answers = await asyncio.gather(*map(asyncio.wrap_future, commits))
     collector.ignored.add(export.ignored)
-    return Response(encode_outcome(signal, media_type, export.outcome), media_type=media_type)
+    outcome = _count_erased(export, answers)
+    return Response(encode_outcome(signal, media_type, outcome), media_type=media_type)
+
+
+def _count_erased(export: Export, answers: Sequence[IngestAnswer]) -> Outcome:
+    """Return the outcome with those that only the writer knew to be erased."""
+    known = sum(reject.count for batch in export.batches for reject in batch.rejects)
+    erased = sum(answer.rejected for answer in answers) - known
+    if erased <= 0:
+        return export.outcome
+    # What a span carries is erased with it, and is no item of the request.
+    items = sum(batch.span_count + len(batch.logs) for batch in export.batches)
+    message = join_reasons([each for each in (export.outcome.message, REASON) if each])
+    return Outcome(export.outcome.rejected + min(erased, items or erased), message)
 
 
 def _read_traces(

@@ -14,11 +14,13 @@ from fastapi import APIRouter, Header, Query, Response
 from headway.records import PROJECT_HEADER
 from headway_collector.errors import InvalidRequestError
 from headway_collector.routes.access import (
+    BUSY,
     LARGE,
     REFUSALS,
     CollectorAccess,
+    Reader,
     answer_json,
-    check_project,
+    choose_project,
 )
 from headway_collector.schemas.quality import (
     Agreement,
@@ -37,9 +39,11 @@ router = APIRouter(tags=["quality"], responses={**REFUSALS, **LARGE})
 
 
 @router.get("/v1/quality", responses={200: {"model": Quality}})
-def get_quality(collector: CollectorAccess, query: Annotated[QualityQuery, Query()]) -> Response:
+def get_quality(
+    collector: CollectorAccess, caller: Reader, query: Annotated[QualityQuery, Query()]
+) -> Response:
     """Return a score's mean with its band, by up to two dimensions, over time."""
-    filters = query.to_filters(collector.clock_ns())
+    filters = query.to_filters(collector.clock_ns(), caller)
     with collector.searches.take():
         found = read_scores(collector.store, filters, query.score, query.by, query.bucket)
         return answer_json(
@@ -48,9 +52,10 @@ def get_quality(collector: CollectorAccess, query: Annotated[QualityQuery, Query
         )
 
 
-@router.post("/v1/quality/cohorts", responses={200: {"model": CohortChange}})
+@router.post("/v1/quality/cohorts", responses={200: {"model": CohortChange}, **BUSY})
 def post_cohorts(
     collector: CollectorAccess,
+    caller: Reader,
     body: CohortsBody,
     project: Annotated[str | None, Header(alias=PROJECT_HEADER)] = None,
 ) -> Response:
@@ -58,12 +63,14 @@ def post_cohorts(
     from headway_measures.quality import Cohort, compare_cohorts, is_rate
 
     if project is not None:
-        check_project(project)
+        choose_project(caller, project)
     now_ns = collector.clock_ns()
     windows = [body.complete(each, project) for each in (body.reference, body.current)]
     with collector.searches.take():
         ref, cur = (
-            read_scores(collector.store, each.to_filters(now_ns), body.score, has_prompts=True)
+            read_scores(
+                collector.store, each.to_filters(now_ns, caller), body.score, has_prompts=True
+            )
             for each in windows
         )
         shared = set(ref.judged) & set(cur.judged)
@@ -89,7 +96,7 @@ def post_cohorts(
 
 @router.get("/v1/quality/agreement", responses={200: {"model": Agreement}})
 def get_agreement(
-    collector: CollectorAccess, query: Annotated[AgreementQuery, Query()]
+    collector: CollectorAccess, caller: Reader, query: Annotated[AgreementQuery, Query()]
 ) -> Response:
     """Compare two scores wherever one span, trace or session has both."""
     from headway_measures.agreement import measure_agreement
@@ -102,7 +109,7 @@ def get_agreement(
             f"first and second are both {query.first!r}: name two scores, or one of two sources, "
             "such as first_source=human and second_source=judge"
         )
-    filters = query.to_filters(collector.clock_ns())
+    filters = query.to_filters(collector.clock_ns(), caller)
     with collector.searches.take():
         pairs = read_pairs(collector.store, filters, first, second)
         try:

@@ -11,7 +11,9 @@ from headway_collector.routes.access import (
     BUSY,
     REFUSALS,
     CollectorAccess,
+    Ingester,
     ProjectHeader,
+    Reader,
     answer_json,
 )
 from headway_collector.schemas.answers import ScorePage, ScoreSaved
@@ -27,7 +29,7 @@ router = APIRouter(tags=["scores"], responses=REFUSALS)
 
 @router.post("/v1/scores", responses={200: {"model": ScoreSaved}, **BUSY})
 async def post_score(
-    collector: CollectorAccess, project: ProjectHeader, body: ScoreBody
+    collector: CollectorAccess, caller: Ingester, project: ProjectHeader, body: ScoreBody
 ) -> Response:
     """Store a score, and answer once it is on disk."""
     fields = body.model_dump(exclude={"time", "score_id"})
@@ -44,7 +46,9 @@ async def post_score(
 
 
 @router.get("/v1/scores", responses={200: {"model": ScorePage}})
-def get_scores(collector: CollectorAccess, query: Annotated[ScoreListQuery, Query()]) -> Response:
+def get_scores(
+    collector: CollectorAccess, caller: Reader, query: Annotated[ScoreListQuery, Query()]
+) -> Response:
     """List the scores that pass the filters, page by page, the newest first."""
-    filters = query.to_filters(collector.clock_ns())
+    filters = query.to_filters(collector.clock_ns(), caller)
     return answer_json(list_scores(collector.store, filters, query.to_page()))

@@ -14,15 +14,20 @@ class DescribeQuery(RepriceQuery):
 
 
 class OwnFunction(BaseModel):
-    """A function of the user, and what came of it since the start of the collector."""
+    """A function of the user, and what came of it since the start of the collector.
+
+    The counts are null for a key of some projects: they are of all.
+    """
 
     name: str
     kind: str = Field(description="own or model: the table of headway.toml that names it")
     version: int
-    calls: int = Field(description="that it was asked about")
-    faults: int = Field(description="of these that have no value, since it failed")
+    calls: int | None = Field(description="that it was asked about")
+    faults: int | None = Field(description="of these that have no value, since it failed")
     last_fault: str | None
-    left_out: int = Field(description="calls not asked about: its hour was used up, or it rested")
+    left_out: int | None = Field(
+        description="calls not asked about: its hour was used up, or it rested"
+    )
 
 
 class Descriptors(BaseModel):
@@ -32,5 +37,7 @@ class Descriptors(BaseModel):
     described: int = Field(description="calls that have descriptors of this version")
     due: int = Field(description="calls that have none yet, or were written anew since")
     lag_s: float = Field(description="how long ago the oldest call without descriptors arrived")
-    faults: int = Field(description="calls since the start that could not be described")
+    faults: int | None = Field(
+        description="calls since the start that could not be described; null as those below"
+    )
     own: list[OwnFunction] = Field(description="the functions that headway.toml names")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from headway_collector.callers import EVERYONE, Caller
 from headway_collector.errors import InvalidRequestError
 from headway_collector.limits import MAX_INT
 from headway_collector.schemas.evaluations import Posted, Writable
@@ -196,7 +197,7 @@ class JobShownPage(BaseModel):
 
 
 def resolve_query(
-    side: str, filters: Filters, both: Filters, project: str, now_ns: int
+    side: str, filters: Filters, both: Filters, project: str, now_ns: int, caller: Caller
 ) -> StoredQuery:
     """Return a window's query with its times resolved.
 
@@ -206,15 +207,18 @@ def resolve_query(
         both: of both windows.
         project: whose calls they are where the filters do not say.
         now_ns: what ``-7d`` counts back from.
+        caller: who asks.
 
     Raises:
+        ForbiddenError: a project is not the caller's.
         InvalidRequestError: a filter is unknown, has a value that cannot be used, or stands twice.
     """
     for name in sorted(set(filters) & set(both)):
         raise InvalidRequestError(f"{name} stands in {side} and in filters: say it in one of them")
     said = {"project": [project], "kind": _LLM, **both, **filters}
     query = _validate(side, said)
-    found = query.to_filters(now_ns)
+    said["project"] = list(caller.narrow(query.project))
+    found = query.to_filters(now_ns, caller)
     select_spans(found)  # refuses comparisons and attributes that cannot be read
     # A window without an end would hold other calls tomorrow, and its card would be of the past.
     end_ns = now_ns if found.end_ns is None else found.end_ns
@@ -262,7 +266,7 @@ def _find_ends(query: StoredQuery) -> tuple[float, float]:
 
 def read_filters(query: StoredQuery) -> SpanFilters:
     """Return the span filters of a query that was resolved."""
-    return _validate("a query", query.to_filters()).to_filters(0)
+    return _validate("a query", query.to_filters()).to_filters(0, EVERYONE)
 
 
 def _validate(side: str, said: dict[str, Any]) -> SpanQuery:

@@ -46,11 +46,15 @@ class Writable(Posted):
     @model_validator(mode="before")
     @classmethod
     def _refuse_half_characters(cls, data: Any) -> Any:
+        if isinstance(data, bytes):  # of a type that nobody reads; said where that is looked at
+            return data
         try:
             json.dumps(data, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             half = error.object[error.start].encode("unicode_escape").decode()
             raise InvalidRequestError(f"the body holds {half}, half a character") from error
+        except RecursionError as error:
+            raise InvalidRequestError("the body is nested too deeply") from error
         return data
 
 
@@ -60,7 +64,7 @@ class Nested(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class ScoreBody(Posted):
+class ScoreBody(Writable):
     """A judgement on a span, a trace or a session."""
 
     model_config = ConfigDict(

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from headway_collector.callers import Caller
 from headway_collector.remapping import REMAPPED_ROWS, REPRICED_ROWS
 from headway_collector.schemas.queries import ProjectQuery, Time, resolve_time
 from headway_collector.store.chunks import Selection
@@ -18,10 +19,10 @@ class RepriceQuery(ProjectQuery):
     limit: int = Field(REPRICED_ROWS, ge=1, le=MOST_ROWS, description="rows of one chunk")
     cursor: str | None = Field(None, description="the `cursor` of the chunk before")
 
-    def to_selection(self, now_ns: int) -> Selection:
-        """Return the rows that are meant, with times resolved."""
+    def to_selection(self, now_ns: int, caller: Caller) -> Selection:
+        """Return the rows that are meant, with times resolved, within the caller's projects."""
         return Selection(
-            project=tuple(self.project),
+            project=caller.narrow(self.project),
             start_ns=resolve_time("start", self.start, now_ns),
             end_ns=resolve_time("end", self.end, now_ns),
         )

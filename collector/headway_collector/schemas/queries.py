@@ -1,10 +1,12 @@
 """The query parameters of every GET. An unknown parameter is refused, never ignored."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from headway.records import Kind, Source, Status
+from headway_collector.callers import Caller
 from headway_collector.errors import InvalidRequestError
 from headway_collector.store.filters import Conditions, SpanFilters
 from headway_collector.store.losses import LossFilters
@@ -101,15 +103,15 @@ class SpanQuery(ProjectQuery):
     )
     match: Match = Field("folded", description="`exact`: `q` as it is written")
 
-    def to_filters(self, now_ns: int) -> SpanFilters:
-        """Return the filters with times resolved."""
+    def to_filters(self, now_ns: int, caller: Caller) -> SpanFilters:
+        """Return the filters with times resolved, within the caller's projects."""
         plain: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in self
             if name in SpanFilters.__slots__
         }
         return SpanFilters(
-            **plain,
+            **(plain | {"project": caller.narrow(self.project)}),
             start_ns=resolve_time("start", self.start, now_ns),
             end_ns=resolve_time("end", self.end, now_ns),
         )
@@ -162,11 +164,11 @@ class ScoreListQuery(PageQuery):
     start: Time = None
     end: Time = None
 
-    def to_filters(self, now_ns: int) -> ScoreFilters:
-        """Return the filters with times resolved."""
+    def to_filters(self, now_ns: int, caller: Caller) -> ScoreFilters:
+        """Return the filters with times resolved, within the caller's projects."""
         plain = {name: tuple(value) for name, value in self if name in ScoreFilters.__slots__}
         return ScoreFilters(
-            **plain,
+            **(plain | {"project": caller.narrow(self.project)}),
             start_ns=resolve_time("start", self.start, now_ns),
             end_ns=resolve_time("end", self.end, now_ns),
         )
@@ -179,10 +181,10 @@ class LossListQuery(PageQuery):
     start: Time = None
     end: Time = None
 
-    def to_filters(self, now_ns: int) -> LossFilters:
-        """Return the filters with times resolved."""
+    def to_filters(self, now_ns: int, caller: Caller) -> LossFilters:
+        """Return the filters with times resolved, within the caller's projects."""
         return LossFilters(
-            project=tuple(self.project),
+            project=caller.narrow(self.project),
             reason=tuple(self.reason),
             start_ns=resolve_time("start", self.start, now_ns),
             end_ns=resolve_time("end", self.end, now_ns),
@@ -195,9 +197,9 @@ class RunListQuery(PageQuery):
     suite: Texts
     model: Texts
 
-    def to_conditions(self) -> Conditions:
-        """Return the conditions on table ``runs``."""
-        return _any_of(project=self.project, suite=self.suite, model=self.model)
+    def to_conditions(self, caller: Caller) -> Conditions:
+        """Return the conditions on table ``runs``, within the caller's projects."""
+        return _any_of(project=caller.narrow(self.project), suite=self.suite, model=self.model)
 
 
 class ComparisonListQuery(PageQuery):
@@ -206,9 +208,9 @@ class ComparisonListQuery(PageQuery):
     suite: Texts
     verdict: Texts
 
-    def to_conditions(self) -> Conditions:
-        """Return the conditions on table ``comparisons``."""
-        return _any_of(project=self.project, suite=self.suite, verdict=self.verdict)
+    def to_conditions(self, caller: Caller) -> Conditions:
+        """Return the conditions on table ``comparisons``, within the caller's projects."""
+        return _any_of(project=caller.narrow(self.project), suite=self.suite, verdict=self.verdict)
 
 
 def resolve_time(name: str, text: str | None, now_ns: int) -> int | None:
@@ -227,7 +229,7 @@ def resolve_time(name: str, text: str | None, now_ns: int) -> int | None:
         ) from error
 
 
-def _any_of(**fields: list[str]) -> Conditions:
+def _any_of(**fields: Sequence[str]) -> Conditions:
     conditions = Conditions()
     for column, values in fields.items():
         conditions.add_any_of(column, values)

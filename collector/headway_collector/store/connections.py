@@ -7,17 +7,25 @@ and ``heal`` belong to the one writer thread.
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from headway_collector.errors import StoreError, StoreUnavailableError, UnstorableError
+from headway_collector.errors import (
+    CheckpointPostponedError,
+    StoreError,
+    StoreInUseError,
+    StoreUnavailableError,
+    UnstorableError,
+)
 from headway_collector.store import migrations
+from headway_collector.store.beginnings import remove_beginning
 from headway_collector.store.interrupts import Reads, interrupting
+from headway_collector.store.swaps import find_copy_path, put_in_place, remove_copy
 
 MEMORY = ":memory:"
 """The path of a database that lives and dies with the process."""
@@ -30,18 +38,24 @@ cost a row; the file grows by an eighth.
 """
 
 # Compression is ignored below this storage version, and DuckDB 2 reads and keeps it.
-_STORAGE = f"STORAGE_VERSION 'v1.5.0', ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
+STORAGE = f"STORAGE_VERSION 'v1.5.0', ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
 _SETTINGS = (
     "SET GLOBAL TimeZone = 'UTC'",
     # The writer checkpoints between commits; DuckDB itself never does inside one.
     "SET GLOBAL checkpoint_threshold = '1TB'",
     "SET GLOBAL memory_limit = '640MB'",
+    # DuckDB's own limit is what is free when a read first needs room, for as long as the process
+    # lives: after a disk that was full for a moment no large read would end well again.
+    "SET GLOBAL max_temp_directory_size = '16GB'",
     "SET GLOBAL preserve_insertion_order = false",
     # A page's keys are looked for first and its rows fetched by them; DuckDB doing the same once
     # more, by row numbers, takes five times as long.
     "SET GLOBAL late_materialization_max_rows = 0",
 )
-_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+# DuckDB counts sixteen bytes for a text however long it is, so that what it would work out ahead of
+# who takes the rows, a megabyte by its count, is two hundred where a row is one text.
+_READ_AHEAD = "SET SESSION streaming_buffer_size = '16KB'"
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
@@ -64,7 +78,7 @@ class Store:
         self.path = str(path)
         self._is_broken = False
         self._reads = Reads()
-        self._connection = duckdb.connect(MEMORY, config=_OFFLINE)
+        self._connection = duckdb.connect(MEMORY, config=OFFLINE)
         try:
             for setting in _SETTINGS:
                 self._connection.execute(setting)
@@ -73,10 +87,13 @@ class Store:
                 self._refuse_foreign()
             self._attach()
             self._identity = self._identify()
+            if self.file is not None:
+                remove_copy(find_copy_path(self.file))
             migrations.migrate(self._connection)
         except duckdb.Error as error:
             self._connection.close()
-            raise StoreError(_explain_opening(self.path, error)) from error
+            kind = StoreInUseError if _is_in_use(error) else StoreError
+            raise kind(explain_opening(self.path, error)) from error
         except StoreError:
             self._connection.close()
             raise
@@ -99,14 +116,27 @@ class Store:
 
     @contextmanager
     def stream(
-        self, sql: str, parameters: Sequence[object] = (), batch_rows: int = 10_000
+        self,
+        sql: str,
+        parameters: Sequence[object] = (),
+        batch_rows: int = 10_000,
+        *,
+        tell_interrupt: Callable[[Callable[[], None]], object] = lambda interrupt: None,
     ) -> Iterator[pa.RecordBatchReader]:
         """Give the rows of a query batch by batch, as Arrow columns.
+
+        Args:
+            sql: DuckDB works on it no faster than its rows are taken.
+            parameters: its values.
+            batch_rows: in a batch.
+            tell_interrupt: is given what ends the query, from whichever thread.
 
         Raises:
             StoreUnavailableError: the database cannot be read at the moment.
         """
         with self._reading() as cursor:
+            tell_interrupt(cursor.interrupt)
+            cursor.execute(_READ_AHEAD)
             cursor.execute(sql, list(parameters))
             yield cursor.to_arrow_reader(batch_rows)
 
@@ -114,7 +144,7 @@ class Store:
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             with (
-                _translated(),
+                translated(),
                 self._connection.cursor() as cursor,
                 self._reads.count(cursor),
             ):
@@ -125,9 +155,33 @@ class Store:
             message = "the collector is shutting down: try again later"
             raise StoreUnavailableError(message) from error
 
+    @property
+    def file(self) -> Path | None:
+        """The database's file, behind any link; None in memory."""
+        if self.path == MEMORY:
+            return None
+        return Path(os.path.realpath(os.path.expanduser(self.path)))
+
+    def open_cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a cursor with transactions of its own, for the caller to interrupt and close."""
+        return self._connection.cursor()
+
+    def lend_cursor(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """Give a cursor to read with, as often as the block likes; it counts as one read.
+
+        Raises:
+            StoreUnavailableError: the database cannot be read at the moment.
+        """
+        return self._reading()
+
     def stop_reading(self) -> None:
         """End all reads, those that run and those to come; what is written is not touched."""
         self._reads.stop()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether reads have been ended, since the process will end."""
+        return self._reads.are_stopped
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -140,7 +194,7 @@ class Store:
         self._check_place()
         self.heal()
         try:
-            with _translated():
+            with translated():
                 self._connection.execute("BEGIN TRANSACTION")
                 yield self._connection
                 self._connection.execute("COMMIT")
@@ -162,7 +216,7 @@ class Store:
         Raises:
             StoreUnavailableError: the database is down.
         """
-        with _translated():
+        with translated():
             threads = "SET GLOBAL threads = 1" if is_wanted else "RESET GLOBAL threads"
             self._connection.execute(threads)
 
@@ -170,14 +224,52 @@ class Store:
         """Move the write-ahead log into the file. For the writer thread.
 
         Raises:
+            CheckpointPostponedError: a read is older than an update, and needs what it replaced.
             StoreUnavailableError: the disk is full, or the like; ``heal`` before going on.
         """
         self.heal()
         # DuckDB gives up a database whose checkpoint fails, so this is true until it succeeds.
         self._is_broken = True
-        with _translated():
-            self._connection.execute("CHECKPOINT store")
+        with translated():
+            try:
+                self._connection.execute("CHECKPOINT store")
+            except duckdb.TransactionException as error:
+                self._is_broken = False  # it was not begun
+                message = "a read that runs is older than an update: it is checkpointed later"
+                raise CheckpointPostponedError(message) from error
         self._is_broken = False
+
+    def replace_file(self, copy: Path, on_stage: Callable[[str], None]) -> None:
+        """Go on with a copy in the place of the file. For the writer thread.
+
+        Reads wait for it, and one that runs on and on is ended.
+
+        Args:
+            copy: has all rows, and is open nowhere.
+            on_stage: told how far it is.
+
+        Raises:
+            StoreUnavailableError: the old file stays in its place, or cannot be opened again at
+                the moment; nothing is lost.
+        """
+        assert self.file is not None
+        with suppress(CheckpointPostponedError):
+            self.checkpoint()
+        on_stage("checkpointed")
+        with self._reads.pausing():
+            # While reads were there, the log may have had to stay; what is left is little.
+            self.checkpoint()
+            self._is_broken = True
+            with translated():
+                self._connection.execute("DETACH DATABASE store")
+            on_stage("detached")
+            try:
+                put_in_place(copy, self.file)
+                self._identity = self._identify()
+                on_stage("renamed")
+            finally:
+                self.heal()
+            on_stage("attached")
 
     def heal(self) -> None:
         """Open the file again if a checkpoint failed; what was committed is in its log.
@@ -188,7 +280,7 @@ class Store:
         if not self._is_broken or self.path == MEMORY:
             return
         self._check_place()  # a path without a file would be made a new and empty one
-        with _translated():
+        with translated():
             self._connection.execute("DETACH DATABASE IF EXISTS store")
             self._attach()
         self._is_broken = False
@@ -222,19 +314,21 @@ class Store:
         return found.st_dev, found.st_ino
 
     def _attach(self) -> None:
-        self._connection.execute(f"ATTACH {_quote(self.path)} AS store ({_STORAGE})")
+        self._connection.execute(f"ATTACH {quote(self.path)} AS store ({STORAGE})")
 
     def _refuse_foreign(self) -> None:
         # Read-only first: a file that is not ours to use is not touched, not even its log.
+        remove_beginning(self.path)
         if not os.path.exists(self.path):
             return
-        self._connection.execute(f"ATTACH {_quote(self.path)} AS store (READ_ONLY)")
+        self._connection.execute(f"ATTACH {quote(self.path)} AS store (READ_ONLY)")
         migrations.check_known(self._connection, self.path)
         self._connection.execute("DETACH DATABASE store")
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Say what DuckDB could not do for want of room, or of the file, in our words."""
     try:
         yield
     except _OUTAGES as error:
@@ -247,10 +341,11 @@ def _translated() -> Iterator[None]:
         raise StoreUnavailableError("the database is being reopened: try again") from error
 
 
-def _explain_opening(path: str, error: duckdb.Error) -> str:
+def explain_opening(path: str, error: duckdb.Error) -> str:
+    """Return why a database does not open, and what can be done."""
     text = str(error)
-    holder = _LOCK_HOLDER.search(text)
-    if holder or "already attached" in text:
+    if _is_in_use(error):
+        holder = _LOCK_HOLDER.search(text)
         who = holder[1] if holder else "this process"
         return f"{path} is in use by {who}: stop that one, or choose another file with --db"
     if os.path.isdir(path):
@@ -263,9 +358,15 @@ def _explain_opening(path: str, error: duckdb.Error) -> str:
     return f"{path} cannot be opened: {_first_line(error)}"
 
 
+def _is_in_use(error: duckdb.Error) -> bool:
+    text = str(error)
+    return _LOCK_HOLDER.search(text) is not None or "already attached" in text
+
+
 def _first_line(error: duckdb.Error) -> str:
     return str(error).partition("\n")[0]
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """Return a text as a literal, for statements that take no parameters."""
     return "'" + text.replace("'", "''") + "'"

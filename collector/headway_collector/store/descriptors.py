@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
+from headway_collector.store.changes import note_keys
 from headway_collector.store.chunks import Selection, select_rows
 from headway_collector.store.connections import Store
 from headway_collector.store.expressions import HAS_KEY
@@ -49,6 +50,7 @@ _TYPES = {
 _BACK_NS = 60 * 10**9
 # An import of last year's logs beside live traffic does not read the year between.
 _GAP_NS = 3600 * 10**9
+_IS_OF = "(${0}::VARCHAR[] IS NULL OR project IN (SELECT unnest(${0}::VARCHAR[])))"
 _LACKS_ROW = """NOT EXISTS (
     FROM store.descriptors AS described
     WHERE described.received_ns >= $1 AND described.version >= $2
@@ -255,6 +257,7 @@ def save(connection: duckdb.DuckDBPyConnection, saving: Saving) -> None:
 
 def forget(connection: duckdb.DuckDBPyConnection, gone: pa.Table) -> None:
     """Delete the rows of calls, which are given by the columns of `CallKey`."""
+    note_keys(connection, "descriptors", gone["span_key"])
     # DuckDB finds the table by the name of the argument.
     connection.execute(
         "DELETE FROM store.descriptors AS described USING gone "
@@ -265,21 +268,29 @@ def forget(connection: duckdb.DuckDBPyConnection, gone: pa.Table) -> None:
     )
 
 
-def count_calls(store: Store, version: int) -> dict[str, int]:
-    """Return how many calls are described, how many are due, and when the first of them came."""
+def count_calls(store: Store, version: int, projects: Sequence[str] = ()) -> dict[str, int]:
+    """Return how many calls are described, how many are due, and when the first of them came.
+
+    Without projects those of all are counted.
+    """
     mark_ns = read_mark(store, version)
+    named = list(projects) or None
     (described,) = store.read(
-        "SELECT count(*) AS described FROM store.descriptors WHERE version >= $1", [version]
+        "SELECT count(*) AS described FROM store.descriptors "
+        f"WHERE version >= $1 AND {_IS_OF.format(2)}",
+        [version, named],
     )
     (fresh,) = store.read(
         f"WITH fresh AS (SELECT {_KEY}, spans.received_ns FROM store.spans AS spans "
-        f"WHERE {_IS_CALL} AND received_ns >= $1) "
+        f"WHERE {_IS_CALL} AND received_ns >= $1 AND {_IS_OF.format(3)}) "
         "SELECT count(*) AS fresh, min(received_ns) AS first_ns "
         f"FROM fresh WHERE {_LACKS_ROW}",
-        [max(0, mark_ns - _BACK_NS), version],
+        [max(0, mark_ns - _BACK_NS), version, named],
     )
     (again,) = store.read(
-        "SELECT count(DISTINCT (project, span_key, start_ns)) AS again FROM store.due_descriptors"
+        "SELECT count(DISTINCT (project, span_key, start_ns)) AS again "
+        f"FROM store.due_descriptors WHERE {_IS_OF.format(1)}",
+        [named],
     )
     return {**described, **fresh, **again}
 
@@ -320,6 +331,7 @@ def _build_due(due: dict[DueKey, int]) -> pa.Table:
 
 
 def _settle_due(connection: duckdb.DuckDBPyConnection, seen: pa.Table) -> None:
+    note_keys(connection, "descriptors", seen["span_key"])
     # Of a span that is gone, or no call any more, no row comes in the place of the old one.
     connection.execute(
         "DELETE FROM store.descriptors AS described USING seen "

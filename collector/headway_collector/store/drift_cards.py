@@ -13,6 +13,9 @@ from headway_collector.store.filters import Conditions
 from headway_collector.store.paging import Keyset, Page
 from headway_collector.times import format_time
 
+SEVERAL = ""
+"""Stands for the project of a card that is of more than one: no project is called so."""
+
 _KEYSET = Keyset("drift_cards", "created_ns", ("card_id", "project"))
 _PLAIN = ("card_id", "project", "verdict", "headline", "finding_count")
 

@@ -213,6 +213,62 @@ def _create_prompts(connection: duckdb.DuckDBPyConnection) -> None:
         )""")
 
 
+def _give_up_owners(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let cards of several projects belong to none of them: a key of one must not read them."""
+    connection.execute("""
+        UPDATE store.drift_cards SET project = ''
+        WHERE coalesce(json_array_length(reference_query, '$.project'), 0) <> 1
+        OR (reference_query -> '$.project')::VARCHAR
+            IS DISTINCT FROM (current_query -> '$.project')::VARCHAR""")
+
+
+def _create_keys_and_life_cycle(connection: duckdb.DuckDBPyConnection) -> None:
+    # Projects are null where a key is for all of them, and a retention's project and kind where it
+    # is for every one.
+    connection.execute("""
+        CREATE TABLE store.keys (
+            key_id VARCHAR, name VARCHAR, digest VARCHAR, projects VARCHAR[], scopes VARCHAR[],
+            requests_per_s DOUBLE, bytes_per_s DOUBLE,
+            created_ns BIGINT, expires_ns BIGINT, revoked_ns BIGINT
+        )""")
+    connection.execute("""
+        CREATE TABLE store.audit (
+            audit_id VARCHAR, time_ns BIGINT, key_id VARCHAR, action VARCHAR, project VARCHAR,
+            detail VARCHAR
+        )""")
+    _give_up_owners(connection)
+    connection.execute("CREATE TABLE store.salts (name VARCHAR, salt BLOB)")
+    connection.execute("""
+        CREATE TABLE store.tombstones (
+            project VARCHAR, kind VARCHAR, digest BIGINT, erased_ns BIGINT
+        )""")
+    connection.execute("""
+        CREATE TABLE store.erasures (
+            project VARCHAR, receipt_id VARCHAR, kind VARCHAR, key_id VARCHAR,
+            created_ns BIGINT, removed_ns BIGINT, counts VARCHAR
+        )""")
+    connection.execute("""
+        CREATE TABLE store.retention (
+            project VARCHAR, kind VARCHAR, days DOUBLE, content_days DOUBLE, changed_ns BIGINT
+        )""")
+    connection.execute("""
+        CREATE TABLE store.rewrites (
+            started_ns BIGINT, ended_ns BIGINT, bytes_before BIGINT, bytes_after BIGINT,
+            fault VARCHAR
+        )""")
+    _complete_rejects(connection)
+
+
+def _complete_rejects(connection: duckdb.DuckDBPyConnection) -> None:
+    # So that each can be named, read again by what it is, and told from what was cut.
+    for column in ("reject_id VARCHAR", "form VARCHAR", "size_bytes BIGINT", "context BLOB"):
+        connection.execute(f"ALTER TABLE store.rejects ADD COLUMN {column}")
+    connection.execute(
+        "UPDATE store.rejects SET reject_id = replace(uuid()::VARCHAR, '-', ''), "
+        "size_bytes = octet_length(raw)"
+    )
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     _create_first_schema,
     _create_losses,
@@ -220,5 +276,6 @@ MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     _create_descriptors_and_drift,
     _create_own_versions,
     _create_prompts,
+    _create_keys_and_life_cycle,
 ]
 """The step of version n stands at n - 1."""

@@ -99,7 +99,7 @@ class Keyset:
         try:
             padded = cursor.encode() + b"=" * (-len(cursor) % 4)
             said = msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
-        except (binascii.Error, msgspec.DecodeError, UnicodeError) as error:
+        except (binascii.Error, msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise _not_ours(cursor) from error
         if not isinstance(said, list) or said[:1] != [self._name_order(page)]:
             raise _not_ours(cursor)

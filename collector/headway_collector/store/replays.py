@@ -12,6 +12,7 @@ import msgspec
 
 from headway.records import IngestAnswer, RejectedLine
 from headway_collector.store.batches import Batch
+from headway_collector.store.changes import note_keys, note_rows
 from headway_collector.store.columns import make_key
 
 _REMEMBER = """INSERT INTO store.batches BY NAME SELECT
@@ -74,6 +75,7 @@ class Replays:
             return
         newer = self._load(connection)
         keys = [make_key(batch.project, batch.batch_id or "") for batch, _ in named]
+        note_keys(connection, "batches", keys)
         connection.execute(
             _REMEMBER,
             [
@@ -89,7 +91,9 @@ class Replays:
         )
         newer.update(keys)
         if len(newer) >= self._kept:
-            connection.execute("DELETE FROM store.batches WHERE received_ns < $1", [self._newer_ns])
+            is_old = "received_ns < $1"
+            note_rows(connection, "batches", is_old, [self._newer_ns])
+            connection.execute(f"DELETE FROM store.batches WHERE {is_old}", [self._newer_ns])
             self._older, self._newer, self._newer_ns = newer, set(), received_ns
 
     def _load(self, connection: duckdb.DuckDBPyConnection) -> set[int]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from headway.records import EMPTY, Span
 from headway_collector.store.batches import Derived
+from headway_collector.store.changes import note_keys
 from headway_collector.store.columns import build_spans, make_span_keys
 from headway_collector.store.expressions import HAS_KEY
 from headway_collector.store.writes import insert_rows
@@ -142,10 +143,12 @@ def replace_spans(
     if not before:
         return
     window = _find_window(before)
+    places = _build_places(row.place for row in before)
+    note_keys(connection, "spans", places["span_key"])
     _run(
         connection,
         f"DELETE FROM store.spans AS spans USING wanted WHERE {_MATCH} AND {_BETWEEN}",
-        _build_places(row.place for row in before),
+        places,
         [window.first_ns, window.last_ns],
     )
     table = build_spans(
@@ -153,6 +156,7 @@ def replace_spans(
         [row.project for row in after],
         [row.derived for row in after],
     )
+    note_keys(connection, "spans", table["span_key"])
     received = pa.array([row.received_ns for row in after], pa.int64())
     insert_rows(connection, "spans", table.append_column("received_ns", received))
     _note_due(connection, [*before, *after])
@@ -201,10 +205,12 @@ def _update(
 ) -> None:
     window = _find_window(rows)
     values = ", ".join(f"{name} = wanted.{name}" for name in columns)
+    places = _build_places((row.place for row in rows), columns)
+    note_keys(connection, "spans", places["span_key"])
     _run(
         connection,
         f"UPDATE store.spans AS spans SET {values} FROM wanted WHERE {_MATCH} AND {_BETWEEN}",
-        _build_places((row.place for row in rows), columns),
+        places,
         [window.first_ns, window.last_ns],
     )
 

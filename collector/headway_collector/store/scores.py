@@ -34,13 +34,7 @@ class ScoreFilters:
 
 def list_scores(store: Store, filters: ScoreFilters, page: Page) -> dict[str, Any]:
     """Return one page of the scores that pass the filters, by time."""
-    conditions = Conditions()
-    if filters.start_ns is not None:
-        conditions.add("time_ns >= ?", filters.start_ns)
-    if filters.end_ns is not None:
-        conditions.add("time_ns < ?", filters.end_ns)
-    for column in ("project", "name", "source", "trace_id", "span_id", "session_id"):
-        conditions.add_any_of(column, getattr(filters, column))
+    conditions = select_scores(filters)
     _KEYSET.begin(conditions, page)
     rows = store.read(
         f"SELECT {_COLUMNS} FROM store.scores {conditions.where} {_KEYSET.order_by(page)} LIMIT ?",
@@ -48,6 +42,18 @@ def list_scores(store: Store, filters: ScoreFilters, page: Page) -> dict[str, An
     )
     cursor = _KEYSET.end(rows, page)
     return {"scores": [_shape(row) for row in rows], "next_cursor": cursor}
+
+
+def select_scores(filters: ScoreFilters) -> Conditions:
+    """Return the conditions on table ``scores``."""
+    conditions = Conditions()
+    if filters.start_ns is not None:
+        conditions.add("time_ns >= ?", filters.start_ns)
+    if filters.end_ns is not None:
+        conditions.add("time_ns < ?", filters.end_ns)
+    for column in ("project", "name", "source", "trace_id", "span_id", "session_id"):
+        conditions.add_any_of(column, getattr(filters, column))
+    return conditions
 
 
 def read_scores_of_trace(

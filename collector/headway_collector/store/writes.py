@@ -5,6 +5,7 @@ batch, is a duplicate: it is looked for where a span of about that time can lie.
 column of 64-bit keys, and the texts only of those that match.
 """
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 from headway.records import IngestAnswer, RejectedLine
 from headway_collector.store.batches import Batch
+from headway_collector.store.changes import note_keys
 from headway_collector.store.columns import build_scores, build_spans
 from headway_collector.store.losses import save_losses
 from headway_collector.store.prompt_texts import save_prompts
@@ -110,6 +112,7 @@ def _append_spans(
         return
     rows = rows.append_column("received_ns", pa.repeat(received_ns, len(rows)))
     is_known = _find_known(rows, _find_stored(connection, rows))
+    note_keys(connection, "spans", rows["span_key"])
     insert_rows(connection, "spans", rows.filter(pa.array(~is_known)) if is_known.any() else rows)
     _count(tallies, [tally.batch.span_count for tally in tallies], is_known)
 
@@ -170,6 +173,7 @@ def _append_scores(connection: duckdb.DuckDBPyConnection, tallies: Sequence[_Tal
         (project, score.score_id) for project, score in zip(projects, scores, strict=True)
     ]
     is_known = _mark_known(identities, stored)
+    note_keys(connection, "scores", table["score_key"])
     insert_rows(connection, "scores", table.filter(pa.array(~is_known)))
     _count(tallies, counts, is_known)
 
@@ -196,6 +200,10 @@ def _append_rejects(
             "received_ns": [received_ns] * len(rejects),
             "reason": [reject.reason for _, reject in rejects],
             "raw": pa.array([reject.raw for _, reject in rejects], pa.binary()),
+            "reject_id": [secrets.token_hex(16) for _ in rejects],
+            "form": [reject.form for _, reject in rejects],
+            "size_bytes": [reject.size_bytes or len(reject.raw) for _, reject in rejects],
+            "context": pa.array([reject.context for _, reject in rejects], pa.binary()),
         }
     )
     insert_rows(connection, "rejects", table)

@@ -1,0 +1,430 @@
+"""What is erased: the spans of a user, a session or a trace, and whatever hangs on them.
+
+Of a user that is each span with the user's id, and each without any in a trace that has one of the
+user's; spans of others stay, in the same trace too. A session likewise. The spans are found and
+deleted in the writer's transactions, many of them in several.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from headway_collector.store.changes import note_keys
+from headway_collector.store.descriptors import TRACE_KEY, forget
+from headway_collector.store.mentions import REJECT_DIGEST, Mentions
+from headway_collector.store.tombstones import Grave, Tombstones
+
+Kind = Literal["user", "session", "trace"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+CHUNK_ROWS = 10_000
+"""Spans in one transaction."""
+
+_OWNER: dict[Kind, str] = {"user": "user_id", "session": "session_id"}
+_KEYS = (
+    f"spans.project, spans.trace_id, spans.span_id, spans.span_key, {TRACE_KEY} AS trace_key, "
+    "spans.start_ns, spans.session_id"
+)
+_IS_GONE = (
+    "spans.span_key = gone.span_key AND spans.span_id = gone.span_id "
+    "AND spans.trace_id = gone.trace_id AND spans.project = gone.project"
+)
+# A span id alone names a span where no other of that id is left in the project.
+_SCORES_OF_SPANS = """project = $1 AND span_id IN (SELECT span_id FROM gone) AND (
+    EXISTS (FROM gone WHERE gone.span_id = scores.span_id AND gone.trace_id = scores.trace_id)
+    OR (scores.trace_id IS NULL AND scores.span_id NOT IN (
+        SELECT span_id FROM store.spans
+        WHERE project = $1 AND span_key IN (SELECT span_key FROM gone))))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whose spans are erased.
+
+    Args:
+        kind: what the identity is the id of.
+    """
+
+    project: str
+    kind: Kind
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What of the traces and sessions of erased spans is left without a span."""
+
+    traces: list[str] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list)
+
+
+def find_spans(connection: duckdb.DuckDBPyConnection, target: Target) -> pa.Table:
+    """Return the keys of the spans that are the target's.
+
+    Those without an owner come first: should an erasure be cut off, the owner's own are still there
+    to say which traces they were in.
+    """
+    if target.kind == "trace":
+        sql = "project = $1 AND trace_id = $2 ORDER BY start_ns"
+    else:
+        owner = _OWNER[target.kind]
+        sql = (
+            f"project = $1 AND ({owner} = $2 OR (coalesce({owner}, '') = '' AND trace_id IN ("
+            f"SELECT trace_id FROM store.spans WHERE project = $1 AND {owner} = $2))) "
+            f"ORDER BY coalesce({owner}, '') <> '', start_ns"
+        )
+    found = connection.execute(
+        f"SELECT {_KEYS} FROM store.spans AS spans WHERE {sql}", [target.project, target.identity]
+    )
+    return found.to_arrow_table()
+
+
+def find_shared(connection: duckdb.DuckDBPyConnection, project: str, gone: pa.Table) -> list[str]:
+    """Return the traces of the spans that others are in, too."""
+    return _column(
+        connection,
+        gone,
+        "SELECT trace_id FROM (SELECT trace_id, count(*) AS stored FROM store.spans "
+        "WHERE project = $1 AND trace_id IN (SELECT trace_id FROM gone) GROUP BY trace_id) "
+        "JOIN (SELECT trace_id, count(*) AS going FROM gone GROUP BY trace_id) USING (trace_id) "
+        "WHERE stored > going",
+        [project],
+    )
+
+
+def bury(
+    connection: duckdb.DuckDBPyConnection,
+    tombstones: Tombstones,
+    target: Target,
+    gone: pa.Table,
+    erased_ns: int,
+) -> None:
+    """Keep tombstones of the target, its spans, and the traces that they were in."""
+    names: dict[Grave, Iterable[str]] = {
+        target.kind: [target.identity],
+        "span": gone["span_id"].to_pylist(),
+    }
+    traces = gone["trace_id"].unique().to_pylist()
+    if target.kind == "user":
+        names["user_trace"] = traces
+    if target.kind == "session":
+        names["session_trace"] = traces
+    tombstones.bury(connection, target.project, names, erased_ns)
+
+
+def bury_sessions(
+    connection: duckdb.DuckDBPyConnection,
+    tombstones: Tombstones,
+    target: Target,
+    remains: Remains,
+    erased_ns: int,
+) -> None:
+    """Keep tombstones of sessions of which nothing is left, for scores that are on their way."""
+    if remains.sessions:
+        tombstones.bury(connection, target.project, {"user_session": remains.sessions}, erased_ns)
+
+
+def cut(gone: pa.Table, size: int = CHUNK_ROWS) -> Iterator[pa.Table]:
+    """Yield the keys as many at a time as one transaction takes, and at least one table."""
+    for first in range(0, max(1, len(gone)), size):
+        yield gone.slice(first, size)
+
+
+def delete_spans(connection: duckdb.DuckDBPyConnection, gone: pa.Table) -> dict[str, int]:
+    """Delete spans of one project, with their descriptors, late events and scores.
+
+    Args:
+        connection: the writer's.
+        gone: their keys, as `find_spans` returns them.
+
+    Returns:
+        how many rows went, by table.
+    """
+    if not len(gone):
+        return {}
+    keys = gone["span_key"].combine_chunks()
+    project = gone["project"][0].as_py()
+    note_keys(connection, "spans", keys)
+    times = [min(gone["start_ns"].to_pylist()), max(gone["start_ns"].to_pylist())]
+    counts = {
+        "spans": _delete(
+            connection,
+            gone,
+            f"store.spans AS spans USING gone WHERE {_IS_GONE} "
+            "AND spans.start_ns BETWEEN $1 AND $2",
+            times,
+        ),
+        "descriptors": _count(
+            connection,
+            gone,
+            "SELECT count(*) FROM store.descriptors AS spans SEMI JOIN gone "
+            "USING (project, span_key, trace_key, start_ns) "
+            "WHERE spans.start_ns BETWEEN $1 AND $2",
+            times,
+        ),
+    }
+    if counts["descriptors"]:
+        forget(connection, gone.select(["project", "span_key", "trace_key", "start_ns"]))
+    _delete(
+        connection,
+        gone,
+        "store.due_descriptors AS due USING gone WHERE due.span_key = gone.span_key "
+        "AND due.start_ns = gone.start_ns AND due.project = gone.project",
+    )
+    counts["late_events"] = _delete(
+        connection,
+        gone,
+        f"store.late_events AS spans USING gone WHERE {_IS_GONE}",
+    )
+    counts["scores"] = _delete_scores(connection, gone, _SCORES_OF_SPANS, [project])
+    return counts
+
+
+def find_remains(connection: duckdb.DuckDBPyConnection, target: Target, gone: pa.Table) -> Remains:
+    """Return the traces and sessions of deleted spans of which nothing is left."""
+    found = {}
+    for column in ("trace_id", "session_id"):
+        names = {name for name in gone[column].unique().to_pylist() if name}
+        named = "trace" if column == "trace_id" else "session"
+        if target.kind == named:
+            names.add(target.identity)
+        left = _column(
+            connection,
+            pa.table({"name": pa.array(sorted(names), pa.string())}),
+            f"SELECT DISTINCT {column} FROM store.spans "
+            f"WHERE project = $1 AND {column} IN (SELECT name FROM gone)",
+            [target.project],
+        )
+        found[named] = sorted(names.difference(left))
+    return Remains(found["trace"], found["session"])
+
+
+def delete_around(
+    connection: duckdb.DuckDBPyConnection, target: Target, gone: pa.Table, remains: Remains
+) -> dict[str, int]:
+    """Delete what hung on whole traces and sessions, and what waits for spans of these traces."""
+    counts = dict.fromkeys(("scores", "late_events"), 0)
+    for column, names in (("trace_id", remains.traces), ("session_id", remains.sessions)):
+        if names:
+            empty = pa.table({"name": pa.array(names, pa.string())})
+            condition = f"project = $1 AND {column} IN (SELECT name FROM gone)"
+            counts["scores"] += _delete_scores(connection, empty, condition, [target.project])
+    traces = {*gone["trace_id"].unique().to_pylist(), *remains.traces}
+    counts["late_events"] = _delete(
+        connection,
+        pa.table({"name": pa.array(sorted(traces), pa.string())}),
+        "store.late_events WHERE project = $1 AND trace_id IN (SELECT name FROM gone)",
+        [target.project],
+    )
+    if target.kind == "user":
+        _forget_author(connection, target)
+    return counts
+
+
+def blank_results(
+    connection: duckdb.DuckDBPyConnection, project: str, gone: pa.Table, remains: Remains
+) -> dict[str, int]:
+    """Take the texts out of results of the spans, and out of the flips of their comparisons.
+
+    The rows stay, so that a run's counts do, and the metrics made of them.
+    """
+    traces = pa.table({"trace_id": pa.array(remains.traces, pa.string())})
+    rows = _find_results(connection, gone, traces, project)
+    if not rows:
+        return {"results": 0, "comparisons": 0}
+    blanked = pa.table(
+        {
+            "row": pa.array([row for row, _, _, _ in rows], pa.int64()),
+            "scores": pa.array([_blank_details(scores) for _, _, _, scores in rows], pa.string()),
+        }
+    )
+    _write_results(connection, blanked)
+    cases: dict[str, set[str]] = {}
+    for _, run_id, case_id, _ in rows:
+        cases.setdefault(run_id, set()).add(case_id)
+    return {"results": len(rows), "comparisons": _blank_flips(connection, project, cases)}
+
+
+def delete_mentions(
+    connection: duckdb.DuckDBPyConnection, project: str, mentions: Mentions
+) -> dict[str, int]:
+    """Delete the cards, jobs and refused lines that name the target or what it did."""
+    counts = {
+        "rejects": 0,
+        "drift_cards": _delete_ids(connection, "drift_cards", "card_id", mentions.cards),
+        "jobs": _delete_ids(connection, "jobs", "job_id", mentions.jobs),
+    }
+    if mentions.rejects:
+        received_ns, lines, digests = zip(*mentions.rejects, strict=True)
+        columns = {
+            "received_ns": pa.array(received_ns, pa.int64()),
+            "line": pa.array(lines, pa.int64()),
+            "digest": pa.array(digests, pa.uint64()),
+        }
+        counts["rejects"] = _delete(
+            connection,
+            pa.table(columns),
+            "store.rejects AS rejects USING gone WHERE rejects.received_ns = gone.received_ns "
+            f"AND rejects.line = gone.line AND {REJECT_DIGEST} = gone.digest "
+            "AND rejects.project = $1",
+            [project],
+        )
+    if mentions.batches:
+        note_keys(connection, "batches", mentions.batches)
+        connection.execute(
+            "UPDATE store.batches SET errors = '[]' "
+            "WHERE project = $1 AND batch_key IN (SELECT unnest($2::BIGINT[]))",
+            [project, mentions.batches],
+        )
+    return {**counts, "batches": len(mentions.batches)}
+
+
+def list_targets(
+    connection: duckdb.DuckDBPyConnection, tombstones: Tombstones
+) -> Iterator[tuple[Target, int]]:
+    """Yield who was erased and is in the store all the same, as after a restore, and when."""
+    moments = tombstones.list_moments(connection)
+    for project, kind in dict.fromkeys((project, kind) for project, kind, _ in moments):
+        if kind not in KINDS:
+            continue
+        column = _OWNER.get(kind, "trace_id")
+        for (name,) in connection.execute(
+            f"SELECT DISTINCT {column} FROM store.spans "
+            f"WHERE project = $1 AND coalesce({column}, '') <> ''",
+            [project],
+        ).fetchall():
+            erased_ns = moments.get((project, kind, tombstones.digest(project, kind, name)))
+            if erased_ns is not None:
+                yield Target(project, kind, name), erased_ns
+
+
+def _delete(
+    connection: duckdb.DuckDBPyConnection,
+    gone: pa.Table,
+    sql: str,
+    values: Sequence[object] = (),
+) -> int:
+    # DuckDB finds the table by the name of the argument, here and below.
+    row = connection.execute(f"DELETE FROM {sql}", list(values)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _count(
+    connection: duckdb.DuckDBPyConnection, gone: pa.Table, sql: str, values: Sequence[object]
+) -> int:
+    row = connection.execute(sql, list(values)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _column(
+    connection: duckdb.DuckDBPyConnection, gone: pa.Table, sql: str, values: Sequence[object]
+) -> list[Any]:
+    return [row[0] for row in connection.execute(sql, list(values)).fetchall()]
+
+
+def _delete_scores(
+    connection: duckdb.DuckDBPyConnection, gone: pa.Table, condition: str, values: list[object]
+) -> int:
+    found = _column(
+        connection,
+        gone,
+        f"SELECT score_key FROM store.scores AS scores WHERE {condition}",
+        values,
+    )
+    if found:
+        note_keys(connection, "scores", found)
+        connection.execute(
+            "DELETE FROM store.scores WHERE project = $1 "
+            "AND score_key IN (SELECT unnest($2::BIGINT[]))",
+            [values[0], found],
+        )
+    return len(found)
+
+
+def _forget_author(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
+    """Take the name of a user off the scores that the user gave to others' calls."""
+    values = [target.project, target.identity]
+    keys = connection.execute(
+        "SELECT score_key FROM store.scores WHERE project = $1 AND author = $2", values
+    ).fetchall()
+    if keys:
+        note_keys(connection, "scores", [key for (key,) in keys])
+        connection.execute(
+            "UPDATE store.scores SET author = NULL WHERE project = $1 AND author = $2", values
+        )
+
+
+def _find_results(
+    connection: duckdb.DuckDBPyConnection, gone: pa.Table, traces: pa.Table, project: str
+) -> list[tuple[int, str, str, str]]:
+    return connection.execute(
+        """SELECT rowid, run_id, case_id, scores FROM store.results AS results
+        WHERE project = $1 AND (
+            (span_id IS NULL AND trace_id IN (SELECT trace_id FROM traces))
+            OR (span_id IN (SELECT span_id FROM gone) AND (trace_id IS NULL
+                OR EXISTS (FROM gone WHERE gone.span_id = results.span_id
+                    AND gone.trace_id = results.trace_id))))""",
+        [project],
+    ).fetchall()
+
+
+def _blank_details(scores: str) -> str:
+    found = msgspec.json.decode(scores)
+    for name, score in found.items():
+        if isinstance(score, dict) and score.get("detail") is not None:
+            found[name] = {**score, "detail": None}
+    return msgspec.json.encode(found).decode()
+
+
+def _write_results(connection: duckdb.DuckDBPyConnection, blanked: pa.Table) -> None:
+    connection.execute(
+        """UPDATE store.results AS results SET
+            input = 'null', output = 'null', expected = 'null', scores = blanked.scores,
+            error = CASE WHEN error IS NULL THEN NULL ELSE 'erased' END,
+            span_id = NULL, trace_id = NULL
+        FROM blanked WHERE results.rowid = blanked.row"""
+    )
+
+
+def _blank_flips(
+    connection: duckdb.DuckDBPyConnection, project: str, cases: dict[str, set[str]]
+) -> int:
+    runs = list(cases)
+    changed = 0
+    for row, baseline, candidate, text in connection.execute(
+        "SELECT rowid, baseline_run_id, candidate_run_id, flips FROM store.comparisons "
+        "WHERE project = $1 AND (baseline_run_id IN (SELECT unnest($2::VARCHAR[])) "
+        "OR candidate_run_id IN (SELECT unnest($2::VARCHAR[])))",
+        [project, runs],
+    ).fetchall():
+        erased = cases.get(baseline, set()) | cases.get(candidate, set())
+        flips = [_blank_flip(flip, erased) for flip in msgspec.json.decode(text)]
+        written = msgspec.json.encode(flips).decode()
+        if written != text:
+            changed += 1
+            connection.execute(
+                "UPDATE store.comparisons SET flips = $1 WHERE rowid = $2", [written, row]
+            )
+    return changed
+
+
+def _blank_flip(flip: dict[str, Any], erased: set[str]) -> dict[str, Any]:
+    if flip.get("case_id") not in erased:
+        return flip
+    kept = ("case_id", "direction", "tags")
+    return {name: value if name in kept else None for name, value in flip.items()}
+
+
+def _delete_ids(
+    connection: duckdb.DuckDBPyConnection, table: str, column: str, ids: list[str]
+) -> int:
+    if not ids:
+        return 0
+    row = connection.execute(
+        f"DELETE FROM store.{table} WHERE {column} IN (SELECT unnest($1::VARCHAR[]))", [ids]
+    ).fetchone()
+    return int(row[0]) if row else 0

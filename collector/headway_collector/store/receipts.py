@@ -1,0 +1,120 @@
+"""Receipts of erasures: what went, and whether it has left the bytes of the file too.
+
+Rows that are deleted are gone from every read, and their bytes stay in the file until a rewrite
+that began later has ended. Whether there was one is looked up in the table ``rewrites`` each time,
+so that no receipt can say something else than the file. No receipt tells whom it is about.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import msgspec
+
+from headway_collector.errors import NotFoundError
+from headway_collector.store.connections import Store
+from headway_collector.store.filters import Conditions
+from headway_collector.store.paging import Keyset, Page
+from headway_collector.times import format_time
+
+OUTSIDE = (
+    "backups, exports and copies of the file made before {created_at}",
+    "journals of clients that have not sent yet: what they still send is refused on arrival",
+    "logs and files of the programs that made the calls",
+    "texts of others that name the person in words, and figures computed over many calls",
+)
+
+_KEYSET = Keyset("erasures", "created_ns", ("receipt_id", "project"))
+_REMOVED = """(SELECT min(rewrites.ended_ns) FROM store.rewrites AS rewrites
+    WHERE rewrites.started_ns > erasures.created_ns AND rewrites.ended_ns IS NOT NULL
+    AND rewrites.fault IS NULL)"""
+_COLUMNS = f"project, receipt_id, kind, created_ns, counts, {_REMOVED} AS removed_ns"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What is kept of an erasure.
+
+    Args:
+        kind: ``user``, ``session`` or ``trace``; which one is not kept.
+        counts: rows by table.
+    """
+
+    project: str
+    receipt_id: str
+    kind: str
+    key_id: str | None
+    created_ns: int
+    counts: Mapping[str, int]
+
+
+def save_receipt(connection: duckdb.DuckDBPyConnection, receipt: Receipt) -> None:
+    """Keep a receipt."""
+    connection.execute(
+        "INSERT INTO store.erasures (project, receipt_id, kind, key_id, created_ns, counts) "
+        "VALUES ($1, $2, $3, $4, $5, $6)",
+        [
+            receipt.project,
+            receipt.receipt_id,
+            receipt.kind,
+            receipt.key_id,
+            receipt.created_ns,
+            msgspec.json.encode(receipt.counts).decode(),
+        ],
+    )
+
+
+def read_receipt(store: Store, receipt_id: str, projects: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a receipt in the shape of the API.
+
+    Raises:
+        NotFoundError: there is none of that id.
+    """
+    conditions = Conditions()
+    conditions.add("receipt_id = ?", receipt_id)
+    conditions.add_any_of("project", projects)
+    rows = store.read(
+        f"SELECT {_COLUMNS} FROM store.erasures AS erasures {conditions.where} LIMIT 1",
+        conditions.values,
+    )
+    if not rows:
+        raise NotFoundError(f"there is no receipt {receipt_id[:80]!r}: GET /v1/erasures lists them")
+    return _shape(rows[0])
+
+
+def list_receipts(store: Store, projects: Sequence[str], page: Page) -> dict[str, Any]:
+    """Return one page of receipts, by time."""
+    conditions = Conditions()
+    conditions.add_any_of("project", projects)
+    _KEYSET.begin(conditions, page)
+    rows = store.read(
+        f"SELECT {_COLUMNS} FROM store.erasures AS erasures {conditions.where} "
+        f"{_KEYSET.order_by(page)} LIMIT ?",
+        [*conditions.values, page.limit],
+    )
+    return {"erasures": [_shape(row) for row in rows], "next_cursor": _KEYSET.end(rows, page)}
+
+
+def find_pending(store: Store) -> int | None:
+    """Return when the first erasure was whose bytes are still in the file; None without one."""
+    (row,) = store.read(
+        "SELECT min(created_ns) AS first_ns FROM store.erasures AS erasures "
+        f"WHERE {_REMOVED} IS NULL"
+    )
+    return None if row["first_ns"] is None else int(row["first_ns"])
+
+
+def _shape(row: dict[str, Any]) -> dict[str, Any]:
+    removed_ns = row["removed_ns"]
+    created_at = format_time(row["created_ns"])
+    return {
+        "receipt_id": row["receipt_id"],
+        "project": row["project"],
+        "kind": row["kind"],
+        "stage": "hidden" if removed_ns is None else "removed",
+        "counts": msgspec.Raw(row["counts"].encode()),
+        "created_at": created_at,
+        "removed_at": None if removed_ns is None else format_time(removed_ns),
+        "outside": [each.format(created_at=created_at) for each in OUTSIDE],
+    }

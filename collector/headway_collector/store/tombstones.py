@@ -1,0 +1,296 @@
+"""What was erased, as salted digests, so that what is still on its way does not bring it back.
+
+A digest is the keyed BLAKE2b of a name: whoever has the table without the salt cannot try names
+against it, and nobody reads a name out of it. The writer holds them in memory and looks at each
+batch inside its transaction, so that nothing slips in beside an erasure. Without an erasure that
+is one ``if``.
+"""
+
+import hashlib
+import re
+import secrets
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Literal
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from headway.records import Score
+from headway_collector.decoding import Reject
+from headway_collector.otlp.telemetry import OtelLog
+from headway_collector.store.batches import Batch
+from headway_collector.store.columns import make_span_keys
+
+REASON = "erased"
+"""Why a record is refused; of what it said nothing is kept."""
+
+Grave = Literal["user", "session", "trace", "span", "user_trace", "session_trace", "user_session"]
+"""What was erased: a user, a session, a trace; the spans that were; the traces of an erased user or
+session, in which spans of others are welcome; the sessions of which nothing was left."""
+
+# In a refused line, which may be broken anywhere: ids in hexadecimal, and strings of JSON.
+_WORD = re.compile(rb"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{16})(?![0-9a-fA-F])")
+_STRING = re.compile(rb'"(?:[^"\\\n]|\\.){1,256}"')
+_MOST_STRINGS = 10_000
+_SALT = "tombstones"
+_SALT_BYTES = 32
+# Which kinds are of one name: the digest of a trace is looked up in three of them.
+_NAMES: dict[Grave, str] = {
+    "user_trace": "trace",
+    "session_trace": "trace",
+    "user_session": "session",
+}
+_SPAN_COLUMNS = ("trace_id", "user_id", "session_id", "start_ns")
+
+
+@dataclass(slots=True)
+class _Graves:
+    """The tombstones of a project.
+
+    Args:
+        moments: when each user and session was erased, for the last time.
+        sorted_digests: the others, by kind; eight bytes each, since they may be millions.
+    """
+
+    moments: dict[int, int] = field(default_factory=dict)
+    sorted_digests: dict[str, "array[int]"] = field(default_factory=dict)
+
+    def has(self, kind: Grave, digest: int) -> bool:
+        """Return whether there is a tombstone of the kind."""
+        found = self.sorted_digests.get(kind)
+        if not found:
+            return False
+        place = bisect_left(found, digest)
+        return place < len(found) and found[place] == digest
+
+    def is_late(self, digest: int, time_ns: int) -> bool:
+        """Return whether it began at or before the erasure of this user or session."""
+        return time_ns <= self.moments.get(digest, -1)
+
+
+class Tombstones:
+    """What is refused; for the writer's thread, in its transactions."""
+
+    def __init__(self) -> None:
+        self._is_stale = True
+        self._salt = b""
+        self._graves: dict[str, _Graves] = {}
+
+    def refuse(self, connection: duckdb.DuckDBPyConnection, batches: list[Batch]) -> list[Batch]:
+        """Return the batches without what was erased, which is counted among their rejects."""
+        if self._is_stale:
+            self._load(connection)
+        if not self._graves:
+            return batches
+        return [self._sift(connection, batch) for batch in batches]
+
+    def bury(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        project: str,
+        names: dict[Grave, Iterable[str]],
+        erased_ns: int,
+    ) -> None:
+        """Keep tombstones of these names, from this transaction on."""
+        if self._is_stale:
+            self._load(connection)
+        # Read again by the next batch, from what this transaction will have left.
+        self._is_stale = True
+        if not self._salt:
+            self._salt = secrets.token_bytes(_SALT_BYTES)
+            connection.execute("INSERT INTO store.salts VALUES ($1, $2)", [_SALT, self._salt])
+        for kind, each in names.items():
+            digests = sorted({self.digest(project, kind, name) for name in each})
+            if digests:
+                incoming = pa.table({"digest": pa.array(digests, pa.int64())})
+                _insert(connection, incoming, [project, kind, erased_ns])
+
+    def digest(self, project: str, kind: Grave, name: str) -> int:
+        """Return the 64 bits that stand for a name."""
+        text = f"{_NAMES.get(kind, kind)}\0{project}\0{name}".encode()
+        digest = hashlib.blake2b(text, digest_size=8, key=self._salt).digest()
+        return int.from_bytes(digest, "big", signed=True)
+
+    def list_moments(
+        self, connection: duckdb.DuckDBPyConnection
+    ) -> dict[tuple[str, Grave, int], int]:
+        """Return when each user, session and trace was erased, by project, kind and digest."""
+        self._load(connection)
+        rows = connection.execute(
+            "SELECT project, kind, digest, max(erased_ns) FROM store.tombstones "
+            "WHERE kind IN ('user', 'session', 'trace') GROUP BY ALL"
+        ).fetchall()
+        return {(project, kind, digest): erased_ns for project, kind, digest, erased_ns in rows}
+
+    def _load(self, connection: duckdb.DuckDBPyConnection) -> None:
+        row = connection.execute("SELECT salt FROM store.salts WHERE name = $1", [_SALT]).fetchone()
+        self._salt = bytes(row[0]) if row else b""
+        graves: dict[str, _Graves] = {}
+        if self._salt:
+            for project, kind, digest, erased_ns in connection.execute(
+                "SELECT project, kind, digest, max(erased_ns) FROM store.tombstones "
+                "GROUP BY ALL ORDER BY digest"
+            ).fetchall():
+                found = graves.setdefault(project, _Graves())
+                if kind in ("user", "session"):
+                    found.moments[digest] = max(erased_ns, found.moments.get(digest, -1))
+                else:
+                    found.sorted_digests.setdefault(kind, array("q")).append(digest)
+        self._graves = graves
+        self._is_stale = False
+
+    def _sift(self, connection: duckdb.DuckDBPyConnection, batch: Batch) -> Batch:
+        graves = self._graves.get(batch.project)
+        if graves is None:
+            return batch
+        known: dict[tuple[str, str], int] = {}
+
+        def digest(kind: Grave, name: str) -> int:
+            found = known.get((kind, name))
+            if found is None:
+                found = known[kind, name] = self.digest(batch.project, kind, name)
+            return found
+
+        sieve = _Sieve(connection, batch.project, graves, digest)
+        kept_spans = [sieve.keeps_span(*each) for each in _list_spans(batch)]
+        kept_scores = [each for each in batch.scores if sieve.keeps_score(each)]
+        kept_logs = [each for each in batch.logs if sieve.keeps_log(each)]
+        rejects = [
+            Reject(each.line, REASON, b"", each.count) if sieve.knows(each) else each
+            for each in batch.rejects
+        ]
+        lost = (
+            kept_spans.count(False)
+            + (len(batch.scores) - len(kept_scores))
+            + (len(batch.logs) - len(kept_logs))
+        )
+        if not lost:
+            return replace(batch, rejects=rejects) if rejects else batch
+        rejects.append(Reject(0, REASON, b"", lost))
+        batch = replace(batch, scores=kept_scores, logs=kept_logs, rejects=rejects)
+        return batch if all(kept_spans) else _keep_spans(batch, kept_spans)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sieve:
+    """Says of the records of one project which may come in."""
+
+    connection: duckdb.DuckDBPyConnection
+    project: str
+    graves: _Graves
+    digest: Callable[[Grave, str], int]
+
+    def keeps_span(
+        self, trace_id: str, user_id: str | None, session_id: str | None, start_ns: int
+    ) -> bool:
+        graves = self.graves
+        user = self.digest("user", user_id) if user_id else None
+        session = self.digest("session", session_id) if session_id else None
+        if user is not None and graves.is_late(user, start_ns):
+            return False
+        if session is not None and graves.is_late(session, start_ns):
+            return False
+        trace = self.digest("trace", trace_id)
+        if graves.has("trace", trace):
+            return False
+        if graves.has("user_trace", trace) and (user is None or user in graves.moments):
+            return False
+        return not (
+            graves.has("session_trace", trace) and (session is None or session in graves.moments)
+        )
+
+    def keeps_score(self, score: Score) -> bool:
+        graves = self.graves
+        if score.span_id and graves.has("span", self.digest("span", score.span_id)):
+            return False
+        if score.trace_id:
+            trace = self.digest("trace", score.trace_id)
+            if graves.has("trace", trace):
+                return False
+            if self._is_shared(trace):
+                return self._is_stored("trace_id", score.trace_id)
+        if score.session_id:
+            session = self.digest("session", score.session_id)
+            if graves.is_late(session, score.time_ns):
+                return False
+            if graves.has("user_session", session):
+                return self._is_stored("session_id", score.session_id)
+        return True
+
+    def keeps_log(self, log: OtelLog) -> bool:
+        graves = self.graves
+        if graves.has("span", self.digest("span", log.span_id)):
+            return False
+        trace = self.digest("trace", log.trace_id)
+        if graves.has("trace", trace):
+            return False
+        # An event does not say whose it is; only that of a span that came may be another's.
+        return not self._is_shared(trace) or self._is_stored("span_id", log.span_id)
+
+    def knows(self, reject: Reject) -> bool:
+        """Return whether a refused line names a user or session, or what was theirs."""
+        for text in (reject.raw, reject.reason.encode()):
+            for word in _WORD.findall(text):
+                trace = word.lower().decode()
+                kind: Grave = "span" if len(trace) == 16 else "trace"
+                digest = self.digest(kind, trace)
+                if self.graves.has(kind, digest) or self._is_shared(digest):
+                    return True
+            for name in islice(_find_strings(text), _MOST_STRINGS):
+                if self.digest("user", name) in self.graves.moments:
+                    return True
+                if self.digest("session", name) in self.graves.moments:
+                    return True
+        return False
+
+    def _is_shared(self, trace: int) -> bool:
+        return self.graves.has("user_trace", trace) or self.graves.has("session_trace", trace)
+
+    def _is_stored(self, column: str, name: str) -> bool:
+        sql = f"SELECT 1 FROM store.spans WHERE project = $1 AND {column} = $2"
+        values: list[object] = [self.project, name]
+        if column == "span_id":
+            sql += " AND span_key = $3"
+            values += make_span_keys([name]).to_pylist()
+        return self.connection.execute(f"{sql} LIMIT 1", values).fetchone() is not None
+
+
+def _find_strings(text: bytes) -> Iterator[str]:
+    for match in _STRING.finditer(text):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            yield msgspec.json.decode(match[0], type=str)
+
+
+def _list_spans(batch: Batch) -> Iterable[tuple[str, str | None, str | None, int]]:
+    if batch.rows is None:
+        return [
+            (each.trace_id, each.user_id, each.session_id, each.start_ns) for each in batch.spans
+        ]
+    columns = (batch.rows[name].to_pylist() for name in _SPAN_COLUMNS)
+    return zip(*columns, strict=True)
+
+
+def _keep_spans(batch: Batch, kept: Sequence[bool]) -> Batch:
+    if batch.rows is not None:
+        rows = batch.rows.filter(pa.array(kept)) if any(kept) else None
+        return replace(batch, rows=rows)
+    spans = [each for each, is_kept in zip(batch.spans, kept, strict=True) if is_kept]
+    derived = [each for each, is_kept in zip(batch.derived, kept, strict=True) if is_kept]
+    return replace(batch, spans=spans, derived=derived)
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, incoming: pa.Table, parameters: Sequence[object]
+) -> None:
+    # DuckDB finds the rows by the name of the argument.
+    connection.execute(
+        "INSERT INTO store.tombstones BY NAME SELECT $1 AS project, $2 AS kind, digest, "
+        "$3::BIGINT AS erased_ns FROM incoming",
+        parameters,
+    )

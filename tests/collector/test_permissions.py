@@ -1,0 +1,456 @@
+"""Which key may ask what: every route by every scope, and nothing of a foreign project.
+
+A route that is not in ``ROUTES`` fails these tests, and so does one whose answer to a key of one
+project changes with what another project holds. A new route needs its line in ``ROUTES``; where it
+takes a body, that in ``BODIES``; where its path has an id, that of both projects in ``IDS``.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from tests.collector.otlp_requests import as_json, export_logs, export_spans, make_log, make_span
+from tests.collector.permission_worlds import (
+    FOREIGN,
+    OWN,
+    SCOPES,
+    World,
+    make_comparison,
+    make_run,
+    open_world,
+    span_of,
+    trace_of,
+)
+
+ROUTES = {
+    "GET /healthz": "public",
+    "HEAD /healthz": "public",
+    "GET /readyz": "public",
+    "HEAD /readyz": "public",
+    "GET /docs": "public",
+    "GET /openapi.json": "public",
+    "HEAD /openapi.json": "public",
+    "POST /v1/ingest": "ingest",
+    "POST /v1/traces": "ingest",
+    "POST /v1/logs": "ingest",
+    "POST /v1/metrics": "ingest",
+    "POST /v1/scores": "ingest",
+    "POST /v1/runs": "ingest",
+    "POST /v1/comparisons": "ingest",
+    "GET /v1/projects": "read",
+    "GET /v1/spans": "read",
+    "GET /v1/traces/{trace_id}": "read",
+    "GET /v1/sessions": "read",
+    "GET /v1/prompts": "read",
+    "GET /v1/prompts/{name:path}": "read",
+    "GET /v1/metrics": "read",
+    "GET /v1/facets": "read",
+    "GET /v1/scores": "read",
+    "GET /v1/quality": "read",
+    "POST /v1/quality/cohorts": "read",
+    "GET /v1/quality/agreement": "read",
+    "GET /v1/losses": "read",
+    "GET /v1/runs": "read",
+    "GET /v1/runs/{run_id}": "read",
+    "GET /v1/comparisons": "read",
+    "GET /v1/comparisons/{comparison_id}": "read",
+    "GET /v1/descriptors": "read",
+    "POST /v1/drift": "read",
+    "POST /v1/drift/heatmap": "read",
+    "GET /v1/drift": "read",
+    "GET /v1/drift/metrics": "read",
+    "GET /v1/drift/{card_id}": "read",
+    "POST /v1/drift/{card_id}/replay": "read",
+    "GET /v1/jobs": "read",
+    "GET /v1/jobs/{job_id}": "read",
+    "DELETE /v1/jobs/{job_id}": "read",
+    "GET /v1/rejects": "read",
+    "GET /v1/rejects/{reject_id}": "read",
+    "POST /v1/sql": "read",
+    "GET /v1/export": "read",
+    "POST /v1/import": "admin",
+    "POST /v1/remap": "admin",
+    "POST /v1/reprice": "admin",
+    "POST /v1/describe": "admin",
+    "POST /v1/rejects/replay": "admin",
+    "POST /v1/erasures": "admin",
+    "GET /v1/erasures": "admin",
+    "GET /v1/erasures/{receipt_id}": "admin",
+    "GET /v1/retention": "admin",
+    "PUT /v1/retention": "admin",
+    "DELETE /v1/retention": "admin",
+    "GET /v1/retention/due": "admin",
+    "POST /v1/retention/apply": "admin",
+    "POST /v1/keys": "admin",
+    "GET /v1/keys": "admin",
+    "DELETE /v1/keys/{key_id}": "admin",
+    "GET /v1/audit": "admin",
+    "GET /v1/backup": "operator",
+    "GET /metrics": "operator",
+}
+"""The scope that each route asks for; an operator is an administrator of all projects."""
+
+IDS = {
+    "trace_id": trace_of("{}"),
+    "name:path": "{}-prompt_name",
+    "run_id": "{}-run",
+    "comparison_id": "{}-comparison",
+    "card_id": "{}-card",
+    "job_id": "{}-job",
+    "reject_id": "{}-reject",
+    "receipt_id": "{}-receipt",
+    "key_id": "{}-key",
+}
+"""What stands in a path; ``{}`` is the project."""
+
+NOTHING = "nothing"
+JSON = {"Content-Type": "application/json"}
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/ingest": {"content": b'{"type":"span"}'},
+    "POST /v1/traces": {"content": b"{}", "headers": JSON},
+    "POST /v1/logs": {"content": b"{}", "headers": JSON},
+    "POST /v1/metrics": {"content": b"{}", "headers": JSON},
+    "POST /v1/scores": {"json": {"name": "n", "value": 1, "session_id": NOTHING}},
+    "POST /v1/runs": {"json": make_run(NOTHING)},
+    "POST /v1/comparisons": {"json": make_comparison(NOTHING)},
+    "POST /v1/quality/cohorts": {"json": {"score": "n", "reference": {}, "current": {}}},
+    # The same window twice is refused, so no job is started.
+    "POST /v1/drift": {"json": {"reference": {}, "current": {}}},
+    "POST /v1/drift/heatmap": {"json": {"filters": {}, "bucket": "no"}},
+    "POST /v1/sql": {"json": {"sql": "SELECT 1"}},
+    "POST /v1/import": {"content": b""},
+    "POST /v1/erasures": {"json": {"kind": "user", "id": NOTHING}},
+    "PUT /v1/retention": {"json": {"project": OWN, "days": 36_500}},
+    "DELETE /v1/retention": {"params": {"project": OWN}},
+    "POST /v1/keys": {"json": {"scopes": ["read"], "projects": [OWN]}},
+}
+"""What each route is asked with; what is left out is asked without anything."""
+
+VALUES: dict[str, list[str]] = {
+    "trace_id": [trace_of(FOREIGN)],
+    "span_id": [span_of(FOREIGN)],
+    "parent_span_id": [span_of(FOREIGN)],
+    "session_id": [f"{FOREIGN}-s"],
+    "where": [f"score:{FOREIGN}-helpful=true", f"attribute:{FOREIGN}.key={FOREIGN}"],
+    "attribute": [f"{FOREIGN}.key={FOREIGN}"],
+    "by": ["project", "user_id", "session_id", f"attribute:{FOREIGN}.key", "tag"],
+    "field": ["project", "user_id", "tag", "request_model", f"attribute:{FOREIGN}.key"],
+    "measure": ["count", "users", "traces", "score_count:" + f"{FOREIGN}-helpful"],
+    "q": [FOREIGN],
+    "start": ["-30d"],
+    "end": ["-30d"],
+    "score": [f"{FOREIGN}-helpful"],
+    "name": [f"{FOREIGN}-name", f"{FOREIGN}-helpful"],
+    "tag": [f"{FOREIGN}-tag"],
+}
+"""What is asked for by each parameter; of others their name with that of the foreign project."""
+
+NEEDED: dict[str, dict[str, str]] = {
+    "GET /v1/facets": {"field": "user_id"},
+    "GET /v1/quality": {"score": f"{OWN}-helpful"},
+    "GET /v1/quality/agreement": {"first": f"{OWN}-helpful", "second": f"{OWN}-thumb"},
+    "GET /v1/export": {"format": "jsonl"},
+}
+"""Parameters without which a route answers nothing."""
+
+# What is drawn by chance, and so differs between two collectors alike.
+_CHANCE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TOOK = re.compile(r'"(?:elapsed|took|duration)_m?s":[0-9.e-]+')
+_REJECT = re.compile(r'"reject_id":"[0-9a-f]{32}"')
+_MADE_KEY = re.compile(r'hw_[0-9a-f]+_[0-9a-f]+|"(?:made_)?key_id": ?"[0-9a-f]{12}"')
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One request."""
+
+    method: str
+    path: str
+    said: dict[str, Any] = field(default_factory=dict)
+
+    def send(self, world: World, who: str | None) -> Any:
+        return world.ask(who, self.method, self.path, **self.said)
+
+    def tell(self, world: World, who: str) -> str:
+        """Return all that an answer tells, but for what chance made of it."""
+        answer = self.send(world, who)
+        kept = {name: answer.headers.get(name) for name in ("content-type", "retry-after")}
+        said = f"{answer.status_code} {kept} {answer.content.decode('utf-8', 'replace')}"
+        return _MADE_KEY.sub("KEY", _REJECT.sub("REJECT", _CHANCE.sub("ID", said)))
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[World]:
+    """A collector that has our project alone."""
+    with open_world(OWN) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[World]:
+    """A collector that has the foreign project as well."""
+    with open_world(OWN, FOREIGN) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def changed() -> Iterator[World]:
+    """One like it, for requests that leave something behind."""
+    with open_world(OWN, FOREIGN) as world:
+        yield world
+
+
+def walk(routes: Any) -> Iterator[str]:
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from walk(inner.routes)
+        else:
+            yield from (f"{method} {route.path}" for method in route.methods)
+
+
+def served(world: World) -> list[str]:
+    app = world.client.app
+    assert isinstance(app, FastAPI)
+    return list(walk(app.routes))
+
+
+def make_probe(route: str, project: str, **extra: Any) -> Probe:
+    method, path = route.split(" ")
+    for name, value in IDS.items():
+        filled = trace_of(project) if name == "trace_id" else value.format(project)
+        path = path.replace(f"{{{name}}}", filled)
+    assert "{" not in path, f"{route}: name its id in IDS"
+    said = {**BODIES.get(route, {}), **extra}
+    said["params"] = {**NEEDED.get(route, {}), **said.get("params", {})}
+    return Probe(method, path, said)
+
+
+def takes_project(world: World, route: str) -> bool:
+    method, path = route.split(" ")
+    app = world.client.app
+    assert isinstance(app, FastAPI)
+    operation = app.openapi()["paths"].get(path.replace(":path", ""), {}).get(method.lower(), {})
+    return any(each["name"] == "project" for each in operation.get("parameters", ()))
+
+
+def test_every_route_is_in_the_table(both: World) -> None:
+    assert sorted(set(served(both))) == sorted(ROUTES)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_route_answers_whom_its_scope_lets_in_and_nobody_else(changed: World, route: str) -> None:
+    scope = ROUTES[route]
+    probe = make_probe(route, NOTHING)
+    for who in (None, "wrong", "revoked", "expired"):
+        assert probe.send(changed, who).status_code == (200 if scope == "public" else 401), who
+    for place in (OWN, "all"):
+        for has in SCOPES:
+            status = probe.send(changed, f"{place}-{has}").status_code
+            is_in = scope in ("public", has) or (has == "admin" and scope != "operator")
+            is_in |= (scope, place, has) == ("operator", "all", "admin")
+            assert status < 500 or scope == "operator", (place, has)
+            assert (status not in (401, 403)) == is_in, (place, has, status)
+
+
+@pytest.mark.parametrize("route", [each for each, scope in ROUTES.items() if scope != "public"])
+def test_a_foreign_project_is_refused_by_name_whether_it_is_there_or_not(
+    alone: World, both: World, route: str
+) -> None:
+    probes = []
+    if takes_project(both, route):
+        mixed = [OWN, FOREIGN]
+        probes += [
+            make_probe(route, OWN, params={**NEEDED.get(route, {}), "project": each})
+            for each in (FOREIGN, mixed)
+        ]
+    if ROUTES[route] == "ingest":
+        headers = {**BODIES[route].get("headers", {}), "Headway-Project": FOREIGN}
+        probes.append(make_probe(route, OWN, headers=headers))
+    for probe in probes:
+        assert probe.send(both, f"{OWN}-admin").status_code == 403, probe
+        assert probe.tell(both, f"{OWN}-admin") == probe.tell(alone, f"{OWN}-admin")
+
+
+def find_probes(world: World, route: str) -> Iterator[Probe]:
+    """Every way to ask a route for something foreign."""
+    yield make_probe(route, OWN)
+    yield make_probe(route, FOREIGN)
+    method, path = route.split(" ")
+    app = world.client.app
+    assert isinstance(app, FastAPI)
+    operation = app.openapi()["paths"].get(path.replace(":path", ""), {}).get(method.lower(), {})
+    for parameter in operation.get("parameters", ()):
+        name, schema = parameter["name"], parameter["schema"]
+        kinds = [schema.get("items", schema), *schema.get("anyOf", ())]
+        is_text = any(each.get("type") == "string" and "enum" not in each for each in kinds)
+        if parameter["in"] == "query" and is_text and name not in ("project", "cursor"):
+            for value in VALUES.get(name, [f"{FOREIGN}-{name}"]):
+                needed = NEEDED.get(route, {})
+                yield make_probe(route, OWN, params={**needed, name: value})
+        if name == "cursor" and method == "GET":
+            # Ids of the audit are drawn by chance, and its latest row is as old as the latest of
+            # ours: behind the second one both worlds have to say the same.
+            limit = 2 if route == "GET /v1/audit" else 1
+            first = make_probe(route, FOREIGN, params={**NEEDED.get(route, {}), "limit": limit})
+            cursor = first.send(world, f"{FOREIGN}-admin").json().get("next_cursor")
+            if cursor is not None:
+                yield make_probe(route, OWN, params={**NEEDED.get(route, {}), "cursor": cursor})
+
+
+READ = [
+    each for each, scope in ROUTES.items() if each.startswith("GET") and scope in ("read", "admin")
+]
+
+
+@pytest.mark.parametrize("route", READ)
+def test_no_answer_changes_with_what_a_foreign_project_holds(
+    alone: World, both: World, route: str
+) -> None:
+    for probe in find_probes(both, route):
+        for who in (f"{OWN}-read", f"{OWN}-admin"):
+            told = probe.tell(both, who)
+
+            assert told == probe.tell(alone, who), (who, probe)
+            if FOREIGN not in f"{probe}":
+                assert FOREIGN not in told, (who, probe)
+
+
+QUESTIONS = (
+    "SELECT count(*) FROM spans",
+    "SELECT DISTINCT project FROM spans",
+    f"SELECT * FROM spans WHERE project = '{FOREIGN}' OR true ORDER BY span_id",
+    "SELECT name, count(*) FROM scores GROUP BY ALL ORDER BY ALL",
+    f"SELECT s.name FROM scores s JOIN spans USING (project) WHERE spans.name = '{FOREIGN}-name'",
+    "SELECT * FROM store.spans",
+    "SELECT * FROM store.main.keys",
+    "SELECT * FROM keys",
+    "SELECT * FROM information_schema.tables",
+    "SELECT * FROM duckdb_tables()",
+    "SELECT estimated_size FROM duckdb_tables()",
+    "SELECT * FROM pragma_storage_info('store.spans')",
+    "SELECT query_table('store.spans')",
+)
+
+
+@pytest.mark.parametrize("sql", QUESTIONS)
+def test_no_sql_tells_what_a_foreign_project_holds(alone: World, both: World, sql: str) -> None:
+    probe = Probe("POST", "/v1/sql", {"json": {"sql": sql}})
+    told = probe.tell(both, f"{OWN}-read")
+
+    assert _TOOK.sub("TOOK", told) == _TOOK.sub("TOOK", probe.tell(alone, f"{OWN}-read"))
+
+
+def test_the_worlds_do_differ_for_who_may_see_both(alone: World, both: World) -> None:
+    differing = [
+        route
+        for route in READ
+        if any(
+            probe.tell(both, "all-admin") != probe.tell(alone, "all-admin")
+            for probe in (make_probe(route, FOREIGN), make_probe(route, OWN))
+        )
+    ]
+    same = {
+        # They are about no project's data.
+        "GET /v1/drift/metrics",
+        "GET /v1/keys",
+        "GET /v1/retention",
+        # Nothing was erased, nothing is due, and ids of rejects are drawn by chance.
+        "GET /v1/erasures",
+        "GET /v1/erasures/{receipt_id}",
+        "GET /v1/retention/due",
+        "GET /v1/rejects/{reject_id}",
+        # They are asked for scores of ours.
+        "GET /v1/quality",
+        "GET /v1/quality/agreement",
+    }
+
+    assert sorted(set(READ) - set(differing) - same) == []
+
+
+def list_writes(both: World) -> Iterator[tuple[str, Probe]]:
+    """Whatever might change something foreign, or find out by trying whether it is there."""
+    line = {
+        "type": "span",
+        "trace_id": trace_of(FOREIGN),
+        "span_id": span_of(FOREIGN),
+        "kind": "llm",
+        "name": f"{FOREIGN}-name",
+        "start_ns": 1_763_800_000_000_000_000,
+        "end_ns": 1_763_800_000_000_000_001,
+    }
+    score = {"name": f"{FOREIGN}-helpful", "value": False, "score_id": f"{FOREIGN}-score"}
+    number = int(span_of(FOREIGN, 9), 16)
+    evaluation = {
+        "gen_ai.evaluation.name": f"{FOREIGN}-helpful",
+        "gen_ai.evaluation.score.value": 0.0,
+        "gen_ai.response.id": f"{FOREIGN}-response",
+    }
+    judged = make_log(number, evaluation, event_name="gen_ai.evaluation.result", trace_id=b"")
+    batch = {"Headway-Batch-Id": f"{FOREIGN}-batch"}
+    narrow = {"filters": {"project": [FOREIGN]}}
+    foreign_reject = both.ask(f"{FOREIGN}-read", "GET", "/v1/rejects").json()["rejects"]
+    foreign_key = both.headers[f"{FOREIGN}-read"]["Authorization"].split("_")[1]
+    ingest, admin = f"{OWN}-ingest", f"{OWN}-admin"
+
+    def post(who: str, path: str, **said: Any) -> tuple[str, Probe]:
+        return who, Probe("POST", path, said)
+
+    yield post(ingest, "/v1/ingest", content=json.dumps(line).encode(), headers=batch)
+    yield post(ingest, "/v1/ingest", content=json.dumps(line).encode())
+    yield post(ingest, "/v1/scores", json={**score, "span_id": span_of(FOREIGN)})
+    spans = export_spans(make_span(number), service__name=FOREIGN)
+    yield post(ingest, "/v1/traces", content=as_json(spans), headers=JSON)
+    for log in (make_log(number), judged):
+        content = as_json(export_logs(log, service__name=FOREIGN))
+        yield post(ingest, "/v1/logs", content=content, headers=JSON)
+    yield post(ingest, "/v1/runs", json=make_run(FOREIGN))
+    yield post(ingest, "/v1/comparisons", json=make_comparison(FOREIGN))
+    two = {"reference": {"project": [FOREIGN], "end": ["-2h"]}, "current": {"start": ["-2h"]}}
+    yield post(admin, "/v1/drift", json=two)
+    yield post(admin, "/v1/drift", json={"reference": {}, "current": {"start": ["-1h"]}, **narrow})
+    yield post(admin, "/v1/drift", json={**two, "reference": {"project": []}})
+    yield post(admin, f"/v1/drift/{FOREIGN}-card/replay")
+    yield post(admin, "/v1/drift/heatmap", json={"bucket": "day", **narrow})
+    cohorts = {"score": f"{FOREIGN}-helpful", "reference": {}, "current": {"start": "-1h"}}
+    yield post(admin, "/v1/quality/cohorts", json=cohorts)
+    yield post(admin, "/v1/quality/cohorts", json={**cohorts, **narrow})
+    for path in ("/v1/remap", "/v1/reprice", "/v1/describe", "/v1/retention/apply"):
+        yield post(admin, path, params={"project": FOREIGN})
+        yield post(admin, path, params={"all": True} if path != "/v1/reprice" else {})
+    for kind, said in (
+        ("user", f"{FOREIGN}-user"),
+        ("session", f"{FOREIGN}-s"),
+        ("trace", trace_of(FOREIGN)),
+    ):
+        yield post(admin, "/v1/erasures", json={"kind": kind, "id": said})
+        named = {"Headway-Project": FOREIGN}
+        yield post(admin, "/v1/erasures", json={"kind": kind, "id": said}, headers=named)
+    for project in (FOREIGN, None):
+        rule = {"project": project, "days": 0.001}
+        yield admin, Probe("PUT", "/v1/retention", {"json": rule})
+        asked = {} if project is None else {"project": project}
+        yield admin, Probe("DELETE", "/v1/retention", {"params": asked})
+    yield post(admin, "/v1/rejects/replay", params={"reject_id": foreign_reject[0]["reject_id"]})
+    yield admin, Probe("GET", f"/v1/rejects/{foreign_reject[0]['reject_id']}")
+    yield admin, Probe("DELETE", f"/v1/jobs/{FOREIGN}-job")
+    yield post(admin, "/v1/keys", json={"scopes": ["read"], "projects": [FOREIGN]})
+    yield admin, Probe("DELETE", f"/v1/keys/{foreign_key}")
+
+
+def test_nothing_that_is_written_reaches_or_tells_of_a_foreign_project() -> None:
+    with open_world(OWN) as alone, open_world(OWN, FOREIGN) as both:
+        looks = [make_probe(route, FOREIGN) for route in READ]
+        before = [look.tell(both, f"{FOREIGN}-admin") for look in looks]
+        for who, probe in list_writes(both):
+            assert probe.tell(both, who) == probe.tell(alone, who), (who, probe)
+        for look, told in zip(looks, before, strict=True):
+            assert look.tell(both, f"{FOREIGN}-admin") == told, look
+        # And what was written is there, so that the requests above were no empty ones.
+        mine = both.ask(f"{OWN}-read", "GET", "/v1/runs").json()["runs"]
+        assert {each["run_id"] for each in mine} == {f"{OWN}-run", f"{FOREIGN}-run"}
