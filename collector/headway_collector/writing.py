@@ -1,14 +1,12 @@
-"""The one writer: a bounded queue, and a thread that commits what has gathered in it.
+"""The one writer: a thread that commits what has gathered in its queue.
 
-While one commit runs, the next batches gather, so the group grows with the load and a commit is
-paid once for many requests. An answer leaves after its commit, never before. The writer also
-checkpoints, between commits, because only it can know that no transaction is open.
+An answer leaves after its commit, never before. The writer also checkpoints, between commits,
+because only it can know that no transaction is open.
 """
 
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,29 +16,23 @@ from typing import Any, TypeVar
 import duckdb
 
 from headway.records import IngestAnswer
+from headway_collector.appending import Appender
 from headway_collector.errors import (
     CheckpointPostponedError,
-    QueueFullError,
     RequestError,
     StoreUnavailableError,
 )
 from headway_collector.limits import MAX_REJECTS_BYTES
 from headway_collector.pace import Pace
+from headway_collector.queues import Job, Queue, Step, Task
 from headway_collector.store.batches import Batch
 from headway_collector.store.connections import Store
 from headway_collector.store.late import LIMIT_BYTES, LateEvents, Reread
-from headway_collector.store.rejects import RejectsBound
-from headway_collector.store.replays import Replays
 from headway_collector.store.tombstones import Tombstones
-from headway_collector.store.writes import append_batches
 from headway_collector.tallies import WriterTally
 
 T = TypeVar("T")
-Task = Callable[[duckdb.DuckDBPyConnection], T]
 
-_ENOUGH_ROWS = 4_000
-_GATHER_S = 0.02
-_PAUSE_S = 0.001
 _LULL_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -76,24 +68,6 @@ class Limits:
     stuck_s: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What is done between two transactions."""
-
-    run: Callable[[], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A batch, a task or a step, and the future that its sender waits for."""
-
-    work: Batch | Task[Any] | _Step
-    row_count: int
-    size_bytes: int
-    future: "Future[Any]"
-    queued_s: float
-
-
 class Writer:
     """Writes to a store from one thread of its own.
 
@@ -115,22 +89,13 @@ class Writer:
     ) -> None:
         self._store = store
         self._limits = limits or Limits()
-        patience_ns = int(self._limits.late_events_s * 1e9)
-        self._late = (
-            None
-            if reread is None
-            else LateEvents(reread, patience_ns, self._limits.late_events_bytes)
-        )
-        self._replays = Replays()
-        self._rejects = RejectsBound(self._limits.rejects_bytes)
+        late = None if reread is None else self._make_late(reread)
+        self._appender = Appender(late, self._limits.rejects_bytes)
+        self._queue = Queue(self._limits.queued, self._limits.group_rows)
         self._find_lack = find_lack
         self.tally = WriterTally()
         self._at_work_since_s: float | None = None
-        self._tombstones = Tombstones()
         self._clock_ns = clock_ns
-        self._jobs: deque[_Job] = deque()
-        self._changed = threading.Condition()
-        self._is_closing = False
         self._fault: str | None = None
         self._rows_since_checkpoint = 0
         self._bytes_since_checkpoint = 0
@@ -146,9 +111,7 @@ class Writer:
 
     def close(self) -> None:
         """Write what waits, checkpoint, and end the thread."""
-        with self._changed:
-            self._is_closing = True
-            self._changed.notify()
+        self._queue.close()
         self._thread.join()
 
     @property
@@ -158,9 +121,9 @@ class Writer:
             return "the writer is not running"
         if self._fault is not None:
             return self._fault
-        if self._is_closing:
+        if self._queue.is_closing:
             return "the collector is shutting down"
-        if len(self._jobs) >= self._limits.queued:
+        if self._queue.is_full:
             return "the queue is full"
         waited_s = self.waited_s
         if waited_s > self._limits.stuck_s:
@@ -170,7 +133,7 @@ class Writer:
     @property
     def queued(self) -> int:
         """How many batches and tasks wait."""
-        return len(self._jobs)
+        return len(self._queue)
 
     @property
     def most_queued(self) -> int:
@@ -180,15 +143,14 @@ class Writer:
     @property
     def waited_s(self) -> float:
         """How long what waits longest has waited, or is being written."""
-        since_s = [] if (at_work_s := self._at_work_since_s) is None else [at_work_s]
-        with suppress(IndexError):  # the thread has just taken it
-            since_s.append(self._jobs[0].queued_s)
+        moments = (self._at_work_since_s, self._queue.oldest_s)
+        since_s = [moment_s for moment_s in moments if moment_s is not None]
         return time.monotonic() - min(since_s) if since_s else 0.0
 
     @property
     def tombstones(self) -> Tombstones:
         """What it refuses because it was erased; for tasks that erase."""
-        return self._tombstones
+        return self._appender.tombstones
 
     @property
     def is_busy(self) -> bool:
@@ -209,7 +171,7 @@ class Writer:
         lack = self._find_lack()
         if lack is not None:
             raise StoreUnavailableError(lack)
-        return self._queue(batch, batch.row_count, size_bytes)
+        return self._queue.put(batch, batch.row_count, size_bytes)
 
     def perform(self, task: Task[T], size_bytes: int = 0, row_count: int = 1) -> "Future[T]":
         """Queue a task that gets a transaction of its own.
@@ -222,7 +184,7 @@ class Writer:
         Raises:
             QueueFullError: too much waits already.
         """
-        return self._queue(task, row_count, size_bytes)
+        return self._queue.put(task, row_count, size_bytes)
 
     def perform_between(self, step: Callable[[], T]) -> "Future[T]":
         """Queue what has to be done in the writer's thread, while no transaction is open.
@@ -230,24 +192,15 @@ class Writer:
         Raises:
             QueueFullError: too much waits already.
         """
-        return self._queue(_Step(step), 1, 0)
+        return self._queue.put(Step(step), 1, 0)
 
-    def _queue(
-        self, work: Batch | Task[Any] | _Step, row_count: int, size_bytes: int
-    ) -> "Future[Any]":
-        job = _Job(work, row_count, size_bytes, Future(), time.monotonic())
-        with self._changed:
-            if self._is_closing:
-                raise QueueFullError("the collector is shutting down: try again later")
-            if len(self._jobs) >= self._limits.queued:
-                raise QueueFullError(f"{len(self._jobs)} batches wait: try again later")
-            self._jobs.append(job)
-            self._changed.notify()
-        return job.future
+    def _make_late(self, reread: Reread) -> LateEvents:
+        patience_ns = int(self._limits.late_events_s * 1e9)
+        return LateEvents(reread, patience_ns, self._limits.late_events_bytes)
 
     def _run(self) -> None:
         while True:
-            group = self._take()
+            group = self._queue.take(self._patience_s())
             self._pace.rest()
             if group:
                 self._at_work_since_s = group[0].queued_s
@@ -255,46 +208,12 @@ class Writer:
                 self._at_work_since_s = None
                 self._pace.work()
                 self._favour_writes()
-            elif self._favours_writes and not self._is_closing:
+            elif self._favours_writes and not self._queue.is_closing:
                 self._favour_writes()
             else:
                 self._checkpoint()
-                if self._is_closing and not self._jobs:
+                if self._queue.is_closing and not len(self._queue):
                     return
-
-    def _take(self) -> list[_Job]:
-        """Wait for work; none means that it is quiet, and time to checkpoint."""
-        with self._changed:
-            if not self._jobs and not self._is_closing:
-                self._changed.wait(self._patience_s())
-        self._gather()
-        with self._changed:
-            group: list[_Job] = []
-            rows = 0
-            while self._jobs and rows < self._limits.group_rows:
-                is_task = not isinstance(self._jobs[0].work, Batch)
-                if is_task and group:
-                    break
-                job = self._jobs.popleft()
-                # From here on a sender that goes away no longer takes its batch with it.
-                if job.future.set_running_or_notify_cancel():
-                    group.append(job)
-                    rows += job.row_count
-                if is_task:
-                    break
-            return group
-
-    def _gather(self) -> None:
-        # A commit costs about the same for one row as for a hundred: what is on its way is worth
-        # a moment. Whoever sends alone waits for one pause.
-        deadline_s = time.monotonic() + _GATHER_S
-        count = 0
-        while count < (now := len(self._jobs)) < self._limits.queued and not self._is_closing:
-            count = now
-            rows = sum(job.row_count for job in tuple(self._jobs))
-            if rows >= _ENOUGH_ROWS or time.monotonic() > deadline_s:
-                return
-            time.sleep(_PAUSE_S)
 
     def _patience_s(self) -> float | None:
         if self._favours_writes:
@@ -303,8 +222,8 @@ class Writer:
             return self._limits.retry_s
         return self._limits.idle_s if self._rows_since_checkpoint else None
 
-    def _write(self, group: list[_Job]) -> None:
-        if isinstance(group[0].work, _Step):
+    def _write(self, group: list[Job]) -> None:
+        if isinstance(group[0].work, Step):
             _take_step(group[0].work, group[0].future)
             return
         rows = sum(job.row_count for job in group)
@@ -317,7 +236,7 @@ class Writer:
         began_s = time.monotonic()
         try:
             with self._store.transaction() as connection:
-                works = [job.work for job in group if not isinstance(job.work, _Step)]
+                works = [job.work for job in group if not isinstance(job.work, Step)]
                 results = self._perform(connection, works)
         except StoreUnavailableError as error:
             self.tally.commit_failures += 1
@@ -353,17 +272,9 @@ class Writer:
         self, connection: duckdb.DuckDBPyConnection, batches: Sequence[Batch]
     ) -> list[IngestAnswer]:
         """Write batches as part of a task, in its transaction and in the writer's thread."""
-        now_ns = self._clock_ns()
-        batches = self._tombstones.refuse(connection, list(batches))
-        answers = append_batches(connection, batches, now_ns, self._replays)
-        self._rejects.hold(connection, batches, now_ns)
-        if self._late is not None:
-            pairs = zip(batches, answers, strict=True)
-            fresh = [batch for batch, answer in pairs if not answer.is_replay]
-            self._late.join(connection, fresh, now_ns)
-        return answers
+        return self._appender.append(connection, batches, self._clock_ns())
 
-    def _count(self, group: list[_Job], results: Sequence[Any], rows: int, began_s: float) -> None:
+    def _count(self, group: list[Job], results: Sequence[Any], rows: int, began_s: float) -> None:
         now_s = time.monotonic()
         self.tally.add_commit(rows, now_s - began_s, now_s)
         batches = [job.work for job in group if isinstance(job.work, Batch)]
@@ -378,7 +289,7 @@ class Writer:
 
     def _checkpoint(self) -> None:
         is_needed = self._rows_since_checkpoint > 0 or self._fault is not None
-        is_too_soon = time.monotonic() < self._next_checkpoint_s and not self._is_closing
+        is_too_soon = time.monotonic() < self._next_checkpoint_s and not self._queue.is_closing
         if not is_needed or is_too_soon:
             return
         began_s = time.monotonic()
@@ -400,7 +311,7 @@ class Writer:
             self._rows_since_checkpoint = self._bytes_since_checkpoint = 0
 
 
-def _take_step(step: _Step, future: "Future[Any]") -> None:
+def _take_step(step: Step, future: "Future[Any]") -> None:
     try:
         result = step.run()
     except Exception as error:  # the thread must outlive every fault of a step
@@ -409,6 +320,6 @@ def _take_step(step: _Step, future: "Future[Any]") -> None:
         future.set_result(result)
 
 
-def _fail(group: list[_Job], error: Exception) -> None:
+def _fail(group: list[Job], error: Exception) -> None:
     for job in group:
         job.future.set_exception(error)

@@ -7,7 +7,7 @@ that it had, and asks for the others.
 import platform
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,11 +41,19 @@ from headway_evals.runs import (
     RunRecord,
     RunWriter,
     ScoreSummary,
+    Weighing,
 )
 from headway_evals.suites import Case, Suite
 from headway_measures.likelihood_scorers import Choice
 from headway_measures.scorers import score_answered
 from headway_measures.scores import Answered, Scorer, ScoreValue, average_of, counted
+from headway_measures.weights import (
+    Metric,
+    parts_of,
+    reaches,
+    weight_and_metric,
+    weighted_mean,
+)
 
 
 class OnResult(Protocol):
@@ -137,10 +145,18 @@ def make_request(suite: Suite, case: Case) -> Request:
 
 
 def score_case(case: Case, completion: Completion) -> Result:
-    """Return a case's result: it passes when it has an output that none of its scorers fails."""
-    scores = {}
+    """Return a case's result.
+
+    It passes when it has an output that none of its scorers fails, or where it has a threshold one
+    whose scores reach that in the mean.
+    """
+    scores: dict[str, ScoreValue] = {}
     if completion.text is not None:
         scores = score_answered(case.scorers, _answered(case, completion))
+    weighing = _weighing(case, scores) if scores else None
+    passed = bool(scores) and all(score.passed is not False for score in scores.values())
+    if weighing is not None and weighing.threshold is not None:
+        passed = reaches(weighing.score, weighing.threshold)
     error = completion.error
     if completion.is_missing:
         error = f"{MISSING}{error}"
@@ -150,7 +166,7 @@ def score_case(case: Case, completion: Completion) -> Result:
         output=_output(case, completion),
         expected=case.expected,
         tags=case.tags,
-        passed=bool(scores) and all(score.passed is not False for score in scores.values()),
+        passed=passed,
         scores=scores,
         error=error,
         latency_ms=completion.latency_ms,
@@ -159,6 +175,7 @@ def score_case(case: Case, completion: Completion) -> Result:
         span_id=completion.span_id,
         trace_id=completion.trace_id,
         cluster=case.cluster,
+        weighing=weighing,
     )
 
 
@@ -245,7 +262,25 @@ def _ask(suite: Suite, case: Case, prompt: Prompt) -> Ask:
 
 
 def _needs_unconditional(scorer: Scorer) -> bool:
-    return isinstance(scorer, Choice) and scorer.needs_unconditional
+    return any(isinstance(each, Choice) and each.needs_unconditional for each in parts_of(scorer))
+
+
+def _weighing(case: Case, scores: Mapping[str, ScoreValue]) -> Weighing | None:
+    """Return how the scores count; None where all count alike and each has to pass."""
+    told = {name: weight_and_metric(each) for name, each in case.scorers.items()}
+    plain = {
+        name: each for name, each in told.items() if not isinstance(case.scorers[name], Metric)
+    }
+    weights = {name: weight for name, (weight, _) in plain.items() if weight != 1}
+    metrics = {name: metric for name, (_, metric) in plain.items() if metric}
+    if not weights and not metrics and case.threshold is None:
+        return None
+    return Weighing(
+        score=weighted_mean(case.scorers, scores),
+        threshold=case.threshold,
+        weights=weights,
+        metrics=metrics,
+    )
 
 
 def _answered(case: Case, completion: Completion) -> Answered:

@@ -13,8 +13,11 @@ def publish_run(api: ApiClient, record: RunRecord, project: str) -> None:
     Raises:
         ApiError: nobody answered, or the collector said no.
     """
-    # Clusters matter to a comparison alone, which is made here; the wire does not know them.
-    results = [msgspec.structs.replace(result, cluster=None) for result in record.results]
+    # Clusters matter to a comparison and weights to a verdict on a case, and both are made here;
+    # the wire does not know them.
+    results = [
+        msgspec.structs.replace(result, cluster=None, weighing=None) for result in record.results
+    ]
     api.post("/v1/runs", {"run": record.run, "results": results}, project=project)
 
 

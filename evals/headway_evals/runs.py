@@ -41,8 +41,24 @@ MISSING = "missing: "
 """What the ``error`` of a result begins with when nobody was asked; it counts nowhere."""
 
 
+class Weighing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a case's scores count where they do not count alike.
+
+    Args:
+        score: their mean by weight; see ``headway_measures.weights``.
+        threshold: what it has to reach; None: every scorer with a weight has to pass.
+        weights: of the scorers whose weight is not 1.
+        metrics: of the scorers that are part of one, its name.
+    """
+
+    score: float
+    threshold: float | None = None
+    weights: dict[str, float] = {}
+    metrics: dict[str, str] = {}
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One case's output and scores."""
+    """One case's output and scores; ``weighing`` where these do not count alike."""
 
     case_id: str
     input: Any
@@ -58,6 +74,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     span_id: str | None
     trace_id: str | None
     cluster: str | None = None
+    weighing: Weighing | None = None
 
     @property
     def is_missing(self) -> bool:

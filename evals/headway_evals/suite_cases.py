@@ -9,10 +9,12 @@ from headway_evals.examples import Example, Framing, has_system
 from headway_evals.prompts import as_text, is_chat, render_prompt
 from headway_evals.sections import Section
 from headway_evals.suite_rows import CASE_KEYS
-from headway_evals.suite_sections import ScorerReader
+from headway_evals.suite_scorers import ScorerReader
 from headway_evals.suites import Asking, Case
+from headway_measures.errors import ScorerError
 from headway_measures.likelihood_scorers import Choice, Perplexity
 from headway_measures.scores import Scorer, counted, shown
+from headway_measures.weights import check_threshold, parts_of, with_metrics
 
 _LONGEST_ID = 200
 _LEFT_OUT = ("must_pass",)  # of the version: a matter of the gate, not of results
@@ -55,9 +57,10 @@ class CaseReader:
             expected=values.get("expected"),
             tags=section.texts("tags"),
             cluster=self._cluster(section),
-            scorers={**self.scorers, **self.scorer_reader.read(section)},
+            scorers=self._scorers(section),
             choices=section.texts("choices"),
             must_pass=section.get("must_pass", bool, False),
+            threshold=self._threshold(section),
         )
         self._check_input(section)
         self._check_choices(section, case)
@@ -74,6 +77,23 @@ class CaseReader:
         if section.values.get("expected") is None:
             section.fault("expected", "has no expected value, which an example shows as its answer")
         return Example(section.values.get("input"), answer_of(section.values))
+
+    def _scorers(self, section: Section) -> dict[str, Scorer]:
+        """Return the suite's scorers, the case's own, and the metrics that these are part of."""
+        scorers = {**self.scorers, **self.scorer_reader.read(section)}
+        try:
+            return with_metrics(scorers)
+        except ScorerError as error:
+            section.fault("scorers", f"has scorers of which {error}")
+            return scorers
+
+    def _threshold(self, section: Section) -> float | None:
+        if section.values.get("threshold") is None:
+            return None
+        threshold = section.number("threshold", 0.0)
+        if not 0 <= threshold <= 1:
+            section.fault("threshold", f"has threshold {threshold}, which must be from 0 to 1")
+        return threshold
 
     def _cluster(self, section: Section) -> str | None:
         cluster = section.values.get("cluster")
@@ -152,6 +172,11 @@ class CaseReader:
     def _check_scorers(self, section: Section, case: Case) -> None:
         if not case.scorers:
             section.fault("scorers", "has no scorer: give one to it or to the suite")
+        elif case.threshold is not None:
+            try:
+                check_threshold(case.threshold, case.scorers)
+            except ScorerError as error:
+                section.fault("threshold", f"has a threshold, and {error}")
         for name, scorer in case.scorers.items():
             needed = _asked_by(scorer)
             if needed and self.ask not in needed:
@@ -176,9 +201,11 @@ def answer_of(values: MarkedDict) -> str:
 
 def _asked_by(scorer: Scorer) -> tuple[Asking, ...]:
     """Return what must be asked for a scorer to have something to judge; nothing is anything."""
-    if isinstance(scorer, Choice):
+    parts = tuple(parts_of(scorer))
+    if any(isinstance(each, Choice) for each in parts):
         return ("choice",)
-    return ("perplexity", "likelihood") if isinstance(scorer, Perplexity) else ()
+    is_likelihood = any(isinstance(each, Perplexity) for each in parts)
+    return ("perplexity", "likelihood") if is_likelihood else ()
 
 
 def _fault_of_choice(expected: Any, texts: list[str]) -> str | None:

@@ -33,8 +33,8 @@ from headway_evals.prompts import Prompt, chat, is_chat
 from headway_evals.sections import Section
 from headway_evals.suite_cases import CaseReader
 from headway_evals.suite_rows import RowReader, read_fields, read_text
+from headway_evals.suite_scorers import ScorerReader
 from headway_evals.suite_sections import (
-    ScorerReader,
     read_few_shot,
     read_gates,
     read_generation,

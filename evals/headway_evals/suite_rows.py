@@ -17,7 +17,10 @@ from headway_evals.errors import SuiteError
 from headway_evals.sections import Section
 from headway_measures.scores import shown
 
-CASE_KEYS = ("id", "input", "expected", "choices", "tags", "cluster", "scorers", "must_pass")
+CASE_KEYS = (
+    *("id", "input", "expected", "choices", "tags", "cluster", "scorers", "threshold"),
+    "must_pass",
+)
 
 Columns = str | tuple[str, ...]
 

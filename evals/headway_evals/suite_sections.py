@@ -1,12 +1,8 @@
-"""The parts of a suite file that stand on their own: scorers, generation, gates, few-shot."""
+"""The parts of a suite file that stand on their own: generation, gates, few-shot."""
 
-import hashlib
-import inspect
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from headway_evals.documents import MarkedDict, MarkedList
 from headway_evals.examples import DEFAULT_SEPARATOR, Example, FewShot, Style, drawn
@@ -21,61 +17,10 @@ from headway_evals.suites import (
     Slices,
     named,
 )
-from headway_measures.errors import ScorerError
-from headway_measures.function_scorers import FunctionScorer
-from headway_measures.scorers import make_scorer
 from headway_measures.scores import Scorer, average_of, shown
 from headway_measures.verdicts import Margin
 
 _USUAL_EXAMPLES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class ScorerReader:
-    """Reads the scorers of a suite and of its cases.
-
-    Args:
-        folder: where ``python`` looks for modules besides the installed ones.
-
-    Attributes:
-        sources: a digest of the module of each function that scores.
-    """
-
-    folder: Path
-    sources: dict[str, str] = field(default_factory=dict)
-
-    def read(self, section: Section) -> dict[str, Scorer]:
-        """Return scorers by name.
-
-        An entry is a scorer's kind, or ``kind: {options}``; the option ``name`` tells two of one
-        kind apart.
-        """
-        scorers: dict[str, Scorer] = {}
-        entries = section.get("scorers", MarkedList, MarkedList())
-        for line, entry in zip(entries.lines, entries, strict=True):
-            try:
-                self._add(scorers, entry)
-            except ScorerError as error:
-                section.faults.add(section.path, line, f"{section.title}: {error}")
-        return scorers
-
-    def _add(self, scorers: dict[str, Scorer], entry: Any) -> None:
-        one = {entry: None} if isinstance(entry, str) else entry
-        if not isinstance(one, Mapping) or len(one) != 1:
-            told = "is neither a name nor one name with its options"
-            raise ScorerError(f"scorer {shown(entry)} {told}")
-        ((kind, given),) = one.items()
-        if not isinstance(given, Mapping | None):
-            raise ScorerError(f"{kind} has {shown(given)} where its options belong")
-        options = dict(given or {})
-        name = str(options.pop("name", kind))
-        if name == ALL_SCORERS:
-            raise ScorerError(f"a scorer cannot be called {ALL_SCORERS!r}, which means all of them")
-        if name in scorers:
-            raise ScorerError(f"two scorers are called {name!r}; give one another name: …")
-        scorer = scorers[name] = make_scorer(kind, options, folder=self.folder)
-        if isinstance(scorer, FunctionScorer):
-            self.sources[scorer.options.call] = _source_digest(scorer)
 
 
 def read_generation(section: Section) -> Generation:
@@ -214,12 +159,3 @@ def _read_margin(
         section.fault("margin", str(error))
         return DEFAULT_GATE.margin, False
     return Margin(value, is_hard), is_relative
-
-
-def _source_digest(scorer: FunctionScorer) -> str:
-    """Return a digest of the module that a function stands in; "" where it is not written there."""
-    try:
-        path = inspect.getsourcefile(inspect.unwrap(scorer.function))
-        return hashlib.sha256(Path(path or "").read_bytes()).hexdigest()
-    except (TypeError, OSError):  # built in, compiled, or made on the fly
-        return ""

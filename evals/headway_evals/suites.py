@@ -93,6 +93,7 @@ class Case:
     count as one piece of evidence as far as they move together. ``choices`` are the options of a
     multiple choice. A case that ``must_pass`` fails the gate alone, once it failed for the
     candidate only. ``sample`` counts the answers to one question that is asked several times.
+    ``threshold`` is what the mean of its scores has to reach; without it every scorer has to pass.
     """
 
     case_id: str
@@ -104,6 +105,7 @@ class Case:
     choices: tuple[str, ...] = ()
     must_pass: bool = False
     sample: int = 0
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

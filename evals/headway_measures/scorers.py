@@ -37,6 +37,7 @@ from headway_measures.scores import Answered, Scorer, ScoreValue
 from headway_measures.similarity_scorers import Similarity
 from headway_measures.text_scorers import Exact, Includes, Numeric, Regex
 from headway_measures.usage_scorers import Cost, Latency
+from headway_measures.weights import Metric, taken_together
 
 SCORERS: Mapping[str, type[Any]] = {
     "exact": Exact,
@@ -96,7 +97,9 @@ def make_scorer(name: str, options: Mapping[str, Any], *, folder: Path | None = 
 
 def score_answered(scorers: Mapping[str, Scorer], answered: Answered) -> dict[str, ScoreValue]:
     """Apply each scorer; one that raises marks this answer and says so, and no more."""
-    return {name: _score(scorer, answered) for name, scorer in scorers.items()}
+    plain = {name: each for name, each in scorers.items() if not isinstance(each, Metric)}
+    scores = {name: _score(scorer, answered) for name, scorer in plain.items()}
+    return taken_together(scorers, scores)
 
 
 def worst_value(scorer: Scorer) -> float:
