@@ -34,6 +34,9 @@ class Appender:
         batches = self.tombstones.refuse(connection, list(batches))
         answers = append_batches(connection, batches, now_ns, self._replays)
         self._rejects.hold(connection, batches, now_ns)
+        for batch, answer in zip(batches, answers, strict=True):
+            if batch.note is not None and answer.accepted and not answer.is_replay:
+                batch.note(connection, answer.accepted)
         if self._late is not None:
             pairs = zip(batches, answers, strict=True)
             fresh = [batch for batch, answer in pairs if not answer.is_replay]

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from headway._version import __version__
 from headway_collector.allowances import Paced
-from headway_collector.bodies import PATIENCE_S, BodyLimit, ValueLimit
+from headway_collector.bodies import PATIENCE_S, BodyLimit
 from headway_collector.budgets import ByteBudget
 from headway_collector.costs.pricing import Prices
 from headway_collector.describing import Describer, Rhythm
@@ -203,7 +203,7 @@ def create_app(
         ),
     ]
     app.put_first([ingest.router, otlp.router], layers)
-    for layer in (ValueLimit, *layers):
+    for layer in layers:
         app.add_middleware(layer)
     install_handlers(app)
     for each in (

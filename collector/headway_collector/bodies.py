@@ -24,12 +24,7 @@ PATIENCE_S = 30.0
 
 SLOWEST_BYTES_PER_S = 16 * 1024
 
-MAX_VALUES = 2_000_000
-"""Of a body that is read as JSON whole: as objects, the smallest take forty times their bytes."""
-
 _STEP_BYTES = 1024 * 1024
-# As many of these bytes as there are, so many values are in some JSON at most.
-_MARKS = (b",", b"[", b"{")
 
 
 class BodyLimit:
@@ -73,41 +68,6 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_within, send)
-
-
-class ValueLimit:
-    """Middleware that stops reading JSON when it holds more values than there is memory for.
-
-    What routes decode themselves, of other types, has limits of its own.
-    """
-
-    def __init__(self, app: ASGIApp, limit: int = MAX_VALUES) -> None:
-        self._app = app
-        self._limit = limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; a body of JSON ends at the limit."""
-        if scope["type"] != "http" or not _may_be_json(Headers(scope=scope)):
-            await self._app(scope, receive, send)
-            return
-        count = 0
-
-        async def receive_within() -> Message:
-            nonlocal count
-            message = await receive()
-            count += sum(map(message.get("body", b"").count, _MARKS))
-            if count > self._limit:
-                text = f"the body holds more than {self._limit} values: send fewer at a time"
-                raise HTTPException(413, text)
-            return message
-
-        await self._app(scope, receive_within, send)
-
-
-def _may_be_json(headers: Headers) -> bool:
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    # FastAPI takes a body without a type for JSON, too.
-    return not media_type or media_type == "application/json" or media_type.endswith("+json")
 
 
 def decompress(

@@ -1,9 +1,9 @@
-"""The bytes of an export: batches of rows in, pieces of a file out, and nothing kept in between.
+"""The bytes of an export: batches of rows in, pieces of a file out.
 
-Only Parquet gathers rows, as many as stand in one of its row groups.
+Parquet and Arrow gather rows, as many as stand in one row group or batch of theirs; lines are
+handed on at once.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -18,9 +18,12 @@ MEDIA_TYPES: dict[Form, str] = {
     "csv": "text/csv; charset=utf-8; header=present",
 }
 
-_GROUP_ROWS = 32 * 1024
-_GROUP_BYTES = 32 * 1024 * 1024
+_GROUP_ROWS = 16 * 1024
+_GROUP_BYTES = 16 * 1024 * 1024
 """Of texts before they are compressed: readers skip whole groups, and one is held in memory."""
+
+_BATCH_ROWS = 1024
+_BATCH_BYTES = 4 * 1024 * 1024
 
 
 class ExportWriter(Protocol):
@@ -81,6 +84,7 @@ class ArrowExport:
 
     def __init__(self, what: What) -> None:
         self._schema = make_schema(what)
+        self._gathered = _Gathered(self._schema, _BATCH_ROWS, _BATCH_BYTES)
         self._sink = _Sink()
         self._writer: pa.RecordBatchWriter | None = None
 
@@ -92,16 +96,22 @@ class ArrowExport:
         return self._sink.take()
 
     def write(self, batch: pa.RecordBatch) -> bytes:
-        """Return the rows as one batch."""
-        assert self._writer is not None
-        self._writer.write_batch(_shape(batch, self._schema))
+        """Return a batch where there are rows enough for one."""
+        if self._gathered.add(batch):
+            self._write_batch()
         return self._sink.take()
 
     def end(self) -> bytes:
-        """Return the mark of the end."""
+        """Return the rest of the rows, and the mark of the end."""
         assert self._writer is not None
+        self._write_batch()
         self._writer.close()
         return self._sink.take()
+
+    def _write_batch(self) -> None:
+        assert self._writer is not None
+        for batch in self._gathered.take().combine_chunks().to_batches():
+            self._writer.write_batch(batch)
 
 
 class ParquetExport:
@@ -112,8 +122,7 @@ class ParquetExport:
         self._short = [column.name for column in COLUMNS[what] if not column.is_content]
         self._sink = _Sink()
         self._writer: pq.ParquetWriter | None = None
-        self._batches: list[pa.RecordBatch] = []
-        self._rows = self._bytes = 0
+        self._gathered = _Gathered(self._schema, _GROUP_ROWS, _GROUP_BYTES)
 
     def begin(self) -> bytes:
         """Return the magic number."""
@@ -128,10 +137,7 @@ class ParquetExport:
 
     def write(self, batch: pa.RecordBatch) -> bytes:
         """Return a row group where there are rows enough for one."""
-        self._batches.append(_shape(batch, self._schema))
-        self._rows += batch.num_rows
-        self._bytes += batch.nbytes
-        if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+        if self._gathered.add(batch):
             self._write_group()
         return self._sink.take()
 
@@ -144,11 +150,39 @@ class ParquetExport:
 
     def _write_group(self) -> None:
         assert self._writer is not None
-        if self._batches:
-            table = pa.Table.from_batches(self._batches, self._schema)
-            self._writer.write_table(table, row_group_size=max(self._rows, 1))
-        self._batches = []
+        table = self._gathered.take()
+        if len(table):
+            self._writer.write_table(table, row_group_size=len(table))
+
+
+class _Gathered:
+    """Rows until there are many, or large ones."""
+
+    def __init__(self, schema: pa.Schema, most_rows: int, most_bytes: int) -> None:
+        self._schema = schema
+        self._most_rows = most_rows
+        self._most_bytes = most_bytes
+        self._batches: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
+
+    def add(self, batch: pa.RecordBatch) -> bool:
+        """Keep rows, and return whether they are enough."""
+        self._batches.append(batch)
+        self._rows += batch.num_rows
+        self._bytes += batch.nbytes
+        return self._rows >= self._most_rows or self._bytes >= self._most_bytes
+
+    def take(self) -> pa.Table:
+        """Return the rows, with times as times; the numbers stay the same."""
+        batches, self._batches = self._batches, []
+        self._rows = self._bytes = 0
+        if not batches:
+            return self._schema.empty_table()
+        columns = pa.Table.from_batches(batches).columns
+        shaped = [
+            column.cast(field.type) for column, field in zip(columns, self._schema, strict=True)
+        ]
+        return pa.Table.from_arrays(shaped, schema=self._schema)
 
 
 class _Sink:
@@ -177,11 +211,3 @@ class _Sink:
         """Return what was written since the last time."""
         taken, self._pieces = b"".join(self._pieces), []
         return taken
-
-
-def _shape(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the batch with times as times; the numbers stay the same."""
-    columns: Sequence[pa.Array] = [
-        batch.column(place).cast(field.type) for place, field in enumerate(schema)
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -155,6 +155,11 @@ class Exposition(Collector):
     def _tell_disk(self) -> Iterator[Metric]:
         sizes = measure_files(self._watched.store)
         yield _gauge("headway_database_size_bytes", "Of the file.", sizes.database)
+        yield _counter(
+            "headway_memory_shortages",
+            "How often something was done again with more memory, as long texts need it.",
+            self._watched.store.memory.shortages,
+        )
         yield _gauge("headway_database_wal_size_bytes", "Of the write-ahead log.", sizes.wal)
         disk = self._watched.disk
         if disk.space is not None:

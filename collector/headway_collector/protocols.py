@@ -8,8 +8,9 @@ own (``bodies``).
 Whoever is refused while still sending must be able to read why. A connection that is closed with
 bytes unread is reset, and that takes the answer along: so the rest is read first, and thrown away.
 
-Whoever closes his half behind a whole request still gets its answer, and what is no HTTP is told so
-in the words of every other no.
+Whoever closes his half behind a whole request still gets its answer, if it does not take long:
+whoever has left altogether looks the same until something is sent to him, and a long read should
+not go on for him. What is no HTTP is told so in the words of every other no.
 """
 
 import asyncio
@@ -25,6 +26,9 @@ HEADERS_S = 30.0
 HEADERS_BYTES = 64 * 1024
 
 _NO_HTTP = "this is no request of HTTP/1.1 that can be read, or its URL or headers are too long"
+
+LEFT_S = 5.0
+"""For the answer to a read whose client has closed his half."""
 
 ABORT = "headway.abort"
 """The extension of a scope that cuts the connection, whatever still waits to be sent."""
@@ -52,6 +56,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     headers_s = HEADERS_S
     headers_bytes = HEADERS_BYTES
+    left_s = LEFT_S
+    _leaving: asyncio.TimerHandle | None = None
     _timer: asyncio.TimerHandle | None = None
     _read_bytes = 0
     _is_in_body = False
@@ -96,6 +102,7 @@ class PatientProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Stay until all is answered that came whole."""
         self._has_ended = True
+        self._expect_to_leave()
         return self._is_at_work and not self._is_in_body
 
     def on_response_complete(self) -> None:
@@ -103,6 +110,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._has_ended and not self._is_at_work:
             self.transport.close()
+        self._expect_to_leave()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, or none that this protocol takes."""
@@ -115,8 +123,10 @@ class PatientProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the wait."""
+        """End the waits."""
         self._stop_waiting()
+        if self._leaving is not None:
+            self._leaving.cancel()
         self._for_answers.close = self.transport.close  # so that no cycle is left behind
         super().connection_lost(exc)
 
@@ -139,6 +149,13 @@ class PatientProtocol(HttpToolsProtocol):
         self._is_closing = True
         self.transport.write_eof()
         self._wait()
+
+    def _expect_to_leave(self) -> None:
+        """Give a read that runs for somebody who may be gone a little more time."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+        if self._has_ended and self._is_at_work and self.cycle.scope["method"] == "GET":
+            self._leaving = self.loop.call_later(self.left_s, self.transport.close)
 
     def _wait(self) -> None:
         if self._timer is None:

@@ -87,6 +87,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=int, metavar="N", help="the most rows (default 10000)")
     parser.add_argument(
+        "--text-chars", type=int, metavar="N", help="cut longer texts to this (default: an error)"
+    )
+    parser.add_argument(
         "--project", action="append", default=[], help="only its rows; may repeat (default all)"
     )
     parser.add_argument("--url", help=f"the collector (default {DEFAULT_URL})")
@@ -98,10 +101,11 @@ def _run(arguments: argparse.Namespace) -> int:
     if not url.startswith(("http://", "https://")):
         raise CommandError(f"the collector's URL is {url!r}: give one such as {DEFAULT_URL}")
     client = ApiClient(url, api_key=sources.get("api_key", None, "") or None, timeout_s=_TIMEOUT_S)
+    bounds = {"limit": arguments.limit, "text_chars": arguments.text_chars}
     body = {
         "sql": sys.stdin.read() if arguments.sql == "-" else arguments.sql,
         "project": arguments.project,
-        **({} if arguments.limit is None else {"limit": arguments.limit}),
+        **{name: value for name, value in bounds.items() if value is not None},
     }
     try:
         answer = client.post("/v1/sql", body)

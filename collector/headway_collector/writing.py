@@ -28,6 +28,7 @@ from headway_collector.queues import Job, Queue, Step, Task
 from headway_collector.store.batches import Batch
 from headway_collector.store.connections import Store
 from headway_collector.store.late import LIMIT_BYTES, LateEvents, Reread
+from headway_collector.store.memories import is_short_of_memory
 from headway_collector.store.tombstones import Tombstones
 from headway_collector.tallies import WriterTally
 
@@ -222,7 +223,7 @@ class Writer:
             return self._limits.retry_s
         return self._limits.idle_s if self._rows_since_checkpoint else None
 
-    def _write(self, group: list[Job]) -> None:
+    def _write(self, group: list[Job], *, is_again: bool = False) -> None:
         if isinstance(group[0].work, Step):
             _take_step(group[0].work, group[0].future)
             return
@@ -239,6 +240,11 @@ class Writer:
                 works = [job.work for job in group if not isinstance(job.work, Step)]
                 results = self._perform(connection, works)
         except StoreUnavailableError as error:
+            if is_short_of_memory(error) and not is_again:
+                self._store.memory.note_shortage("a commit", error)
+                with self._store.memory.widened():
+                    self._write(group, is_again=True)
+                return
             self.tally.commit_failures += 1
             self._fault = str(error)
             _fail(group, error)

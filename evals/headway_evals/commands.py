@@ -8,9 +8,17 @@ import argparse
 import math
 
 from headway.commands import Command
+from headway_evals import sweep_commands
+from headway_evals.flake_arguments import add_flakes
+from headway_evals.importing.arguments import add_export, add_import
+from headway_evals.importing.result_arguments import add_results
+from headway_evals.sweep_commands import add_flips, add_models, add_sweep
 
 _SUITE_FILE = "the suite's file, YAML or JSONL"
-_SPECS = "hf:PATH, hf:PATH+ADAPTER, python:module:function, log:key=value,… or openai:MODEL@URL"
+_SPECS = (
+    "hf:PATH, hf:PATH+ADAPTER, python:module:function, log:key=value,…, openai:MODEL@URL or "
+    "vllm:PATH"
+)
 
 
 def _configure_eval(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +31,13 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
         "--baseline", metavar="SPEC_OR_RUN", help="what to compare with: a model, or an earlier run"
     )
     _add_margin(run)
-    run.add_argument("--limit", type=_count, metavar="N", help="only the first N cases")
-    run.add_argument("--device", help="cpu, cuda or cuda:N (default: the GPU where there is one)")
-    run.add_argument("--dtype", help="float32, bfloat16 or float16 (default: suits the device)")
+    run.add_argument(
+        "--stop-early",
+        action="store_true",
+        help="ask cases in a drawn order, and no more of them than the verdict takes",
+    )
+    _add_numerics(run)
     _add_weights(run)
-    run.add_argument("--batch-tokens", type=_count, metavar="N", help="the most tokens of a batch")
     _add_engine_checks(run)
     _add_server(run)
     _add_cache(run)
@@ -55,7 +65,21 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
     _add_runs_dir(compare)
     _add_collector(compare)
 
+    sweep = add_sweep(actions)
+    _add_margin(sweep)
+    _add_numerics(sweep)
+    _add_weights(sweep)
+    _add_engine_checks(sweep)
+    _add_server(sweep)
+    _add_cache(sweep)
+    _add_runs_dir(sweep)
+    _add_collector(sweep)
+
+    _add_runs_dir(add_flips(actions))
+    _add_runs_dir(add_export(actions))
+    _add_runs_dir(add_results(actions))
     _add_runs_dir(actions.add_parser("runs", help="list the runs on this machine"))
+    add_models(actions)
 
     cache = actions.add_parser(
         "cache", help="the answers that are kept, so that none is paid twice"
@@ -68,6 +92,8 @@ def _configure_suite(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="tell a suite's faults with their lines")
     check.add_argument("suite", metavar="FILE", help=_SUITE_FILE)
     _add_runs_dir(check)
+    add_import(actions)
+    add_flakes(actions)
 
 
 def _configure_demo(parser: argparse.ArgumentParser) -> None:
@@ -105,13 +131,37 @@ def _run_eval(arguments: argparse.Namespace) -> int:
         "compare": evaluating.compare_runs,
         "cache": evaluating.clear_cache,
         "runs": evaluating.show_runs,
+        "export": _export,
+        "import": _import_results,
+        "sweep": sweep_commands.run_sweep,
+        "flips": sweep_commands.show_flips,
+        "models": sweep_commands.show_models,
     }
     return actions[arguments.action](arguments)
 
 
-def _run_suite(arguments: argparse.Namespace) -> int:
-    from headway_evals import evaluating
+def _export(arguments: argparse.Namespace) -> int:
+    from headway_evals.run_exports import export_run
 
+    return export_run(arguments)
+
+
+def _import_results(arguments: argparse.Namespace) -> int:
+    from headway_evals.importing.run_commands import run
+
+    return run(arguments)
+
+
+def _run_suite(arguments: argparse.Namespace) -> int:
+    from headway_evals import evaluating, flake_commands
+    from headway_evals.importing.command_lines import run
+
+    if arguments.action == "import":
+        return run(arguments)
+    if arguments.action == "flakes":
+        return flake_commands.show_flakes(arguments)
+    if arguments.action == "quarantine":
+        return flake_commands.propose_quarantine(arguments)
     return evaluating.check_suite(arguments)
 
 
@@ -140,6 +190,17 @@ def _add_reports(parser: argparse.ArgumentParser) -> None:
         "--annotations",
         action="store_true",
         help="write GitHub's annotations, and the Markdown to the page of the job",
+    )
+
+
+def _add_numerics(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", type=_count, metavar="N", help="only the first N cases")
+    parser.add_argument(
+        "--device", help="cpu, cuda or cuda:N (default: the GPU where there is one)"
+    )
+    parser.add_argument("--dtype", help="float32, bfloat16 or float16 (default: suits the device)")
+    parser.add_argument(
+        "--batch-tokens", type=_count, metavar="N", help="the most tokens of a batch"
     )
 
 
@@ -270,7 +331,7 @@ EVAL = Command(
 )
 SUITE = Command(
     name="suite",
-    summary="Check suite files.",
+    summary="Check suite files, and import other tools'.",
     extra="evals",
     configure=_configure_suite,
     run=_run_suite,

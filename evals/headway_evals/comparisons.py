@@ -10,7 +10,7 @@ alone, where it passes for the baseline and not for the candidate.
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from headway_evals.margins import BY_RATIO, RelativeChange
 from headway_evals.noise_floors import noise_floor, noise_warning
 from headway_evals.outcomes import EXIT_CODES, Comparison, GateOutcome, Overall, SliceOutcome
 from headway_evals.pairings import Pair, Pairing, pair_runs
+from headway_evals.quarantines import Ward
 from headway_evals.runs import MUST_PASS, RunRecord
 from headway_evals.suites import ALL_SCORERS, Gate, named
 from headway_measures.multiplicity import benjamini_hochberg, holm
@@ -50,11 +51,14 @@ def compare(
     gates = named((gates,) if isinstance(gates, Gate) else gates)
     if not gates:
         raise ComparisonError("there is no gate to judge by")
-    judged = _judge_gates(baseline, candidate, gates)
+    ward = Ward.of(candidate, now().astimezone(UTC).date())
+    judged = _judge_gates(baseline, candidate, gates, ward.inside)
     first = judged[0]
     pairing = first.measured.pairing
-    must_pass = _broken(baseline, candidate)
-    notes = [first.note, *pairing.notes, _judges(baseline, candidate), _named_cases(must_pass)]
+    must_pass = _broken(baseline, candidate, ward.inside)
+    quarantined = _quarantine_note(baseline, candidate, ward)
+    notes = [first.note, *pairing.notes, _judges(baseline, candidate), quarantined]
+    notes.append(_named_cases(must_pass))
     floor = noise_floor((baseline, candidate))
     warnings = (noise_warning(each.name, each.outcome(is_first=True), floor) for each in judged)
     overall = Overall(
@@ -63,7 +67,7 @@ def compare(
         if len(judged) > 1
         else (),
         must_pass=must_pass,
-        warnings=tuple(filter(None, warnings)),
+        warnings=(*filter(None, warnings), *ward.warnings()),
     )
     verdicts = {each.verdict for each in judged}
     slices = [slice_ for each in judged for slice_ in each.slices]
@@ -90,6 +94,17 @@ def compare(
         slices=first.slices,
         flips=tuple(pair.flip() for pair in pairing.pairs if pair.is_flip),
     )
+
+
+def change_by(baseline: RunRecord, candidate: RunRecord, gate: Gate) -> Change:
+    """Return the change that a gate judges.
+
+    Raises:
+        ComparisonError: as by ``compare``.
+    """
+    ward = Ward.of(candidate, datetime.now(UTC).date())
+    pairing = pair_runs(baseline, candidate, gate.scorer, gate.estimate, ward.inside)
+    return _measure(pairing, pairing.pairs, gate).change
 
 
 def check_suites(baseline: RunRecord, suite: str) -> None:
@@ -173,7 +188,7 @@ class _Judged:
 
 def _measure(pairing: Pairing, pairs: Sequence[Pair], gate: Gate) -> _Measured:
     """Measure the change, so that the gate's margin can be held against it."""
-    change = pairing.measure(pairs)
+    change = pairing.measure(pairs, margin=0.0 if gate.is_relative else gate.margin.value)
     if pairing.average == "geometric":
         if not gate.is_relative:
             raise ComparisonError(f"gate {gate.name!r} has a margin of its own unit, {BY_RATIO}")
@@ -194,8 +209,12 @@ def _measure(pairing: Pairing, pairs: Sequence[Pair], gate: Gate) -> _Measured:
     return _Measured(gate, pairing, pairs, RelativeChange(change, worsened, margin), margin)
 
 
-def _judge_gates(baseline: RunRecord, candidate: RunRecord, gates: Sequence[Gate]) -> list[_Judged]:
-    pairings = [pair_runs(baseline, candidate, gate.scorer) for gate in gates]
+def _judge_gates(
+    baseline: RunRecord, candidate: RunRecord, gates: Sequence[Gate], without: Collection[str]
+) -> list[_Judged]:
+    pairings = [
+        pair_runs(baseline, candidate, gate.scorer, gate.estimate, without) for gate in gates
+    ]
     measured = [
         _measure(pairing, pairing.pairs, gate)
         for pairing, gate in zip(pairings, gates, strict=True)
@@ -269,17 +288,31 @@ def _weakened(verdict: Verdict, among: str) -> tuple[Verdict, str]:
     return ("inconclusive" if verdict == "regressed" else "passed"), note
 
 
-def _broken(baseline: RunRecord, candidate: RunRecord) -> tuple[str, ...]:
+def _broken(baseline: RunRecord, candidate: RunRecord, without: Collection[str]) -> tuple[str, ...]:
     """Return the cases that must pass which the baseline passes and the candidate does not."""
     named = candidate.run.settings.get(MUST_PASS, [])
     if not named:
         return ()
-    pairs = pair_runs(baseline, candidate, ALL_SCORERS).pairs
+    # Also those that were asked before their turn: one of them decides alone.
+    pairs = pair_runs(baseline, candidate, ALL_SCORERS).asked
     return tuple(
         pair.new.case_id
         for pair in pairs
-        if pair.new.case_id in named and pair.is_flip and pair.before.passed
+        if pair.new.case_id in named
+        and pair.new.case_id not in without
+        and pair.is_flip
+        and pair.before.passed
     )
+
+
+def _quarantine_note(baseline: RunRecord, candidate: RunRecord, ward: Ward) -> str:
+    """Return what became of the cases that are in no gate."""
+    if not ward.inside:
+        return ""
+    pairs = pair_runs(baseline, candidate, ALL_SCORERS).asked
+    inside = [pair for pair in pairs if pair.new.case_id in ward.inside]
+    failing = sum(pair.is_flip and pair.before.passed for pair in inside)
+    return ward.note([pair.new.case_id for pair in inside], failing)
 
 
 def _judges(baseline: RunRecord, candidate: RunRecord) -> str:

@@ -19,6 +19,7 @@ from headway.settings import Sources, load_sources, parse_bytes
 from headway_evals.averages import Report
 from headway_evals.caching import DEFAULT_CACHE_FOLDER, DEFAULT_LIMIT_BYTES, AnswerCache
 from headway_evals.comparisons import compare
+from headway_evals.early_stops import NOT_ASKED, early_stop_of
 from headway_evals.errors import RunError
 from headway_evals.executions import environment, execute, new_run_id
 from headway_evals.history import history_sentence
@@ -31,7 +32,16 @@ from headway_evals.progress import progress
 from headway_evals.publishing import publish_comparison, publish_run
 from headway_evals.report_files import ReportFiles
 from headway_evals.reports import write_report
-from headway_evals.runs import DEFAULT_FOLDER, Result, RunRecord, find_equal, is_finished
+from headway_evals.runs import (
+    CACHE_KEY,
+    DEFAULT_FOLDER,
+    Result,
+    RunRecord,
+    find_equal,
+    is_finished,
+    load_run,
+)
+from headway_evals.stopping import Stopping
 from headway_evals.suites import Case, Gate, Suite
 from headway_measures.scores import counted
 
@@ -69,6 +79,7 @@ class Desk:
         report: where results go.
         status: where it is said how far things are.
         notes: what was warned of on the way, to be said again below the results.
+        labels: what every run remembers besides.
     """
 
     arguments: argparse.Namespace
@@ -82,6 +93,7 @@ class Desk:
     report: Console
     status: Console
     notes: list[str] = field(default_factory=list)
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Self:
@@ -120,10 +132,23 @@ class Desk:
             raise RunError(f"{self.runs_dir} is a file: --out wants the folder of the runs")
         self.files.check()
 
-    def candidate(self, spec: str, task: Task) -> Callable[[], RunRecord]:
-        """Find a model, and return what runs it."""
+    def candidate(
+        self, spec: str, task: Task, *, earlier: str | None = None
+    ) -> Callable[[], RunRecord]:
+        """Find a model, and return what runs it.
+
+        Args:
+            spec: what names it.
+            task: what it is run on.
+            earlier: the id of a run that stands for it, if the model is still the same.
+        """
         model = self._make_model(spec)
-        return lambda: self._execute(task, model, spec)
+        return lambda: self._find_earlier(task, model, earlier) or self._execute(task, model, spec)
+
+    def stoppable(self, spec: str, task: Task) -> Callable[[Stopping | None], RunRecord]:
+        """Find a model, and return what runs it to its end, or until the verdict is certain."""
+        model = self._make_model(spec)
+        return lambda stopping: self._execute(task, model, spec, stopping)
 
     def baseline(self, spec: str, task: Task) -> Callable[[], RunRecord]:
         """Find a model, and return what runs it, or finds the equal run that was made earlier."""
@@ -154,9 +179,9 @@ class Desk:
         for text in self.notes:
             self._say(text)
         self.files.write(report, self.report.file, suite_path=suite_path)
-        self.publish(report.records, report.comparison)
+        self.publish(report.records, *filter(None, [report.comparison]))
 
-    def publish(self, records: Sequence[RunRecord], comparison: Comparison | None = None) -> None:
+    def publish(self, records: Sequence[RunRecord], *comparisons: Comparison) -> None:
         """Send to the collector; that none answers is a fault only where sending was asked for."""
         wanted: bool | None = self.arguments.publish
         if wanted is False:
@@ -166,7 +191,7 @@ class Desk:
         try:
             for record in records:
                 publish_run(api, record, project)
-            if comparison is not None:
+            for comparison in comparisons:
                 publish_comparison(api, comparison, project)
         except ApiError as error:
             if wanted:
@@ -180,7 +205,9 @@ class Desk:
             self._say(idle)
         return model
 
-    def _execute(self, task: Task, model: Model, spec: str) -> RunRecord:
+    def _execute(
+        self, task: Task, model: Model, spec: str, stopping: Stopping | None = None
+    ) -> RunRecord:
         suite = task.suite
         folder = self.runs_dir / new_run_id(suite.name, model.name, datetime.now(UTC))
         title = f"{model.name} on {suite.name}"
@@ -200,11 +227,17 @@ class Desk:
                 folder,
                 cases=task.cases,
                 cache=cache,
-                manifest=self._manifest(task, spec, model.settings),
+                manifest=self._manifest(task, spec, model.settings, stopping),
                 on_result=on_result,
                 on_fault=self._warn,
-                settings={"spec": spec, "limit": task.limit},
+                settings={"spec": spec, "limit": task.limit, **self.labels},
+                stopping=stopping,
             )
+        stop = early_stop_of(record.run)
+        if stop is not None and stop.is_stopped:
+            asked = sum(each.error != NOT_ASKED for each in record.results)
+            told = f"the verdict is certain after {asked:,} of {counted(stop.total, 'case')}"
+            self.status.print(Text(f"{title}: {told}, the others are not asked"))
         if is_finished(record.folder):
             self.status.print(Text(f"run {record.run.run_id} in {record.folder}"))
         return record
@@ -219,6 +252,22 @@ class Desk:
             told = f"run {record.run.run_id} of {record.run.started_at[:19]} has all its answers"
             self.status.print(Text(f"{model.name} on {task.suite.name}: {told}"))
         return record
+
+    def _find_earlier(self, task: Task, model: Model, run_id: str | None) -> RunRecord | None:
+        """Return a run that was made earlier, if it is of these cases and this model."""
+        if run_id is None:
+            return None
+        try:
+            record = load_run(run_id, self.runs_dir)
+        except RunError:  # it was deleted
+            return None
+        settings, key = record.run.settings, cache_key_of(model)
+        told = (record.run.suite_version, settings.get("limit"), settings.get(CACHE_KEY))
+        return record if key is not None and told == (task.suite.version, task.limit, key) else None
+
+    def tell_fault(self, text: str) -> None:
+        """Say at once what does not keep the rest from going on."""
+        self._say(text)
 
     @contextmanager
     def _farewell(
@@ -258,7 +307,9 @@ class Desk:
         ) as cache:
             yield cache
 
-    def _manifest(self, task: Task, spec: str, model: Mapping[str, Any]) -> Manifest:
+    def _manifest(
+        self, task: Task, spec: str, model: Mapping[str, Any], stopping: Stopping | None
+    ) -> Manifest:
         folder = self.options.folder
         # What the model found for itself, where it was left to, is to be found again.
         found = {name: model.get(name) for name in ("device", "dtype", "batch_tokens")}
@@ -273,6 +324,7 @@ class Desk:
             commit=commit_of((folder / task.path).parent),
             environment=environment(),
             case_count=len(task.cases),
+            order_seed=None if stopping is None else stopping.seed,
         )
 
     def _warn(self, text: str) -> None:

@@ -7,6 +7,7 @@ read by the rules of YAML 1.2, where ``yes``, ``no``, ``12:30`` and ``2026-11-22
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -72,13 +73,25 @@ class Faults:
         return SuiteError("\n".join([*map(str, ordered[:_MOST_FAULTS]), *tail]))
 
 
-def parse_yaml(text: str, path: str, faults: Faults) -> Any:
-    """Return a YAML document as marked data, None where it is not YAML at all."""
+def parse_yaml(
+    text: str,
+    path: str,
+    faults: Faults,
+    tags: Mapping[str, Callable[[str], Any]] = MappingProxyType({}),
+) -> Any:
+    """Return a YAML document as marked data, None where it is not YAML at all.
+
+    Args:
+        text: the document.
+        path: its file, as faults name it.
+        faults: where faults go.
+        tags: what a text under a tag of its own, such as ``!function``, is read by.
+    """
     try:
         if not _is_bounded(text, path, faults):
             return None
         node = yaml.compose(text, Loader=_Loader)
-        return None if node is None else _Builder(path, faults).build(node)
+        return None if node is None else _Builder(path, faults, tags).build(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         faults.add(path, mark.line + 1 if mark else 1, f"not YAML: {error.problem}")
@@ -182,6 +195,7 @@ class _Builder:
 
     path: str
     faults: Faults
+    tags: Mapping[str, Callable[[str], Any]]
     open_nodes: set[int] = field(default_factory=set)
 
     def build(self, node: yaml.Node) -> Any:
@@ -219,7 +233,7 @@ class _Builder:
         return mapping
 
     def _scalar(self, node: yaml.ScalarNode, line: int) -> Any:
-        read = _SCALARS.get(node.tag)
+        read = self.tags.get(node.tag) or _SCALARS.get(node.tag)
         if read is None:
             self.faults.add(self.path, line, f"the tag {node.tag!r} is not known here")
             return None

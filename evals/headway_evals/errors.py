@@ -5,7 +5,8 @@ HeadwayError
 ├── SuiteError         a suite file has faults; all of them are listed, with their lines
 ├── ModelError         a model cannot be found, loaded or run
 ├── RunError           a run on disk is missing, unfinished or damaged
-└── ComparisonError    two runs have nothing to be compared by
+├── ComparisonError    two runs have nothing to be compared by
+└── ImportingError     someone's file cannot be read into ours
 """
 
 from headway.errors import HeadwayError
@@ -29,3 +30,7 @@ class RunError(EvalError):
 
 class ComparisonError(EvalError):
     """Two runs have nothing to be compared by."""
+
+
+class ImportingError(EvalError):
+    """A file of another tool cannot be read into ours."""

@@ -19,6 +19,7 @@ from headway.settings import load_sources
 from headway_evals.caching import clear
 from headway_evals.comparisons import check_suites
 from headway_evals.desks import Desk, Task, find_cache_dir, find_runs_dir, make_console
+from headway_evals.early_stops import is_stopped
 from headway_evals.errors import RunError
 from headway_evals.history import past_changes
 from headway_evals.manifests import read_manifest
@@ -27,6 +28,7 @@ from headway_evals.outcomes import EXIT_PASSED, EXIT_REGRESSED
 from headway_evals.pairings import question_of
 from headway_evals.prompts import has_fields, is_chat
 from headway_evals.runs import Run, RunRecord, find_run, is_finished, list_runs, load_run
+from headway_evals.stopping import Stopping, check_stoppable
 from headway_evals.suite_files import load_suite
 from headway_evals.suites import Gate, Suite
 from headway_evals.unfinished_runs import list_unfinished
@@ -42,16 +44,20 @@ def run_suite(arguments: argparse.Namespace) -> int:
     task = Task(load_suite(Path(arguments.suite)), arguments.suite, arguments.limit)
     suite = task.suite
     gates = with_margin(suite.gates, arguments.margin, suite.scale, suite.average)
+    is_stopping = arguments.stop_early
+    if is_stopping:
+        check_stoppable(suite, gates, arguments)
     # Models are found before any is run: a typing error should not cost an hour.
-    candidate = desk.candidate(arguments.model, task)
+    candidate = desk.stoppable(arguments.model, task)
     if arguments.baseline is None:
-        return desk.tell(candidate(), task.suite.gate, task.path)
+        return desk.tell(candidate(None), task.suite.gate, task.path)
     if ":" in arguments.baseline:
         baseline = desk.baseline(arguments.baseline, task)()
     else:
         baseline = load_run(arguments.baseline, desk.runs_dir)
         check_suites(baseline, suite.name)
-    return desk.judge(baseline, candidate(), gates, task.path)
+    stopping = Stopping(baseline, gates) if is_stopping else None
+    return desk.judge(baseline, candidate(stopping), gates, task.path)
 
 
 def rerun(arguments: argparse.Namespace) -> int:
@@ -70,6 +76,8 @@ def rerun(arguments: argparse.Namespace) -> int:
             f"is {suite.version} by now: the suite's revision was {manifest.commit or 'not known'}"
         )
     earlier = load_run(str(folder), desk.runs_dir) if is_finished(folder) else None
+    if earlier is not None and is_stopped(earlier.run):
+        earlier = None  # there is more to ask, and what was asked is kept
     said = {name for name, value in vars(arguments).items() if value is not None}
     options = dataclasses.replace(
         desk.options,

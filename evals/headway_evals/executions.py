@@ -7,7 +7,7 @@ that it had, and asks for the others.
 import platform
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import msgspec
 
 from headway._version import __version__
-from headway_evals.caching import AnswerCache, ask
+from headway_evals.caching import AnswerCache, OnAnswer, ask
+from headway_evals.early_stops import NOT_ASKED
 from headway_evals.errors import ModelError, RunError
 from headway_evals.manifests import Manifest
 from headway_evals.models.cache_keys import cache_key_of
@@ -32,6 +33,8 @@ from headway_evals.models.requests import (
     Rolling,
 )
 from headway_evals.prompts import Prompt
+from headway_evals.quarantines import QUARANTINE
+from headway_evals.repeated_cases import REPEATS
 from headway_evals.runs import (
     CACHE_KEY,
     MISSING,
@@ -56,6 +59,20 @@ from headway_measures.weights import (
 )
 
 
+class Batches(Protocol):
+    """Says which cases are asked next, and when enough were; see ``stopping.Stopping``."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return what a run remembers of how far it was looked at."""
+
+    def batches(self, cases: Sequence[Case]) -> Iterator[list[int]]:
+        """Yield the places of the cases to ask next."""
+
+    def is_certain(self, record: RunRecord) -> bool:
+        """Return whether the verdict on a run as it stands is settled, whatever would follow."""
+
+
 class OnResult(Protocol):
     """Called with each result as it comes, in any order, those kept from earlier first."""
 
@@ -78,6 +95,7 @@ def execute(
     on_result: OnResult = _ignore,
     on_fault: Callable[[str], None] | None = None,
     settings: dict[str, Any] | None = None,
+    stopping: Batches | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> RunRecord:
     """Run a model on a suite, into a folder whose name is the run's id.
@@ -93,6 +111,8 @@ def execute(
         on_fault: called where the disk would not take the whole run; None raises that. The run
             that is returned is then nowhere else.
         settings: what else the run should remember.
+        stopping: asks the cases in batches, until the verdict is certain; the others are then
+            results that say so. None asks all at once.
         now: the time.
 
     Raises:
@@ -113,22 +133,36 @@ def execute(
             writer.add(results[index])
             on_result(results[index], is_kept=is_kept)
 
-        ask(model, requests, cache, on_answer)
-        ordered = tuple(results[index] for index in range(len(chosen)))
-        _require_answers(model, ordered)
-        run = summarise(
-            suite,
-            model,
-            ordered,
-            run_id=folder.name,
-            started_at=started_at,
-            ended_at=now(),
-            settings={
-                CACHE_KEY: cache_key_of(model),
-                "kept_count": kept_count,
-                **(settings or {}),
-            },
-        )
+        def as_it_stands() -> tuple[Run, tuple[Result, ...]]:
+            ordered = tuple(
+                results.get(index, _left_out(chosen[index])) for index in range(len(chosen))
+            )
+            _require_answers(model, [results[index] for index in sorted(results)])
+            run = summarise(
+                suite,
+                model,
+                ordered,
+                run_id=folder.name,
+                started_at=started_at,
+                ended_at=now(),
+                settings={
+                    CACHE_KEY: cache_key_of(model),
+                    "kept_count": kept_count,
+                    **(settings or {}),
+                    **(stopping.settings if stopping is not None else {}),
+                },
+            )
+            return run, ordered
+
+        everything = [list(range(len(chosen)))]
+        for batch in everything if stopping is None else stopping.batches(chosen):
+            ask(model, [requests[each] for each in batch], cache, _placed(batch, on_answer))
+            if stopping is not None and stopping.is_certain(RunRecord(*as_it_stands(), folder)):
+                break
+        run, ordered = as_it_stands()
+        for index in range(len(chosen)):
+            if index not in results:
+                writer.add(ordered[index])
         try:
             writer.finish(run)
         except RunError as error:
@@ -136,6 +170,17 @@ def execute(
                 raise
             on_fault(f"{error}; its verdict holds, but it will not be found again")
     return RunRecord(run, ordered, folder)
+
+
+def _placed(batch: Sequence[int], on_answer: OnAnswer) -> OnAnswer:
+    """Return what hears of a batch's answers under their places among all cases."""
+    return lambda index, completion, is_kept: on_answer(batch[index], completion, is_kept)
+
+
+def _left_out(case: Case) -> Result:
+    return score_case(
+        case, Completion(None, error=NOT_ASKED.removeprefix(MISSING), is_missing=True)
+    )
 
 
 def make_request(suite: Suite, case: Case) -> Request:
@@ -193,6 +238,10 @@ def summarise(
     counted = [result for result in results if not result.is_missing]
     passed_count = sum(result.passed for result in counted)
     must_pass = [case.case_id for case in suite.cases if case.must_pass]
+    repeats = 1 + max(case.sample for case in suite.cases)
+    quarantined = {
+        case.case_id: _as_json(case.quarantine) for case in suite.cases if case.quarantine
+    }
     return Run(
         run_id=run_id,
         suite=suite.name,
@@ -213,6 +262,8 @@ def summarise(
             "model": _as_json(model.settings),
             "suite_case_count": len(suite.cases),
             **({MUST_PASS: must_pass} if must_pass else {}),
+            **({REPEATS: repeats} if repeats > 1 else {}),
+            **({QUARANTINE: quarantined} if quarantined else {}),
             "missing_count": len(results) - len(counted),
             **_as_json(settings),
         },
@@ -267,12 +318,10 @@ def _needs_unconditional(scorer: Scorer) -> bool:
 
 def _weighing(case: Case, scores: Mapping[str, ScoreValue]) -> Weighing | None:
     """Return how the scores count; None where all count alike and each has to pass."""
-    told = {name: weight_and_metric(each) for name, each in case.scorers.items()}
-    plain = {
-        name: each for name, each in told.items() if not isinstance(case.scorers[name], Metric)
-    }
-    weights = {name: weight for name, (weight, _) in plain.items() if weight != 1}
-    metrics = {name: metric for name, (_, metric) in plain.items() if metric}
+    scorers = {name: each for name, each in case.scorers.items() if not isinstance(each, Metric)}
+    told = {name: weight_and_metric(each) for name, each in scorers.items()}
+    weights = {name: weight for name, (weight, _) in told.items() if weight != 1}
+    metrics = {name: metric for name, (_, metric) in told.items() if metric}
     if not weights and not metrics and case.threshold is None:
         return None
     return Weighing(

@@ -93,7 +93,11 @@ def _reason(result: Result) -> str:
         return f"no answer: {one_line(result.error or 'for no reason given')}"
     failed = [name for name, score in result.scores.items() if score.passed is False]
     told = [result.scores[name].error or result.scores[name].detail for name in failed]
-    return "; ".join(f"{name}: {one_line(each)}" for name, each in zip(failed, told, strict=True))
+    reasons = [f"{name}: {one_line(each)}" for name, each in zip(failed, told, strict=True)]
+    if result.weighing is not None and result.weighing.threshold is not None:
+        score, least = result.weighing.score, result.weighing.threshold
+        reasons.insert(0, f"score {score:.4g} is less than the threshold {least:g}")
+    return "; ".join(reasons)
 
 
 def _fault(case: ElementTree.Element, tag: str, message: str, kind: str = "") -> None:

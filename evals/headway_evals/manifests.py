@@ -57,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         commit: the revision of the suite's repository, with ``-dirty`` where it was changed.
         environment: versions, and the platform.
         case_count: how many cases are asked; None where an earlier version wrote the file.
+        order_seed: of the order in which cases were asked and looked at; None is the suite's own.
     """
 
     suite: str
@@ -81,6 +82,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
     project: str | None = None
     case_count: int | None = None
+    order_seed: int | None = None
 
     @property
     def options(self) -> dict[str, Any]:

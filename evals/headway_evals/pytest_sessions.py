@@ -262,6 +262,8 @@ def _fault(result: Result) -> str:
     if result.output is None:
         return f"no answer ({one_line(result.error or 'for no reason given')})"
     names = [name for name, score in result.scores.items() if score.passed is False]
+    if result.weighing is not None and result.weighing.threshold is not None:
+        return f"score {result.weighing.score:.4g} is under {result.weighing.threshold:g}"
     return f"{', '.join(names)} {'fails' if len(names) == 1 else 'fail'}"
 
 

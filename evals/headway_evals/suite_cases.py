@@ -7,17 +7,19 @@ from typing import Any
 from headway_evals.documents import MarkedDict
 from headway_evals.examples import Example, Framing, has_system
 from headway_evals.prompts import as_text, is_chat, render_prompt
+from headway_evals.quarantines import QUARANTINE, read_quarantine
 from headway_evals.sections import Section
 from headway_evals.suite_rows import CASE_KEYS
 from headway_evals.suite_scorers import ScorerReader
 from headway_evals.suites import Asking, Case
 from headway_measures.errors import ScorerError
-from headway_measures.likelihood_scorers import Choice, Perplexity
+from headway_measures.likelihood_scorers import Choice, GreedyMatch, Perplexity
 from headway_measures.scores import Scorer, counted, shown
 from headway_measures.weights import check_threshold, parts_of, with_metrics
 
 _LONGEST_ID = 200
-_LEFT_OUT = ("must_pass",)  # of the version: a matter of the gate, not of results
+# Of the version: matters of the gate, not of results.
+_LEFT_OUT = ("must_pass", "quarantine")
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class CaseReader:
             scorers=self._scorers(section),
             choices=section.texts("choices"),
             must_pass=section.get("must_pass", bool, False),
+            quarantine=read_quarantine(section, QUARANTINE),
             threshold=self._threshold(section),
         )
         self._check_input(section)
@@ -204,6 +207,8 @@ def _asked_by(scorer: Scorer) -> tuple[Asking, ...]:
     parts = tuple(parts_of(scorer))
     if any(isinstance(each, Choice) for each in parts):
         return ("choice",)
+    if any(isinstance(each, GreedyMatch) for each in parts):
+        return ("likelihood",)
     is_likelihood = any(isinstance(each, Perplexity) for each in parts)
     return ("perplexity", "likelihood") if is_likelihood else ()
 

@@ -30,6 +30,7 @@ from typing import cast, get_args
 from headway_evals.documents import Faults, MarkedDict, MarkedList, parse_jsonl, parse_yaml
 from headway_evals.examples import FewShot, Framing, Style, has_system
 from headway_evals.prompts import Prompt, chat, is_chat
+from headway_evals.quarantines import read_quarantines
 from headway_evals.sections import Section
 from headway_evals.suite_cases import CaseReader
 from headway_evals.suite_rows import RowReader, read_fields, read_text
@@ -40,17 +41,18 @@ from headway_evals.suite_sections import (
     read_generation,
     read_style,
 )
-from headway_evals.suites import DEFAULT_FRAMING, Asking, Generation, Suite
+from headway_evals.suites import DEFAULT_FRAMING, Asking, Case, Generation, Suite
 
 _SUITE_KEYS = (
     *("suite", "description", "ask", "prompt", "messages", "system", "chat", "few_shot"),
     *("delimiter", "generation", "repeats", "scorers", "gate", "gates", "fields", "cases"),
+    "quarantine",
 )
 _MOST_REPEATS = 1_000
 _FEW_SHOT_KEYS = ("cases", "count", "seed", "as", "separator")
 # What the version leaves out: words, how results are judged, and where content was found, which is
 # in it under our own keys.
-_NOT_CONTENT = ("description", "gate", "gates", "cases", "fields", "few_shot")
+_NOT_CONTENT = ("description", "gate", "gates", "quarantine", "cases", "fields", "few_shot")
 
 
 def load_suite(path: Path) -> Suite:
@@ -133,14 +135,26 @@ class _SuiteReader:
         return Suite(
             name=name,
             version=self._version(reader, framing.few_shot),
-            cases=tuple(cases),
+            cases=self._quarantined(cases),
             description=document.get("description", str, ""),
             framing=framing,
             generation=generation,
             gates=read_gates(
-                document, {name: each for case in cases for name, each in case.scorers.items()}
+                document,
+                {name: each for case in cases for name, each in case.scorers.items()},
+                reader.repeats,
             ),
             ask=reader.ask,
+        )
+
+    def _quarantined(self, cases: list[Case]) -> tuple[Case, ...]:
+        """Return the cases, each in the quarantine that stands at it or at the suite."""
+        section = self.document.section("quarantine", "quarantine")
+        # The answers to one question share its fate.
+        named = read_quarantines(section, [case.case_id for case in cases if not case.sample])
+        return tuple(
+            dataclasses.replace(case, quarantine=named.get(_asked_as(case), case.quarantine))
+            for case in cases
         )
 
     def _rows(self, rows: RowReader) -> Iterator[Section]:
@@ -223,6 +237,11 @@ class _SuiteReader:
             content["functions"] = self.scorers.sources
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _asked_as(case: Case) -> str:
+    """Return the id of the case that this is an answer to."""
+    return case.case_id.removesuffix(f"#{case.sample + 1}") if case.sample else case.case_id
 
 
 def _leads_to_chats(framing: Framing) -> bool:

@@ -20,6 +20,7 @@ from headway_measures.scores import shown
 CASE_KEYS = (
     *("id", "input", "expected", "choices", "tags", "cluster", "scorers", "threshold"),
     "must_pass",
+    "quarantine",
 )
 
 Columns = str | tuple[str, ...]

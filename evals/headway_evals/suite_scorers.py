@@ -5,7 +5,8 @@
       - includes: {name: apology, values: sorry, not: true, weight: 0.5, metric: tone}
       - group: {name: shape, threshold: 0.5, scorers: [{regex: {pattern: "^[a-z]+$"}}, f1]}
 
-Every scorer takes ``name``, ``not``, ``weight``, ``metric`` and ``expected`` beside its own options.
+Every scorer takes ``name``, ``not``, ``weight``, ``metric``, ``expected`` and ``extract`` beside its
+own.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from headway_evals.documents import MarkedList
 from headway_evals.sections import Section
 from headway_evals.suites import ALL_SCORERS
 from headway_measures.errors import ScorerError
+from headway_measures.extraction import Extracted, read_steps
 from headway_measures.function_scorers import FunctionScorer
 from headway_measures.scorers import make_scorer
 from headway_measures.scores import Scorer, shown
@@ -78,10 +80,12 @@ class ScorerReader:
         scorers[name] = Weighed(scorer, **weighed) if weighed else scorer
 
     def _make(self, kind: str, options: Mapping[str, Any]) -> Scorer:
+        options = dict(options)
+        steps = options.pop("extract", None)
         scorer = make_scorer(kind, options, folder=self.folder)
         if isinstance(scorer, FunctionScorer):
             self.sources[scorer.options.call] = _source_digest(scorer)
-        return scorer
+        return scorer if steps is None else Extracted(scorer, read_steps(steps))
 
     def _group(self, options: Mapping[str, Any]) -> Group:
         for option in options:

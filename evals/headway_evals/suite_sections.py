@@ -7,6 +7,7 @@ from typing import get_args
 from headway_evals.documents import MarkedDict, MarkedList
 from headway_evals.examples import DEFAULT_SEPARATOR, Example, FewShot, Style, drawn
 from headway_evals.margins import read_margin
+from headway_evals.repeated_cases import MEAN, read_estimate
 from headway_evals.sections import Section
 from headway_evals.suites import (
     ALL_SCORERS,
@@ -42,16 +43,19 @@ def read_generation(section: Section) -> Generation:
     return Generation(most, stop, temperature, top_p, seed)
 
 
-def read_gates(document: Section, scorers: Mapping[str, Scorer]) -> tuple[Gate, ...]:
+def read_gates(
+    document: Section, scorers: Mapping[str, Scorer], repeats: int = 1
+) -> tuple[Gate, ...]:
     """Return the gates, of which there is at least one.
 
     Args:
         document: the suite, with ``gate`` or ``gates``.
         scorers: those of all cases by name; a gate's is one of them, or ``all``.
+        repeats: how often each case is asked.
     """
     entries = document.get("gates", MarkedList, MarkedList())
     if "gates" not in document.values:
-        return (_read_gate(document.section("gate", "gate"), scorers),)
+        return (_read_gate(document.section("gate", "gate"), scorers, repeats),)
     if "gate" in document.values:
         document.fault("gates", "has both gate and gates: keep one")
     gates: list[Gate] = []
@@ -60,7 +64,7 @@ def read_gates(document: Section, scorers: Mapping[str, Scorer]) -> tuple[Gate, 
             document.faults.add(document.path, line, f"gate {place} is {shown(values)}, no mapping")
             continue
         title = f"gate {str(values.get('name') or values.get('scorer') or place)!r}"
-        gate = _read_gate(Section(values, document.path, title, document.faults), scorers)
+        gate = _read_gate(Section(values, document.path, title, document.faults), scorers, repeats)
         if gate.name and gate.name in [each.name for each in gates]:
             document.faults.add(document.path, line, f"{title} stands twice; give one a name: …")
         gates.append(gate)
@@ -104,9 +108,9 @@ def read_style(section: Section, default: Style) -> Style:
     return "turns" if style == "turns" else "text"
 
 
-def _read_gate(section: Section, scorers: Mapping[str, Scorer]) -> Gate:
+def _read_gate(section: Section, scorers: Mapping[str, Scorer], repeats: int) -> Gate:
     """Return a gate; its scorer must be one of ``scorers`` or ``all``."""
-    section.check_keys(("name", "scorer", "margin", "alpha", "min_n", "slices"))
+    section.check_keys(("name", "scorer", "margin", "alpha", "min_n", "slices", "estimate"))
     scorer = section.get("scorer", str, DEFAULT_GATE.scorer)
     if scorer not in (ALL_SCORERS, *scorers):
         known = ", ".join([ALL_SCORERS, *sorted(scorers)])
@@ -129,7 +133,28 @@ def _read_gate(section: Section, scorers: Mapping[str, Scorer]) -> Gate:
         slices="none" if slices == "none" else "tags",
         name=section.get("name", str, ""),
         is_relative=is_relative,
+        estimate=_read_estimate(section, scorer, scorers, repeats),
     )
+
+
+def _read_estimate(
+    section: Section, scorer: str, scorers: Mapping[str, Scorer], repeats: int
+) -> str:
+    """Return what the answers to one case come to; it must fit how often each is asked."""
+    text = section.get("estimate", str, MEAN)
+    try:
+        estimate = read_estimate(text)
+    except ValueError as error:
+        section.fault("estimate", str(error))
+        return MEAN
+    if estimate is None:
+        return MEAN
+    if estimate.k > repeats:
+        told = f"has estimate {text}, and each case is asked {repeats} times: raise repeats"
+        section.fault("estimate", told)
+    if scorer in scorers and scorers[scorer].scale is None:
+        section.fault("estimate", f"has estimate {text} of {scorer}, by which no answer passes")
+    return text
 
 
 def _read_margin(

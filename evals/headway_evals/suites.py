@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from headway_evals.examples import Framing
 from headway_evals.prompts import Prompt
+from headway_evals.quarantines import Quarantine
 from headway_measures.scores import Average, Scorer, average_of
 from headway_measures.verdicts import Margin
 
@@ -52,6 +53,7 @@ class Gate:
         slices: whether each tag is a slice of its own.
         name: what tells a suite's gates apart; "" where nobody gave one.
         is_relative: whether the margin is a share of what the baseline scores in the mean.
+        estimate: what several answers to one case come to; see ``repeated_cases``.
     """
 
     scorer: str = ALL_SCORERS
@@ -61,6 +63,7 @@ class Gate:
     slices: Slices = "tags"
     name: str = ""
     is_relative: bool = False
+    estimate: str = "mean"
 
 
 DEFAULT_GATE = Gate()
@@ -94,6 +97,7 @@ class Case:
     multiple choice. A case that ``must_pass`` fails the gate alone, once it failed for the
     candidate only. ``sample`` counts the answers to one question that is asked several times.
     ``threshold`` is what the mean of its scores has to reach; without it every scorer has to pass.
+    A case in ``quarantine`` is in no gate until its day.
     """
 
     case_id: str
@@ -104,6 +108,7 @@ class Case:
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
     must_pass: bool = False
+    quarantine: Quarantine | None = None
     sample: int = 0
     threshold: float | None = None
 

@@ -15,7 +15,7 @@ of its scores here as there:
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import msgspec
@@ -24,8 +24,15 @@ import regex
 from headway_measures.errors import ScorerError
 from headway_measures.likelihood_scorers import Choice, GreedyMatch, Perplexity
 from headway_measures.patterns import all_matches, compiled, replaced
-from headway_measures.scores import Answered, Average, Direction, Scorer, ScoreValue, average_of
-from headway_measures.scores import shown as _shown
+from headway_measures.scores import (
+    Answered,
+    Average,
+    Direction,
+    Scorer,
+    ScoreValue,
+    average_of,
+    shown,
+)
 
 FALLBACK = "[invalid]"
 """What an answer becomes that holds nothing of what is looked for, as in lm-eval."""
@@ -37,7 +44,7 @@ _PLAIN: Mapping[str, Step] = {"lowercase": str.lower, "uppercase": str.upper, "s
 
 @dataclass(frozen=True, slots=True)
 class PickedMatch:
-    """One of a pattern's matches, of a pattern with groups the first group that holds a text."""
+    """One of a pattern's matches; of a pattern with groups the first group that holds a text."""
 
     regex: str
     pick: int = 0
@@ -135,13 +142,71 @@ def read_steps(value: Any) -> tuple[Step, ...]:
 def _read_step(entry: Any) -> Step:
     if isinstance(entry, str) and entry in _PLAIN:
         return _PLAIN[entry]
-    keys = [key for key in _KINDS if isinstance(entry, Mapping) and key in entry]
-    if len(keys) != 1:
+    given = entry if isinstance(entry, Mapping) else {}
+    kind = next((kind for key, kind in _KINDS.items() if key in given), None)
+    if kind is None:
         known = ", ".join([*_PLAIN, *_KINDS])
-        raise ScorerError(f"extract has a step {_shown(entry)}; known: {known}")
-    kind = _KINDS[keys[0]]
-    known_options = [field.name for field in msgspec.structs.fields(kind)] if False else []
+        raise ScorerError(f"extract has a step {shown(entry)}; known: {known}")
+    options = [field.name for field in fields(kind)]
+    if unknown := [key for key in given if key not in options]:
+        raise ScorerError(
+            f"extract has a step with the option {unknown[0]!r}; known: {', '.join(options)}"
+        )
     try:
-        return _converted(entry, kind, known_options)
+        return msgspec.convert(dict(given), kind)
     except msgspec.ValidationError as error:
-        raise ScorerError(f"extract, {keys[0]}: {error}") from error
+        raise ScorerError(f"extract, {shown(entry)}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A scorer of what the steps leave of an answer."""
+
+    scorer: Scorer
+    steps: tuple[Step, ...]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.scorer, Choice | Perplexity | GreedyMatch):
+            raise ScorerError("extract is for answers in words, and this scorer reads likelihoods")
+
+    @property
+    def needs_expected(self) -> bool:
+        """Return what the scorer says."""
+        return self.scorer.needs_expected
+
+    @property
+    def direction(self) -> Direction:
+        """Return what the scorer says."""
+        return self.scorer.direction
+
+    @property
+    def scale(self) -> float | None:
+        """Return what the scorer says."""
+        return self.scorer.scale
+
+    @property
+    def average(self) -> Average:
+        """Return what the scorer says."""
+        return average_of(self.scorer)
+
+    def fault_of(self, expected: Any) -> str | None:
+        """Return what the scorer says."""
+        return self.scorer.fault_of(expected)
+
+    def score(self, answered: Answered) -> ScoreValue:
+        """Take the steps and score what is left."""
+        text = answered.output
+        for step in self.steps:
+            text = step(text)
+        return self.scorer.score(replace(answered, output=text))
+
+
+def _picked(pattern: str, text: str, place: int) -> str | None:
+    """Return the match of that place, of groups the first that holds a text; None for none."""
+    matches = all_matches(pattern, text)
+    if not -len(matches) <= place < len(matches):
+        return None
+    found = matches[place]
+    if isinstance(found, tuple):
+        found = next((group for group in found if group), None)
+    return None if found is None else found.strip()

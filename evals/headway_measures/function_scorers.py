@@ -9,6 +9,10 @@
 Its arguments are picked by name from what is known of an answer: ``output``, ``expected``,
 ``input``, ``options``, ``likelihoods``, ``latency_ms``, ``cost_usd``, ``input_tokens``,
 ``output_tokens``. It returns True or False, a number, or a ``ScoreValue``.
+
+With ``style: promptfoo`` it is called as promptfoo calls ``get_assert(output, context)``, with
+``{"vars": …}`` as the context, and may return a mapping of ``pass``, ``score`` and ``reason``; a
+number passes above 0, or from ``at_least`` on.
 """
 
 import dataclasses
@@ -16,10 +20,10 @@ import importlib
 import inspect
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -44,6 +48,7 @@ class FunctionCall:
         scale: the greatest number, the least being 0; None where there is no bound.
         at_least: a number below fails the case.
         at_most: a number above fails the case.
+        style: who calls, and reads what comes back, like whom.
     """
 
     call: str
@@ -52,6 +57,7 @@ class FunctionCall:
     scale: float | None = 1.0
     at_least: float | None = None
     at_most: float | None = None
+    style: Literal["headway", "promptfoo"] = "headway"
 
     def __post_init__(self) -> None:
         if self.scale is not None and not 0 < self.scale < math.inf:
@@ -67,6 +73,8 @@ class FunctionCall:
             ScorerError: it cannot be imported, or takes an argument that nobody knows.
         """
         function = _import(self.call, folder)
+        if self.style == "promptfoo":
+            return FunctionScorer(self, function, ())
         return FunctionScorer(self, function, _arguments_of(self.call, function))
 
 
@@ -98,6 +106,10 @@ class FunctionScorer:
 
     def score(self, answered: Answered) -> ScoreValue:
         """Call the function; what it raises marks the case."""
+        if self.options.style == "promptfoo":
+            variables = answered.input if isinstance(answered.input, Mapping) else {}
+            found = self.function(answered.output, {"vars": dict(variables)})
+            return self._graded(found)
         found = self.function(**{name: getattr(answered, name) for name in self.arguments})
         if isinstance(found, ScoreValue):
             self._check(found.value)
@@ -114,6 +126,28 @@ class FunctionScorer:
             )
         self._check(float(found))
         return judged(float(found), at_least=self.options.at_least, at_most=self.options.at_most)
+
+    def _graded(self, found: Any) -> ScoreValue:
+        """Return what a function of promptfoo's says."""
+        if isinstance(found, bool | np.bool_):
+            told = "" if found else f"{self.options.call} says no"
+            return ScoreValue(float(found), bool(found), told)
+        if isinstance(found, Mapping):
+            passed, score = found.get("pass", found.get("pass_")), found.get("score")
+            if not isinstance(passed, bool) or not isinstance(score, int | float):
+                raise TypeError(
+                    f"{self.options.call} returned {shown(found)}, without pass or score"
+                )
+            least = self.options.at_least
+            is_enough = least is None or score >= least
+            self._check(float(score))
+            return ScoreValue(float(score), passed and is_enough, str(found.get("reason", "")))
+        if isinstance(found, str) or not hasattr(found, "__float__"):
+            raise TypeError(f"{self.options.call} returned {shown(found)}, which is no judgement")
+        value, least = float(found), self.options.at_least
+        self._check(value)
+        passed = value > 0 if least is None else value >= least
+        return ScoreValue(value, passed, "" if passed else f"{self.options.call} says {value:.4g}")
 
     def _check(self, value: float) -> None:
         if self.scale is not None and not 0 <= value <= self.scale:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
@@ -13,12 +14,19 @@ from headway_measures.errors import ScorerError
 from headway_measures.patterns import with_limits
 from headway_measures.scores import PASSED, Answered, Direction, ScoreValue, failed, shortened
 
+_OPENING = re.compile(r"[\[{]")
+_MOST_MISSES = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
-    """The output is JSON and keeps the schema."""
+    """The output is JSON and keeps the schema.
+
+    With ``within: true`` an object or an array anywhere in the output has to.
+    """
 
     schema: dict[str, Any]
+    within: bool = False
     needs_expected: ClassVar[bool] = False
     direction: ClassVar[Direction] = "up"
     scale: ClassVar[float | None] = 1.0
@@ -36,10 +44,17 @@ class JsonSchema:
 
     def score(self, answered: Answered) -> ScoreValue:
         """Parse and validate; the detail is the most telling fault."""
+        if self.within:
+            values = json_within(answered.output)
+            told = [self._judge(each) for each in values] or [failed("no JSON in the output")]
+            return next((each for each in told if each.passed), told[0])
         try:
             found = parse_json(answered.output)
         except ValueError as error:
             return failed(f"not JSON: {error}")
+        return self._judge(found)
+
+    def _judge(self, found: Any) -> ScoreValue:
         # An empty registry: a $ref to the network is an error, never a download.
         validator = with_limits(_dialect(self.schema))(self.schema, registry=Registry())
         fault = jsonschema.exceptions.best_match(validator.iter_errors(found))
@@ -61,6 +76,25 @@ def parse_json(text: str) -> Any:
         )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def json_within(text: str) -> list[Any]:
+    """Return the objects and arrays that stand in a text, the outermost of each.
+
+    Places where JSON may begin but does not are tried up to a limit: a text of brackets alone
+    would take the square of its length.
+    """
+    decoder = json.JSONDecoder(
+        parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_unique_keys
+    )
+    found, place, misses = [], 0, 0
+    while (match := _OPENING.search(text, place)) and misses < _MOST_MISSES:
+        try:
+            value, place = decoder.raw_decode(text, match.start())
+            found.append(value)
+        except (ValueError, RecursionError):
+            place, misses = match.start() + 1, misses + 1
+    return found
 
 
 def first_difference(found: Any, wanted: Any, path: str = "$") -> str:

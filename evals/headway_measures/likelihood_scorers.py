@@ -31,10 +31,12 @@ class Choice:
     ``none`` compares log-likelihoods as they are (lm-eval's acc); ``chars`` (acc_norm), ``bytes``
     (acc_bytes) and ``tokens`` over the option's length; ``unconditional`` (acc_mutual_info) less
     that of the option without the prompt. As with lm-eval, characters and bytes are those of the
-    option as the case has it, and what parts it from the prompt counts among its tokens alone.
+    option as the case has it, and what parts it from the prompt counts among its tokens alone:
+    where the options themselves begin with it, ``led_by`` says so.
     """
 
     normalise: Normalisation = "none"
+    led_by: str = ""
     needs_expected: ClassVar[bool] = True
     direction: ClassVar[Direction] = "up"
     scale: ClassVar[float | None] = 1.0
@@ -90,6 +92,7 @@ class Choice:
 
     def _weight(self, answered: Answered, place: int) -> float:
         option, value = answered.options[place], answered.likelihoods[place]
+        option = option.removeprefix(self.led_by)
         if self.normalise == "unconditional":
             return value.logprob - answered.likelihoods[len(answered.options) + place].logprob
         return value.logprob / max(_LENGTHS[self.normalise](option, value), 1)
@@ -105,14 +108,14 @@ _LENGTHS: Mapping[str, Callable[[str, LikelihoodValue], int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Perplexity:
-    """e to the negative log-likelihood a token, a byte or a word of the text, at least 1.
+    """e to the negative log-likelihood a token, byte or word, or of the whole text, at least 1.
 
     One text can have thousands of times another's: means are geometric, and changes are ratios.
     Per token two models compare only where they share a tokenizer. Words are those of the
     expected text, or where there is none of the input.
     """
 
-    per: Literal["token", "byte", "word"] = "token"
+    per: Literal["token", "byte", "word", "text"] = "token"
     at_most: float | None = None
     needs_expected: ClassVar[bool] = False
     direction: ClassVar[Direction] = "down"
@@ -145,7 +148,33 @@ class Perplexity:
             return value.token_count
         if self.per == "byte":
             return value.byte_count
+        if self.per == "text":
+            return 1
         text = answered.input if answered.expected is None else answered.expected
         if not isinstance(text, str):
             raise TypeError(f"words are counted in text, and the input is {shown(text)}")
         return len(text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class GreedyMatch:
+    """Each token of the expected text is the model's likeliest: it would have written the text.
+
+    lm-eval's ``acc`` of a ``loglikelihood``.
+    """
+
+    needs_expected: ClassVar[bool] = True
+    direction: ClassVar[Direction] = "up"
+    scale: ClassVar[float | None] = 1.0
+
+    def fault_of(self, expected: Any) -> str | None:
+        """Return why an expected value is no text to be found likely."""
+        return None if isinstance(expected, str) else f"is {shown(expected)}, not text"
+
+    def score(self, answered: Answered) -> ScoreValue:
+        """Ask the model's likelihood of the text."""
+        if not answered.likelihoods:
+            raise ValueError("the model gave no likelihood of the text")
+        if answered.likelihoods[0].is_greedy:
+            return PASSED
+        return failed(f"{shown(answered.expected)} is not what the model finds likeliest")

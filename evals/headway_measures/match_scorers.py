@@ -73,12 +73,12 @@ class ExactMatch:
 
     def fault_of(self, expected: Any) -> str | None:
         """Return why an expected value is no text."""
-        return _fault_of_texts(expected)
+        return fault_of_references(expected)
 
     def score(self, answered: Answered) -> ScoreValue:
         """Compare."""
         found = self._reduced(answered.output)
-        if any(found == self._reduced(each) for each in _texts_of(answered.expected)):
+        if any(found == self._reduced(each) for each in references_of(answered.expected)):
             return PASSED
         return failed(f"{shown(found)} is not {shown(answered.expected)}")
 
@@ -106,12 +106,12 @@ class FuzzyMatch:
 
     def fault_of(self, expected: Any) -> str | None:
         """Return why an expected value is no text."""
-        return _fault_of_texts(expected)
+        return fault_of_references(expected)
 
     def score(self, answered: Answered) -> ScoreValue:
         """Look for one in the other."""
         found = _plain(answered.output)
-        for each in _texts_of(answered.expected):
+        for each in references_of(answered.expected):
             wanted = _plain(each)
             if found == wanted or (found and wanted and (found in wanted or wanted in found)):
                 return PASSED
@@ -131,9 +131,9 @@ class JsonMatch:
 
     def fault_of(self, expected: Any) -> str | None:
         """Return why an expected value is no JSON text."""
-        if fault := _fault_of_texts(expected):
+        if fault := fault_of_references(expected):
             return fault
-        for each in _texts_of(expected):
+        for each in references_of(expected):
             try:
                 json.loads(each)
             except (ValueError, RecursionError) as error:
@@ -146,7 +146,7 @@ class JsonMatch:
             found = json.loads(answered.output)
         except (ValueError, RecursionError) as error:
             return failed(f"not JSON: {error}")
-        wanted = [json.loads(each) for each in _texts_of(answered.expected)]
+        wanted = [json.loads(each) for each in references_of(answered.expected)]
         if any(_is_equal(found, each) for each in wanted):
             return PASSED
         return failed(f"{shown(answered.output)} is not the JSON of {shown(answered.expected)}")
@@ -160,24 +160,8 @@ def _is_equal(found: Any, wanted: Any) -> bool:
         return all(_is_equal(found.get(key), wanted.get(key)) for key in keys)
     if isinstance(found, list) and isinstance(wanted, list):
         return len(found) == len(wanted) and all(map(_is_equal, found, wanted))
-    # bool: of a list or an object with numpy's operators this would be none; JSON has no such.
     return bool(found == wanted)
 
 
 def _plain(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
-
-
-def _fault_of_texts(expected: Any) -> str | None:
-    """Return why a value is not a text, nor a list of them; an empty text is one that may be."""
-    if isinstance(expected, str):
-        return None
-    if isinstance(expected, list) and expected and all(isinstance(each, str) for each in expected):
-        return None
-    return f"is {shown(expected)}, neither text nor a list of texts"
-
-
-def _texts_of(expected: Any) -> list[str]:
-    if fault := _fault_of_texts(expected):
-        raise TypeError(f"expected {fault}")
-    return [expected] if isinstance(expected, str) else list(expected)

@@ -4,6 +4,7 @@ Each takes one expected text or several good ones, and the nearest counts. With 
 ``at_most``) a case passes or fails; without, it is only measured.
 """
 
+import math
 import re
 import string
 import unicodedata
@@ -141,33 +142,45 @@ class Chrf:
 
 @dataclass(frozen=True, slots=True)
 class EditDistance:
-    """The characters to insert, delete or replace, over the longer text's length (Levenshtein)."""
+    """The characters to insert, delete or replace (Levenshtein).
+
+    As a share of the longer text's length, or with ``unit: characters`` their number.
+    """
 
     at_most: float | None = None
     ignore_case: bool = False
+    unit: Literal["share", "characters"] = "share"
+    strip: bool = True
     needs_expected: ClassVar[bool] = True
     direction: ClassVar[Direction] = "down"
-    scale: ClassVar[float | None] = 1.0
 
     def __post_init__(self) -> None:
-        check_limit("at_most", self.at_most, 1.0)
+        check_limit("at_most", self.at_most, 1.0 if self.unit == "share" else math.inf)
+
+    @property
+    def scale(self) -> float | None:
+        """Return 1 for shares; nothing bounds a number of characters."""
+        return 1.0 if self.unit == "share" else None
 
     def fault_of(self, expected: Any) -> str | None:
         """Return why an expected value is no text."""
         return fault_of_references(expected)
 
     def score(self, answered: Answered) -> ScoreValue:
-        """Count the edits, white space around the texts aside."""
+        """Count the edits, white space around the texts aside where it is stripped."""
         # Heavy only for those who use it.
         from rapidfuzz.distance import Levenshtein
 
         found = self._folded(answered.output)
         wanted = [self._folded(each) for each in references_of(answered.expected)]
-        nearest = min(Levenshtein.normalized_distance(found, each) for each in wanted)
+        is_share = self.unit == "share"
+        count = Levenshtein.normalized_distance if is_share else Levenshtein.distance
+        nearest = min(count(found, each) for each in wanted)
         return judged(float(nearest), at_most=self.at_most)
 
     def _folded(self, text: str) -> str:
-        return text.strip().casefold() if self.ignore_case else text.strip()
+        text = text.strip() if self.strip else text
+        return text.casefold() if self.ignore_case else text
 
 
 def _plain_words(text: str) -> list[str]:

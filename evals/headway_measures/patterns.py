@@ -38,9 +38,32 @@ def first_match(pattern: str, text: str, flags: int = 0) -> Any:
     try:
         return regex.search(pattern, text, flags, timeout=LIMIT_S)
     except TimeoutError as error:
-        raise TimeoutError(
-            f"pattern {pattern!r} took more than {LIMIT_S:g} s on {len(text)} characters"
-        ) from error
+        raise _too_slow(pattern, text) from error
+
+
+def all_matches(pattern: str, text: str) -> list[Any]:
+    """Return what ``re.findall`` does: each match, its group, or a tuple of its groups.
+
+    Raises:
+        TimeoutError: the search took too long.
+    """
+    try:
+        found: list[Any] = regex.findall(pattern, text, timeout=LIMIT_S)
+    except TimeoutError as error:
+        raise _too_slow(pattern, text) from error
+    return found
+
+
+def replaced(pattern: str, replacement: str, text: str) -> str:
+    """Return the text with each match replaced.
+
+    Raises:
+        TimeoutError: the search took too long.
+    """
+    try:
+        return str(regex.sub(pattern, replacement, text, timeout=LIMIT_S))
+    except TimeoutError as error:
+        raise _too_slow(pattern, text) from error
 
 
 @cache
@@ -57,6 +80,12 @@ def with_limits(kind: type[jsonschema.protocols.Validator]) -> type[jsonschema.p
     # The package has no annotations there.
     extend: Callable[..., type[jsonschema.protocols.Validator]] = jsonschema.validators.extend
     return extend(kind, keywords)
+
+
+def _too_slow(pattern: str, text: str) -> TimeoutError:
+    return TimeoutError(
+        f"pattern {pattern!r} took more than {LIMIT_S:g} s on {len(text)} characters"
+    )
 
 
 def _pattern(

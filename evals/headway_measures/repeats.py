@@ -4,8 +4,11 @@
 every time. Both are estimated without bias from more answers than k.
 """
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from math import comb
+
+import numpy as np
 
 from headway_measures.errors import MeasureError
 from headway_measures.intervals import Interval, mean_interval
@@ -50,6 +53,27 @@ def repeats_interval(
     """
     values = [estimate(len(answers), sum(answers), k) for answers in cases]
     return mean_interval(values, clusters, alpha, scale=1.0)
+
+
+def intraclass_correlation(cases: Sequence[Sequence[bool]]) -> float:
+    """Return how alike the answers to one case are: 0 as those to any, 1 where they never differ.
+
+    The analysis of variance's ICC(1): (MSB - MSW) / (MSB + (k - 1)·MSW), with the mean squares
+    between and within cases and k the answers a case, the adjusted mean where cases have unequal
+    numbers (Donner 1986, International Statistical Review 54, 67-82). Cut off at 0; 1 where all
+    answers are equal, since such answers show nothing of a case's own spread.
+    """
+    sizes = np.array([len(answers) for answers in cases], dtype=np.float64)
+    total, count = float(sizes.sum()), len(cases)
+    if count < 2 or total <= count:
+        return math.nan
+    means = np.array([sum(answers) / len(answers) for answers in cases])
+    grand = float((sizes * means).sum() / total)
+    between = float((sizes * (means - grand) ** 2).sum()) / (count - 1)
+    within = float((sizes * means * (1 - means)).sum()) / (total - count)
+    usual = (total - float((sizes**2).sum()) / total) / (count - 1)
+    spread = between + (usual - 1) * within
+    return max((between - within) / spread, 0.0) if spread else 1.0
 
 
 def _check(n: int, passed: int, k: int) -> None:

@@ -1,6 +1,10 @@
 """The scorers by name: from a line of a suite to a judgement on an answer.
 
     exact           the output is the expected text, or JSON of the expected value
+    exact_match     the output is an expected text to the character
+    starts_with     the output begins with an expected text
+    fuzzy_match     the output holds an expected text, or stands within it
+    json_match      the output is JSON equal to that of an expected text
     includes        the output holds the expected text, or every one of several
     regex           the output matches; with ``group``, the group is the expected text
     numeric         a number of the output is the expected one, within a tolerance
@@ -11,6 +15,7 @@
     edit_distance   the share of characters to be changed to get it; less is better
     similarity      the angle to it in the space of character n-grams
     choice          the likeliest option is the expected one
+    greedy_match    the expected text is what the model finds likeliest
     perplexity      how much the text surprises the model; less is better
     latency, cost   milliseconds and dollars; less is better
     python          what a function of yours says
@@ -31,7 +36,8 @@ from headway.texts import message_of
 from headway_measures.errors import ScorerError
 from headway_measures.function_scorers import FunctionCall
 from headway_measures.json_scorers import JsonSchema
-from headway_measures.likelihood_scorers import Choice, Perplexity
+from headway_measures.likelihood_scorers import Choice, GreedyMatch, Perplexity
+from headway_measures.match_scorers import ExactMatch, FuzzyMatch, JsonMatch, StartsWith
 from headway_measures.overlap_scorers import Bleu, Chrf, EditDistance, Rouge, TokenF1
 from headway_measures.scores import Answered, Scorer, ScoreValue
 from headway_measures.similarity_scorers import Similarity
@@ -41,6 +47,10 @@ from headway_measures.weights import Metric, taken_together
 
 SCORERS: Mapping[str, type[Any]] = {
     "exact": Exact,
+    "exact_match": ExactMatch,
+    "starts_with": StartsWith,
+    "fuzzy_match": FuzzyMatch,
+    "json_match": JsonMatch,
     "includes": Includes,
     "regex": Regex,
     "numeric": Numeric,
@@ -52,6 +62,7 @@ SCORERS: Mapping[str, type[Any]] = {
     "edit_distance": EditDistance,
     "similarity": Similarity,
     "choice": Choice,
+    "greedy_match": GreedyMatch,
     "perplexity": Perplexity,
     "latency": Latency,
     "cost": Cost,

@@ -18,12 +18,13 @@ _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """The output is the expected text, white space around it aside.
+    """The output is the expected text, white space around it aside unless ``strip: false``.
 
     Where what is expected is not text, the output is JSON of the same value.
     """
 
     ignore_case: bool = False
+    strip: bool = True
     needs_expected: ClassVar[bool] = True
     direction: ClassVar[Direction] = "up"
     scale: ClassVar[float | None] = 1.0
@@ -34,9 +35,9 @@ class Exact:
     def score(self, answered: Answered) -> ScoreValue:
         """Compare."""
         expected = answered.expected
-        output = _folded(answered.output.strip(), self.ignore_case)
+        output = _folded(self._stripped(answered.output), self.ignore_case)
         if isinstance(expected, str):
-            is_same = output == _folded(expected.strip(), self.ignore_case)
+            is_same = output == _folded(self._stripped(expected), self.ignore_case)
             return PASSED if is_same else failed(f"{shown(output)} is not {shown(expected)}")
         try:
             found = parse_json(output)
@@ -45,17 +46,22 @@ class Exact:
         difference = first_difference(found, _folded(expected, self.ignore_case))
         return failed(difference) if difference else PASSED
 
+    def _stripped(self, text: str) -> str:
+        return text.strip() if self.strip else text
+
 
 @dataclass(frozen=True, slots=True)
 class Includes:
     """The output holds every one of ``values``, or any of them.
 
-    Without ``values`` the case's expected text, or list of texts, is looked for.
+    Without ``values`` the case's expected text, or list of texts, is looked for. With
+    ``graded: false`` some of all count as none.
     """
 
     values: str | tuple[str, ...] = ()
     mode: Literal["all", "any"] = "all"
     ignore_case: bool = False
+    graded: bool = True
     direction: ClassVar[Direction] = "up"
     scale: ClassVar[float | None] = 1.0
 
@@ -76,7 +82,8 @@ class Includes:
         if self.mode == "any" and len(missing) < len(wanted):
             return PASSED
         detail = f"without {', '.join(map(shown, missing))}" if missing else ""
-        return ScoreValue(1 - len(missing) / len(wanted), not missing, detail)
+        share = 1 - len(missing) / len(wanted)
+        return ScoreValue(share if self.graded else float(not missing), not missing, detail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,13 +195,17 @@ class Client:
         answer = self._get("run", run_id, "run", "results")
         return {**answer, "run": with_datetimes(answer["run"])}
 
-    def sql(self, sql: str, *, limit: int | None = None) -> "polars.DataFrame":
+    def sql(
+        self, sql: str, *, limit: int | None = None, text_chars: int | None = None
+    ) -> "polars.DataFrame":
         """Return what one SELECT over the collector's views gives, as a frame.
 
         Args:
             sql: see docs/sql.md for the views and functions.
             limit: the most rows; where None is given and there are more than the collector gives
                 by itself, a ``RuntimeWarning`` says so.
+            text_chars: where longer texts are cut to; without, a text that is too long for what
+                the query makes of texts is an error.
 
         Raises:
             ApiError: the collector said no, for example to something that is not one SELECT.
@@ -210,8 +214,14 @@ class Client:
         _check_limit(limit)
         read = load_polars().read_ipc_stream
         projects = [self._project] if isinstance(self._project, str) else [*(self._project or ())]
-        body = {"sql": sql, "format": "arrow", "project": projects}
-        answer = self._api.ask("/v1/sql", body if limit is None else body | {"limit": limit})
+        bounds = {"limit": limit, "text_chars": text_chars}
+        body = {
+            "sql": sql,
+            "format": "arrow",
+            "project": projects,
+            **{name: value for name, value in bounds.items() if value is not None},
+        }
+        answer = self._api.ask("/v1/sql", body)
         frame: polars.DataFrame = read(io.BytesIO(answer.data))
         cut_by = answer.headers.get("Headway-Truncated-By")
         if cut_by == "bytes" or (cut_by and limit is None):

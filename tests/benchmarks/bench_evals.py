@@ -10,7 +10,9 @@ import argparse
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
 from tests.benchmarks import eval_tasks
 from tests.benchmarks.eval_peers import (
@@ -26,6 +28,12 @@ from tests.benchmarks.eval_rounds import (
     count_equal,
     run_race,
 )
+from tests.benchmarks.eval_sweeps import (
+    count_alike,
+    make_adapters,
+    run_separately,
+    run_swept,
+)
 from tests.benchmarks.results import RESULTS, Section, at_least, at_most, record, say, table
 
 _AGREEMENT_ITEMS = 64
@@ -40,6 +48,8 @@ class Sizes:
         apart_items: with one each.
         prompts: to be answered.
         rounds: of each side.
+        adapters: in a sweep.
+        swept_cases: that each of them answers; None is the whole suite.
     """
 
     shape: eval_tasks.Shape = eval_tasks.SMALL
@@ -47,9 +57,19 @@ class Sizes:
     apart_items: int = 256
     prompts: int = 256
     rounds: int = 3
+    adapters: int = 8
+    swept_cases: int | None = None
 
 
-QUICK = Sizes(eval_tasks.TINY, shared_items=4, apart_items=8, prompts=8, rounds=1)
+QUICK = Sizes(
+    eval_tasks.TINY,
+    shared_items=4,
+    apart_items=8,
+    prompts=8,
+    rounds=1,
+    adapters=2,
+    swept_cases=8,
+)
 
 
 class Bench:
@@ -177,6 +197,37 @@ def agreement(bench: Bench) -> Section:
     )
 
 
+def sweep(bench: Bench) -> Section:
+    """Adapters on one loaded base, beside a process for each."""
+    sizes = bench.sizes
+    adapters = make_adapters(bench.folder / "adapters", sizes.adapters)
+    ratios, cpu_ratios, alike, lines, asked = [], [], [], [], 0
+    for number in range(sizes.rounds):
+        folder = bench.folder / f"sweep-{number}"
+        apart = run_separately(folder / "apart", adapters, limit=sizes.swept_cases)
+        say(f"sweep: {sizes.adapters} runs {apart.took_s:.1f} s")
+        swept = run_swept(folder / "swept", adapters, limit=sizes.swept_cases)
+        say(f"sweep: one sweep {swept.took_s:.1f} s, {swept.took_s / apart.took_s:.3f} of it")
+        ratios.append(swept.took_s / apart.took_s)
+        cpu_ratios.append(swept.cpu_s / apart.cpu_s)
+        alike.append(count_alike(apart, swept))
+        asked = sum(map(len, apart.results.values()))
+        lines.append(f"{apart.took_s:.1f} and {swept.took_s:.1f}")
+    return Section(
+        f"A sweep of {sizes.adapters} adapters, beside as many runs",
+        [
+            f"triage-base on its suite, {asked // sizes.adapters} cases each, LoRA adapters of "
+            "rank 4 with random weights. Processes of the command as it is typed, one after "
+            "another, without kept answers; seconds of the runs and of the sweep: "
+            f"{'; '.join(lines)}.",
+            "",
+            at_most("time of the sweep over that of the runs, median", median(ratios), 1 / 3),
+            f"- the same of the processors' time: {median(cpu_ratios):.3f}, no bar",
+            at_least(f"cases of {asked} with equal output and scores", min(alike), asked),
+        ],
+    )
+
+
 def _loads(ours: SideProcess, theirs: SideProcess) -> str:
     return (
         f"- not in the figures: from the start of the process to the first answer "
@@ -185,8 +236,10 @@ def _loads(ours: SideProcess, theirs: SideProcess) -> str:
 
 
 SECTIONS: Mapping[str, Callable[[Bench], Section]] = {
-    each.__name__: each for each in (agreement, likelihoods, generation)
+    each.__name__: each for each in (agreement, likelihoods, generation, sweep)
 }
+# The others need lm-eval.
+_ALONE = {"sweep"}
 
 
 def main() -> None:
@@ -198,9 +251,11 @@ def main() -> None:
     chosen = arguments.only.split(",")
     if unknown := set(chosen) - set(SECTIONS):
         parser.error(f"no section {', '.join(unknown)}: there are {', '.join(SECTIONS)}")
-    say("installing lm-eval where it is missing ...")
-    find_python(LM_EVAL_SIDE)
-    versions = find_versions()
+    versions = {name: version(name) for name in ("headway", "torch", "transformers")}
+    if set(chosen) - _ALONE:
+        say("installing lm-eval where it is missing ...")
+        find_python(LM_EVAL_SIDE)
+        versions = find_versions()
     with tempfile.TemporaryDirectory(prefix="headway-bench-") as scratch:
         results = Path(scratch) / "RESULTS.md" if arguments.quick else RESULTS
         bench = Bench(Path(scratch), QUICK if arguments.quick else Sizes())

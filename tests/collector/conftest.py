@@ -171,6 +171,13 @@ class Served:
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Start ``headway serve`` on a free port; whatever still runs at the end is killed."""
+    with serving_processes(tmp_path) as start:
+        yield start
+
+
+@contextmanager
+def serving_processes(folder: Path) -> Iterator[Callable[..., Served]]:
+    """Yield what starts ``headway serve`` in a folder, as the fixture ``serve`` does for a test."""
     started: list[Served] = []
 
     def start(database: Path, *options: str) -> Served:
@@ -178,7 +185,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
             [sys.executable, "-m", "headway", "serve", "--db", database, "--port", "0", *options],
             stdout=subprocess.PIPE,
             text=True,
-            cwd=tmp_path,
+            cwd=folder,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         assert process.stdout is not None
@@ -190,7 +197,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         served.url = found[1]
         return served
 
-    yield start
-    for served in started:
-        if served.process.poll() is None:
-            served.stop(signal.SIGKILL)
+    try:
+        yield start
+    finally:
+        for served in started:
+            if served.process.poll() is None:
+                served.stop(signal.SIGKILL)

@@ -177,6 +177,25 @@ def test_the_same_batch_is_answered_as_it_was(
     assert [answer["is_replay"] for answer in answers] == [False, True]
 
 
+def test_an_import_that_stored_rows_stands_in_the_audit_of_their_projects(
+    client: TestClient, ingest: Any, span_line: Any
+) -> None:
+    ingest(span_line())
+    row = export_row(client)
+    others = [row | {"span_id": f"{number:016x}", "project": "a"} for number in range(8, 10)]
+    for _ in range(2):  # the second time all of them are there already
+        post(client, row, *others, row | {"project": "b"}, row | {"project": "b", "kind": "poem"})
+        post(client, row | {"project": "c"}, **{"Headway-Batch-Id": "x"})
+    actions = client.get("/v1/audit", params={"action": "import"}).json()["actions"]
+
+    assert {each["project"]: each["detail"] for each in actions} == {
+        "a": {"what": "spans", "accepted": 2},
+        "b": {"what": "spans", "accepted": 1},
+        "c": {"what": "spans", "accepted": 1},
+    }
+    assert len(actions) == 3
+
+
 def test_an_unknown_price_is_not_filled_in(client: TestClient, store: Store) -> None:
     fill(client)
     row = export_row(client, name="chat 101")

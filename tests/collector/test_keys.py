@@ -227,6 +227,14 @@ def test_what_says_that_the_collector_lives_needs_no_key(local: TestClient, path
     assert local.get(path, headers=bear("hw_0_0")).status_code == 200
 
 
+def test_what_needs_no_key_counts_nothing_of_any_project(local: TestClient) -> None:
+    before = local.get("/healthz").json()
+    root = bear(make_first(local))
+
+    assert before.keys() - {"ignored"} == local.get("/healthz", headers=root).json().keys()
+    assert "ignored" in before
+
+
 @pytest.mark.parametrize("path", ["/nowhere", "/v1", "/v1/spans/", "/healthz/", "//healthz"])
 def test_not_even_which_paths_there_are_is_told_without_a_key(local: TestClient, path: str) -> None:
     make_first(local)

@@ -360,11 +360,10 @@ def test_the_worlds_do_differ_for_who_may_see_both(alone: World, both: World) ->
         "GET /v1/drift/metrics",
         "GET /v1/keys",
         "GET /v1/retention",
-        # Nothing was erased, nothing is due, and ids of rejects are drawn by chance.
+        # Nothing was erased, and nothing is due.
         "GET /v1/erasures",
         "GET /v1/erasures/{receipt_id}",
         "GET /v1/retention/due",
-        "GET /v1/rejects/{reject_id}",
         # They are asked for scores of ours.
         "GET /v1/quality",
         "GET /v1/quality/agreement",

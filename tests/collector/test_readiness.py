@@ -90,12 +90,13 @@ def test_a_full_queue_is_not_ready(
     store: Store, block: Callable[[TestClient], Blockage], span_line: Lines
 ) -> None:
     with TestClient(create_app(store, limits=Limits(queued=1))) as client:
-        block(client)
+        blockage = block(client)
         waiting = client.app.state.collector.writer.perform(lambda connection: None)  # type: ignore[attr-defined]
 
         assert "the queue is full" in reason(client)
         assert client.post("/v1/ingest", content=span_line()).status_code == 429
         assert not waiting.done()
+        blockage.end()
 
 
 def test_a_file_that_was_moved_is_not_ready(tmp_path: Path) -> None:

@@ -2,9 +2,7 @@
 
 import io
 import json
-import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -63,7 +61,30 @@ REFUSED = {
     "SELECT lpad('x', 1000000000, 'x')": "'lpad' is not possible",
     "SELECT range(1000000000000)": "'range' is not possible",
     "SELECT list_transform([1], x -> x)": "'list_transform' is not possible",
-    "SELECT string_agg(input, '') FROM spans": "'string_agg' is not possible",
+    "SELECT len(string_agg(input, '')) FROM spans": "only be a column of the answer",
+    "SELECT list(input) OVER () FROM spans": "only be a column of the answer",
+    "WITH t AS (SELECT list(input) x FROM spans) SELECT * FROM t": "only be a column of the answer",
+    "SELECT string_agg(input) s, s || s FROM spans": "'s' names what was gathered",
+    "SELECT " + "hex(" * 12 + "input" + ")" * 12 + " FROM spans": "more memory",
+    "SELECT " + "to_json(" * 12 + "input" + ")" * 12 + " FROM spans": "more memory",
+    "SELECT array_to_string([" + "input," * 200 + "input], '') FROM spans": "more memory",
+    "SELECT array_to_string(max(input, 100), '') || name FROM spans GROUP BY name": "more memory",
+    f"SELECT array_to_string(quantile_disc(input, [{'.5,' * 200} .5]), '') || name FROM spans": (
+        "more memory"
+    ),
+    "SELECT upper(COLUMNS(*)), lower(COLUMNS(*)) FROM spans a, spans b, spans c": "more memory",
+    "SELECT concat(*COLUMNS(*)) FROM spans": "name the columns",
+    "SELECT hex(COLUMNS(*)) FROM spans": "a star cannot",
+    "SELECT input->>'$..a' FROM spans": "'..'",
+    "SELECT input->'$..a' FROM spans": "'..'",
+    "SELECT input->>name FROM spans": "the path of '->>' must",
+    "SELECT json_extract(input, ['$.a', '$.a']) FROM spans": "the path of 'json_extract' must",
+    "SELECT TRY(input::INTEGER) FROM spans": "TRY is not possible",
+    "SELECT * FROM spans TABLESAMPLE 10%": "a sample is of rows",
+    "SELECT * FROM (SELECT 1) a, spans b USING SAMPLE 10% (system)": "a sample is of rows",
+    "WITH " + ", ".join(f"a{i} AS (SELECT 1)" for i in range(5000)) + " SELECT 1": (
+        "characters; 16000"
+    ),
     "SELECT levenshtein(input, input) FROM spans": "'levenshtein' is not possible",
     "SELECT max(input, 1000000) FROM spans": "write a number up to 100",
     "SELECT replace(input, 'a', output) FROM spans": "at most 16 characters",
@@ -178,6 +199,37 @@ def test_the_answer_names_its_columns_and_says_what_is_missing(
     }
 
 
+@pytest.mark.parametrize("gather", ["string_agg(name, ',' ORDER BY name)", "list(name)"])
+def test_all_values_of_a_column_can_be_gathered(
+    client: TestClient, ingest: Ingest, span_line: Lines, gather: str
+) -> None:
+    ingest(*[span_line(name=name) for name in "abc"])
+
+    asked = {"sql": f"SELECT kind, {gather} AS all_names FROM spans GROUP BY kind"}
+    ((kind, gathered),) = client.post("/v1/sql", json=asked).json()["rows"]
+
+    assert kind == "llm"
+    assert sorted(gathered) in (["a", "b", "c"], [",", ",", "a", "b", "c"])
+
+
+def test_a_text_too_long_for_what_is_made_of_it_is_an_error_or_cut(
+    client: TestClient, ingest: Ingest, span_line: Lines
+) -> None:
+    ingest(span_line(input="x" * 30_000))
+    pieces = {"sql": "SELECT len(string_split(input, '')) FROM spans"}
+
+    refused = client.post("/v1/sql", json=pieces)
+    cut = client.post("/v1/sql", json=pieces | {"text_chars": 1000})
+    more = client.post("/v1/sql", json=pieces | {"text_chars": 30_000})
+    whole = client.post("/v1/sql", json={"sql": "SELECT length(input) FROM spans"})
+
+    assert refused.json()["code"] == "too_broad"
+    assert "more than 12500 characters" in refused.json()["message"]
+    assert cut.json()["rows"] == [[1000]]
+    assert "12500 are allowed" in more.json()["message"]
+    assert whole.json()["rows"] == [[30_002]]
+
+
 def test_a_question_may_be_narrowed_to_projects(
     client: TestClient, ingest: Ingest, span_line: Lines
 ) -> None:
@@ -202,49 +254,3 @@ def test_the_command_writes_cells_that_no_spreadsheet_and_no_terminal_runs() -> 
     assert written["csv"] == "x,n\n'=1+1\x1b[2J,-1\n,2\n"
     assert json.loads(written["json"])[1] == {"x": None, "n": 2}
     assert json.loads(written["jsonl"].splitlines()[0])["n"] == -1
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "SELECT * FROM spans a, spans b ORDER BY random()",
-        "SELECT median(a.duration_ms + b.duration_ms) FROM spans a, spans b",
-    ],
-)
-def test_the_writer_goes_on_beside_a_question_without_end(tmp_path: Path, sql: str) -> None:
-    store = Store(tmp_path / "headway.duckdb")
-    insert = (
-        "INSERT INTO store.spans BY NAME SELECT 'a' AS project, printf('%032x', i) AS trace_id, "
-        "i AS start_ns, i + 1000 AS end_ns, repeat(md5(i::VARCHAR), 64) AS input "
-        "FROM range({count}) t(i)"
-    )
-    with store.transaction() as connection:
-        connection.execute(insert.format(count=50_000))
-    store.checkpoint()
-    before, refusals = measure_process(), []
-    has_ended = threading.Event()
-
-    def ask() -> None:
-        try:
-            run_sql(store, sql, ["a"], limit=100_000, bounds=SqlBounds(time_s=3))
-        except TooBroadError as error:
-            refusals.append(str(error))
-        finally:
-            has_ended.set()
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    appended, most_bytes = 0, 0
-    while not has_ended.is_set():
-        with store.transaction() as connection:
-            connection.execute(insert.format(count=500))
-        appended += 1
-        most_bytes = max(most_bytes, measure_process() - before)
-    asking.join()
-
-    (row,) = store.read("SELECT count(*) AS n FROM store.spans")
-    assert appended > 0
-    assert row["n"] == 50_000 + 500 * appended
-    assert len(refusals) == 1
-    assert most_bytes < 1200 * 2**20
-    store.close()

@@ -363,7 +363,7 @@ def test_calls_of_the_sdk_and_of_otlp_and_large_bodies_pass_through_nginx(
 
 
 def make_large(size_bytes: int) -> bytes:
-    """Return the line of a span with that many spaces behind what it says."""
+    """Return the line of a span, and one of that many spaces behind it."""
     span = {
         "type": "span",
         "trace_id": "ab" * 16,
@@ -372,7 +372,7 @@ def make_large(size_bytes: int) -> bytes:
         "start_ns": 1_763_800_000_000_000_000,
         "end_ns": 1_763_800_000_000_000_001,
     }
-    return json.dumps(span).encode() + b" " * size_bytes
+    return json.dumps(span).encode() + b"\n" + b" " * size_bytes
 
 
 def test_nginx_passes_a_stream_on_as_it_comes(proxying: Proxying) -> None:

@@ -1,9 +1,16 @@
+import math
 from itertools import combinations
 
+import numpy as np
 import pytest
 
 from headway_measures.errors import MeasureError
-from headway_measures.repeats import pass_at_k, pass_hat_k, repeats_interval
+from headway_measures.repeats import (
+    intraclass_correlation,
+    pass_at_k,
+    pass_hat_k,
+    repeats_interval,
+)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
@@ -36,3 +43,16 @@ def test_more_than_was_answered_cannot_be_asked(n: int, passed: int, k: int, fau
     for estimate in (pass_at_k, pass_hat_k):
         with pytest.raises(MeasureError, match=fault):
             estimate(n, passed, k)
+
+
+def test_answers_to_one_case_are_alike_as_far_as_cases_differ() -> None:
+    never_differ = [[True] * 4, [False] * 4] * 10
+    rng = np.random.default_rng(3)
+    by_chance = (rng.random((2000, 4)) < 0.6).tolist()
+    # Of a chance to pass that is 0.2 or 0.8, the variance is 0.09 of 0.25.
+    own = (rng.random((4000, 3)) < rng.choice([0.2, 0.8], (4000, 1))).tolist()
+
+    assert intraclass_correlation(never_differ) == 1.0
+    assert intraclass_correlation(by_chance) == pytest.approx(0.0, abs=0.03)
+    assert intraclass_correlation(own) == pytest.approx(0.36, abs=0.03)
+    assert math.isnan(intraclass_correlation([[True]]))

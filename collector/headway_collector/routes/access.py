@@ -41,7 +41,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Fault, "description": "unknown id"}}
 BUSY: dict[int | str, dict[str, Any]] = {
     408: {"model": Fault, "description": "the body stalled"},
-    413: {"model": Fault, "description": "over 64 MiB"},
+    413: {"model": Fault, "description": "larger than this path reads"},
     415: {"model": Fault, "description": "another Content-Type than this path reads"},
     429: {"model": Fault, "description": "the queue is full; see Retry-After"},
 }

@@ -17,6 +17,7 @@ from headway_collector.routes.access import (
     Reader,
     answer_json,
 )
+from headway_collector.routes.posted import PostedRoute
 from headway_collector.schemas.drift import (
     CardListQuery,
     CardPage,
@@ -40,7 +41,7 @@ from headway_collector.store.drift_cards import (
     read_card,
 )
 
-router = APIRouter(tags=["drift"], responses=REFUSALS)
+router = APIRouter(tags=["drift"], responses=REFUSALS, route_class=PostedRoute)
 
 BUCKETS_NS = {"hour": 3_600 * 10**9, "day": 86_400 * 10**9, "week": 604_800 * 10**9}
 

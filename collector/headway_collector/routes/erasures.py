@@ -13,12 +13,13 @@ from headway_collector.routes.access import (
     ProjectHeader,
     answer_json,
 )
+from headway_collector.routes.posted import PostedRoute
 from headway_collector.schemas.life_cycle import Erasure, ErasureBody, Erasures
 from headway_collector.schemas.queries import PageQuery, ProjectQuery
 from headway_collector.store.erasures import Target
 from headway_collector.store.receipts import list_receipts, read_receipt
 
-router = APIRouter(tags=["erasures"], responses=REFUSALS)
+router = APIRouter(tags=["erasures"], responses=REFUSALS, route_class=PostedRoute)
 
 
 # Not async: it waits for the describer and the writer, in a thread of its own.

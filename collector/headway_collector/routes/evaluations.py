@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from headway_collector.piecewise import dump_pieces
 from headway_collector.routes.access import (
     BUSY,
     NOT_FOUND,
@@ -15,6 +16,7 @@ from headway_collector.routes.access import (
     Reader,
     answer_json,
 )
+from headway_collector.routes.posted import PostedRoute
 from headway_collector.schemas.evaluations import (
     Comparison,
     ComparisonPage,
@@ -33,7 +35,7 @@ from headway_collector.store.comparisons import (
 )
 from headway_collector.store.runs import list_runs, read_run, save_run
 
-router = APIRouter(tags=["evaluations"], responses=REFUSALS)
+router = APIRouter(tags=["evaluations"], responses=REFUSALS, route_class=PostedRoute)
 
 
 @router.post("/v1/runs", responses={200: {"model": RunSaved}, **BUSY})
@@ -41,7 +43,8 @@ async def post_run(
     collector: CollectorAccess, caller: Ingester, project: ProjectHeader, body: RunBody
 ) -> Response:
     """Store a run with its results, in place of any of the same id."""
-    posted = body.model_dump()
+    loop = asyncio.get_running_loop()
+    posted = await loop.run_in_executor(collector.decoders, dump_pieces, body)
     saved = collector.writer.perform(
         lambda connection: save_run(connection, project, posted["run"], posted["results"])
     )
@@ -70,7 +73,8 @@ async def post_comparison(
     collector: CollectorAccess, caller: Ingester, project: ProjectHeader, body: Comparison
 ) -> Response:
     """Store a verdict, in place of any of the same id."""
-    posted = body.model_dump()
+    loop = asyncio.get_running_loop()
+    posted = await loop.run_in_executor(collector.decoders, dump_pieces, body)
     saved = collector.writer.perform(
         lambda connection: save_comparison(connection, project, posted)
     )

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
+import duckdb
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from headway.records import BATCH_HEADER, PROJECT_HEADER, IngestAnswer, RejectedLine
@@ -25,6 +28,7 @@ from headway_collector.routes.access import (
 from headway_collector.routes.direct import read_body
 from headway_collector.schemas.answers import Ingested
 from headway_collector.schemas.exports import ImportQuery
+from headway_collector.store.audit import save_action
 from headway_collector.store.writes import SHOWN_ERRORS
 
 MAX_BATCH_ID_CHARS = 120
@@ -72,7 +76,9 @@ async def post_import(
             batch_id or None,
             caller,
         )
-        futures = [collector.writer.append(each, hold.size_bytes) for each in rows.batches]
+        note = partial(_note, caller=caller, what=query.what, now_ns=collector.clock_ns())
+        batches = [replace(each, note=partial(note, project=each.project)) for each in rows.batches]
+        futures = [collector.writer.append(each, hold.size_bytes) for each in batches]
         answers = [await asyncio.wrap_future(future) for future in futures]
     return answer_json(_join(answers, rows.rejects))
 
@@ -93,6 +99,18 @@ def _decode(
         batch_id=batch_id,
         check_project=caller.check_project,
     )
+
+
+def _note(
+    connection: duckdb.DuckDBPyConnection,
+    accepted: int,
+    *,
+    caller: Caller,
+    project: str,
+    what: What,
+    now_ns: int,
+) -> None:
+    save_action(connection, "import", caller, project, {"what": what, "accepted": accepted}, now_ns)
 
 
 def _join(answers: Sequence[IngestAnswer], rejects: Sequence[Reject]) -> IngestAnswer:

@@ -19,6 +19,7 @@ from headway_collector.routes.access import (
     CollectorAccess,
     answer_json,
 )
+from headway_collector.routes.posted import PostedRoute
 from headway_collector.schemas.keys import (
     KeyBody,
     KeyMade,
@@ -31,7 +32,7 @@ from headway_collector.store.keys import Key, list_keys
 
 T = TypeVar("T")
 
-router = APIRouter(tags=["keys"], responses=REFUSALS)
+router = APIRouter(tags=["keys"], responses=REFUSALS, route_class=PostedRoute)
 
 # It is shown once, and should not lie in the cache of whoever passes it on.
 _UNCACHED = {"Cache-Control": "no-store"}

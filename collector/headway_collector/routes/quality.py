@@ -22,6 +22,7 @@ from headway_collector.routes.access import (
     answer_json,
     choose_project,
 )
+from headway_collector.routes.posted import PostedRoute
 from headway_collector.schemas.quality import (
     Agreement,
     AgreementQuery,
@@ -35,7 +36,7 @@ from headway_collector.times import format_time
 
 MAX_GROUPS = 2_000
 
-router = APIRouter(tags=["quality"], responses={**REFUSALS, **LARGE})
+router = APIRouter(tags=["quality"], responses={**REFUSALS, **LARGE}, route_class=PostedRoute)
 
 
 @router.get("/v1/quality", responses={200: {"model": Quality}})

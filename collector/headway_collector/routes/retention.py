@@ -20,6 +20,7 @@ from headway_collector.routes.access import (
     CollectorAccess,
     answer_json,
 )
+from headway_collector.routes.posted import PostedRoute
 from headway_collector.schemas.life_cycle import (
     Applied,
     DueQuery,
@@ -35,7 +36,7 @@ from headway_collector.store.retention import TABLES, Rule, read_rules, remove_r
 # As long as a request may take; whoever asks comes back.
 _APPLY_S = 5.0
 
-router = APIRouter(tags=["retention"], responses=REFUSALS)
+router = APIRouter(tags=["retention"], responses=REFUSALS, route_class=PostedRoute)
 
 
 @router.get("/v1/retention", responses={200: {"model": Retention}})

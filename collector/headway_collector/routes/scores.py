@@ -16,6 +16,7 @@ from headway_collector.routes.access import (
     Reader,
     answer_json,
 )
+from headway_collector.routes.posted import PostedRoute
 from headway_collector.schemas.answers import ScorePage, ScoreSaved
 from headway_collector.schemas.evaluations import ScoreBody
 from headway_collector.schemas.queries import ScoreListQuery
@@ -24,7 +25,7 @@ from headway_collector.store.batches import Batch
 from headway_collector.store.scores import list_scores
 from headway_collector.times import parse_absolute
 
-router = APIRouter(tags=["scores"], responses=REFUSALS)
+router = APIRouter(tags=["scores"], responses=REFUSALS, route_class=PostedRoute)
 
 
 @router.post("/v1/scores", responses={200: {"model": ScoreSaved}, **BUSY})

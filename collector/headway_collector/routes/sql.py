@@ -6,6 +6,7 @@ import pyarrow as pa
 from fastapi import APIRouter, Response
 
 from headway_collector.routes.access import BUSY, LARGE, REFUSALS, CollectorAccess, Reader
+from headway_collector.routes.posted import PostedRoute
 from headway_collector.schemas.sql import SqlBody, SqlRows
 from headway_collector.store.sql import SqlAnswer, run_sql
 from headway_collector.store.sql_shapes import encode_rows, list_rows
@@ -13,7 +14,7 @@ from headway_collector.store.sql_shapes import encode_rows, list_rows
 ARROW = "application/vnd.apache.arrow.stream"
 TRUNCATED_HEADER = "Headway-Truncated-By"
 
-router = APIRouter(tags=["sql"], responses={**REFUSALS, **BUSY, **LARGE})
+router = APIRouter(tags=["sql"], responses={**REFUSALS, **BUSY, **LARGE}, route_class=PostedRoute)
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -37,6 +38,7 @@ def post_sql(collector: CollectorAccess, caller: Reader, body: SqlBody) -> Respo
             projects if is_narrow else None,
             limit=body.limit,
             form=body.format,
+            text_chars=body.text_chars,
             bounds=collector.sql_bounds,
         )
         headers = {} if answer.cut_by is None else {TRUNCATED_HEADER: answer.cut_by}

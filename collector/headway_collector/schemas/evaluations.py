@@ -49,7 +49,8 @@ class Writable(Posted):
         if isinstance(data, bytes):  # of a type that nobody reads; said where that is looked at
             return data
         try:
-            json.dumps(data, ensure_ascii=False).encode()
+            # Parts that are models already have been looked at.
+            json.dumps(data, ensure_ascii=False, default=lambda _: None).encode()
         except UnicodeEncodeError as error:
             half = error.object[error.start].encode("unicode_escape").decode()
             raise InvalidRequestError(f"the body holds {half}, half a character") from error
@@ -98,7 +99,7 @@ class RunScore(Nested):
     count: Count = 0
 
 
-class Run(Posted):
+class Run(Writable):
     """One model on one suite at one time."""
 
     run_id: Id
@@ -116,7 +117,7 @@ class Run(Posted):
     environment: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-class Result(Posted):
+class Result(Writable):
     """What one case came to in a run."""
 
     case_id: Id
@@ -175,7 +176,7 @@ class Flip(Nested):
     tags: list[str] = Field(default_factory=list)
 
 
-class Comparison(Posted):
+class Comparison(Writable):
     """A published verdict."""
 
     comparison_id: Id

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headway_collector.schemas.evaluations import Writable
 from headway_collector.store.sql import DEFAULT_ROWS, MAX_ROWS
+from headway_collector.store.sql_growth import MAX_TEXT_CHARS
 from headway_collector.store.sql_shapes import Form
 
 _MOST_PROJECTS = 1000
@@ -26,6 +27,13 @@ class SqlBody(Writable):
 
     sql: str
     limit: int = Field(DEFAULT_ROWS, ge=1, le=MAX_ROWS, description="the most rows")
+    text_chars: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_TEXT_CHARS,
+        description="cut longer texts to this; without, a text that is too long for what the query "
+        "makes of texts is an error",
+    )
     format: Form = Field("json", description="`arrow`: a stream of record batches")
     project: list[str] = Field(
         default_factory=list,

@@ -1,8 +1,9 @@
 """What one request brings to the store: checked records, and what was found out of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import duckdb
 import msgspec
 import pyarrow as pa
 
@@ -34,6 +35,8 @@ class Batch:
     The spans are either in ``rows``, built as the store takes them (see ``columns.build_ahead``),
     or in ``spans``, of which there are few; ``derived`` then has one item for each. ``logs`` are
     events that belong to spans of the project, whether those are stored already or still to come.
+    ``note`` is called in the transaction that writes the batch, with how many of its records are
+    new, where any are: what an administrator brings stands in the audit.
     """
 
     project: str
@@ -46,6 +49,7 @@ class Batch:
     losses: Sequence[Loss] = ()
     logs: Sequence[OtelLog] = ()
     rows: pa.Table | None = None
+    note: Callable[[duckdb.DuckDBPyConnection, int], None] | None = None
 
     @property
     def span_count(self) -> int:

@@ -25,6 +25,7 @@ from headway_collector.errors import (
 from headway_collector.store import migrations
 from headway_collector.store.beginnings import remove_beginning
 from headway_collector.store.interrupts import Reads, interrupting
+from headway_collector.store.memories import USUAL, Memory, is_short_of_memory
 from headway_collector.store.swaps import find_copy_path, put_in_place, remove_copy
 
 MEMORY = ":memory:"
@@ -43,7 +44,6 @@ _SETTINGS = (
     "SET GLOBAL TimeZone = 'UTC'",
     # The writer checkpoints between commits; DuckDB itself never does inside one.
     "SET GLOBAL checkpoint_threshold = '1TB'",
-    "SET GLOBAL memory_limit = '640MB'",
     # DuckDB's own limit is what is free when a read first needs room, for as long as the process
     # lives: after a disk that was full for a moment no large read would end well again.
     "SET GLOBAL max_temp_directory_size = '16GB'",
@@ -69,44 +69,66 @@ class Store:
 
     Args:
         path: a file, made where missing, or ``MEMORY``.
+        usual_memory: as a rule DuckDB takes no more.
+        most_memory: what it may take for long texts; None is its own limit.
 
     Raises:
         StoreError: the file is locked, foreign, newer than this program, or cannot be made.
     """
 
-    def __init__(self, path: str | Path = MEMORY) -> None:
+    def __init__(
+        self,
+        path: str | Path = MEMORY,
+        *,
+        usual_memory: str = USUAL,
+        most_memory: str | None = None,
+    ) -> None:
         self.path = str(path)
         self._is_broken = False
         self._reads = Reads()
         self._connection = duckdb.connect(MEMORY, config=OFFLINE)
+        self.memory = Memory(self._connection, usual_memory, most_memory)
         try:
             for setting in _SETTINGS:
                 self._connection.execute(setting)
             if self.path != MEMORY:
                 self._connection.execute("SET GLOBAL temp_directory = $1", [f"{self.path}.tmp"])
                 self._refuse_foreign()
-            self._attach()
+            with self.memory.widened():
+                self._attach()
             self._identity = self._identify()
             if self.file is not None:
                 remove_copy(find_copy_path(self.file))
             migrations.migrate(self._connection)
         except duckdb.Error as error:
-            self._connection.close()
+            self.close()
             kind = StoreInUseError if _is_in_use(error) else StoreError
             raise kind(explain_opening(self.path, error)) from error
         except StoreError:
-            self._connection.close()
+            self.close()
             raise
 
     def read(
         self, sql: str, parameters: Sequence[object] = (), *, limit_s: float | None = None
     ) -> list[dict[str, Any]]:
-        """Return the rows of a query by column name.
+        """Return the rows of a query by column name; one that lacks memory is run again with more.
 
         Raises:
             StoreUnavailableError: the database cannot be read at the moment.
             duckdb.InterruptException: it took longer than ``limit_s``.
         """
+        try:
+            return self._read(sql, parameters, limit_s)
+        except StoreUnavailableError as error:
+            if not is_short_of_memory(error):
+                raise
+            self.memory.note_shortage("a read", error)
+        with self.memory.widened():
+            return self._read(sql, parameters, limit_s)
+
+    def _read(
+        self, sql: str, parameters: Sequence[object], limit_s: float | None
+    ) -> list[dict[str, Any]]:
         with self._reading() as cursor, ExitStack() as watch:
             if limit_s is not None:
                 watch.enter_context(interrupting(cursor, limit_s))
@@ -134,7 +156,8 @@ class Store:
         Raises:
             StoreUnavailableError: the database cannot be read at the moment.
         """
-        with self._reading() as cursor:
+        # Nobody could take up again what ends in the middle.
+        with self.memory.widened(), self._reading() as cursor:
             tell_interrupt(cursor.interrupt)
             cursor.execute(_READ_AHEAD)
             cursor.execute(sql, list(parameters))
@@ -154,6 +177,9 @@ class Store:
                 raise
             message = "the collector is shutting down: try again later"
             raise StoreUnavailableError(message) from error
+        finally:
+            if self.memory.is_wide:
+                self.memory.trim()
 
     @property
     def file(self) -> Path | None:
@@ -201,6 +227,7 @@ class Store:
         except BaseException as error:
             with suppress(duckdb.Error):  # a failed COMMIT has already ended it
                 self._connection.execute("ROLLBACK")
+            self._is_broken |= _is_given_up(error)
             if isinstance(error, duckdb.Error):
                 message = f"the database refuses this: {_first_line(error)}"
                 raise UnstorableError(message) from error
@@ -230,7 +257,7 @@ class Store:
         self.heal()
         # DuckDB gives up a database whose checkpoint fails, so this is true until it succeeds.
         self._is_broken = True
-        with translated():
+        with self.memory.widened(), translated():
             try:
                 self._connection.execute("CHECKPOINT store")
             except duckdb.TransactionException as error:
@@ -280,7 +307,7 @@ class Store:
         if not self._is_broken or self.path == MEMORY:
             return
         self._check_place()  # a path without a file would be made a new and empty one
-        with translated():
+        with self.memory.widened(), translated():
             self._connection.execute("DETACH DATABASE IF EXISTS store")
             self._attach()
         self._is_broken = False
@@ -296,6 +323,7 @@ class Store:
 
     def close(self) -> None:
         """Release the file."""
+        self.memory.close()
         self._connection.close()
 
     def _check_place(self) -> None:
@@ -361,6 +389,10 @@ def explain_opening(path: str, error: duckdb.Error) -> str:
 def _is_in_use(error: duckdb.Error) -> bool:
     text = str(error)
     return _LOCK_HOLDER.search(text) is not None or "already attached" in text
+
+
+def _is_given_up(error: BaseException) -> bool:
+    return "has been invalidated" in str(error)
 
 
 def _first_line(error: duckdb.Error) -> str:

@@ -25,8 +25,13 @@ from headway_collector.store.connections import Store
 from headway_collector.store.filters import Conditions, SpanFilters, select_spans
 from headway_collector.store.scores import ScoreFilters, select_scores
 
-BATCH_ROWS = 1024
-"""In one batch: half of what DuckDB works on at once."""
+BATCH_ROWS = 128
+"""In one batch: of the longest texts that are taken, a column of more would be too large for one.
+
+A field has at most 8 MiB, and Arrow 2 GiB for the texts of a column.
+"""
+
+_TRIM_BYTES = 8 * 1024 * 1024
 
 # What is not stored under its own name.
 _SOURCES: dict[What, dict[str, str]] = {
@@ -86,10 +91,11 @@ def open_rows(
     what = selection.what
     sql = f"SELECT {_select(what, form)} FROM store.{what} AS {what} {conditions.where}"
     with store.stream(sql, conditions.values, BATCH_ROWS, tell_interrupt=tell_interrupt) as reader:
-        yield _read(reader)
+        yield _read(reader, store)
 
 
-def _read(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+def _read(reader: pa.RecordBatchReader, store: Store) -> Iterator[pa.RecordBatch]:
+    untrimmed_bytes = 0
     while True:
         try:
             batch = reader.read_next_batch()
@@ -100,6 +106,11 @@ def _read(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
             said = str(error).partition("\n")[0]
             raise StoreUnavailableError(f"the export was ended: {said}") from error
         yield batch
+        # What was read is not read again, and DuckDB would keep as much of it as its limit allows.
+        untrimmed_bytes += batch.nbytes
+        if untrimmed_bytes > _TRIM_BYTES:
+            store.memory.trim()
+            untrimmed_bytes = 0
 
 
 def _select(what: What, form: Form) -> str:

@@ -62,6 +62,8 @@ _DESCRIBED = f"""(
     ON descriptors.project = spans.project AND descriptors.span_key = spans.span_key
     AND descriptors.trace_key = {TRACE_KEY} AND descriptors.start_ns = spans.start_ns"""
 _BATCH_ROWS = 5_000
+# Of texts of any length.
+_TEXT_ROWS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ def write_texts(
         f"SELECT spans.project, spans.trace_id, spans.span_id, {_FINISH_REASON}, "
         f"spans.input, spans.output FROM store.spans AS spans {times.where}"
     )
-    _write(store, sql, times.values, files.find("texts"), check)
+    _write(store, sql, times.values, files.find("texts"), check, batch_rows=_TEXT_ROWS)
 
 
 def parse_extra(names: Sequence[str]) -> tuple[Dimension, ...]:
@@ -241,10 +243,12 @@ def _write(
     path: Path,
     check: Callable[[int], None],
     keep: Callable[[pa.RecordBatch], None] = lambda batch: None,
+    *,
+    batch_rows: int = _BATCH_ROWS,
 ) -> pa.Schema:
     rows = 0
     with (
-        store.stream(sql, parameters, _BATCH_ROWS) as reader,
+        store.stream(sql, parameters, batch_rows) as reader,
         pa.OSFile(str(path), "wb") as file,
         pa.ipc.new_file(file, reader.schema) as sink,
     ):

@@ -55,7 +55,7 @@ class Finder:
 
     def __init__(self, identity: str | None, ids: Iterable[str]) -> None:
         self._ids = {each.encode() for each in ids}
-        self._raw = {bytes.fromhex(each.decode()) for each in self._ids}
+        self._raw = {bytes.fromhex(each.decode()) for each in self._ids if _HEX.fullmatch(each)}
         self._identity = None if not identity else _compile(identity)
 
     def finds_in(self, text: bytes) -> bool:

@@ -28,7 +28,7 @@ from headway_collector.errors import (
 from headway_collector.store.connections import Store
 from headway_collector.store.sql_checks import check_sql, first_lines
 from headway_collector.store.sql_shapes import Form, express, name_apart, with_integers
-from headway_collector.store.sql_views import create_views
+from headway_collector.store.sql_views import TOO_LONG, TextBounds, create_views
 
 DEFAULT_ROWS = 10_000
 MAX_ROWS = 100_000
@@ -37,11 +37,24 @@ _SLICE_ROWS = 32
 _LOOK_S = 0.005
 _MEBIBYTE = 1024 * 1024
 _PAGE_BYTES = 4096
+# DuckDB counts sixteen bytes for a text, however long it is, in what it works out ahead.
+_READ_AHEAD = "SET SESSION streaming_buffer_size = '16KB'"
 _STATM = Path("/proc/self/statm")
 # Pages of the file, which are let go when others want room, and what the writer alone holds.
 _HELD = (
     "SELECT sum(memory_usage_bytes + temporary_storage_bytes)::BIGINT FROM duckdb_memory() "
     "WHERE tag NOT IN ('BASE_TABLE', 'IN_MEMORY_TABLE', 'METADATA', 'TRANSACTION', 'ART_INDEX')"
+)
+# What goes wrong as rows come is said by Arrow, in DuckDB's words.
+_INTERRUPT = "INTERRUPT"
+_SHORTAGE = "Out of Memory"
+_INTERRUPTS = (duckdb.InterruptException,)
+_SHORTAGES = (duckdb.OutOfMemoryException, MemoryError)
+_OUTAGES = (
+    duckdb.IOException,
+    duckdb.FatalException,
+    duckdb.TransactionException,
+    duckdb.CatalogException,
 )
 
 Cut = Literal["limit", "bytes"]
@@ -88,6 +101,7 @@ def run_sql(
     *,
     limit: int = DEFAULT_ROWS,
     form: Form = "json",
+    text_chars: int | None = None,
     bounds: SqlBounds | None = None,
 ) -> SqlAnswer:
     """Return what one SELECT over the views gives.
@@ -98,6 +112,8 @@ def run_sql(
         projects: whose rows the views have; None means all.
         limit: the most rows.
         form: what the columns are made for.
+        text_chars: where a longer text is cut to; without, a text too long for the question is an
+            error.
         bounds: what it may take.
 
     Raises:
@@ -111,21 +127,53 @@ def run_sql(
     is_open = projects is None
     with store.lend_cursor() as cursor, _Watch(store, cursor, bounds) as watch:
         try:
-            check_sql(cursor, sql)
-            create_views(cursor, projects)
-            with _explained():
-                relation = cursor.sql(sql)
-            names, types = relation.columns, [str(kind) for kind in relation.types]
-            shown = names if form == "json" else name_apart(names)
-            # One row more than asked for tells whether there are any.
-            limited = relation.limit(limit + 1).project(express(types, shown, form))
-            table, cut_by = _collect(
-                limited.to_arrow_reader(_BATCH_ROWS), limit, bounds.result_bytes
-            )
+            texts = _bound_texts(check_sql(cursor, sql), text_chars)
+            cursor.execute(_READ_AHEAD)
+            is_walled = False
+            while True:
+                create_views(cursor, projects, texts, is_walled=is_walled)
+                try:
+                    return _answer(cursor, sql, limit, form, bounds.result_bytes)
+                except HeadwayError:
+                    raise
+                except Exception as error:
+                    if is_open or is_walled or not _is_of_a_row(error):
+                        raise
+                # It may have been another's row, on which nobody must see anything fail.
+                is_walled = True
         except HeadwayError:
             raise
         except Exception as error:
-            raise _translate(error, watch.reason, is_open) from error
+            raise _translate(error, watch.reason, is_open, texts.chars) from error
+
+
+def _bound_texts(most_chars: int, asked_chars: int | None) -> TextBounds:
+    """Return how long texts may be, given what the question makes of them at most.
+
+    Raises:
+        InvalidRequestError: more is asked for.
+    """
+    if asked_chars is None:
+        return TextBounds(most_chars)
+    if asked_chars > most_chars:
+        raise InvalidRequestError(
+            f"text_chars is {asked_chars}; for what this makes of texts {most_chars} are allowed"
+        )
+    return TextBounds(asked_chars, is_cut=True)
+
+
+def _answer(
+    cursor: duckdb.DuckDBPyConnection, sql: str, limit: int, form: Form, most_bytes: int
+) -> SqlAnswer:
+    with _explained():
+        relation = cursor.sql(sql)
+    names, types = relation.columns, [str(kind) for kind in relation.types]
+    shown = names if form == "json" else name_apart(names)
+    # One row more than asked for tells whether there are any.
+    limited = relation.limit(limit + 1).project(express(types, shown, form))
+    table, cut_by = _collect(limited.to_arrow_reader(_BATCH_ROWS), limit, most_bytes)
+    # Where batches begin tells how many rows of others stand between.
+    table = table.combine_chunks()
     return SqlAnswer(names, types, with_integers(table) if form == "arrow" else table, cut_by)
 
 
@@ -163,23 +211,34 @@ def _explained() -> Iterator[None]:
         raise InvalidRequestError(f"this cannot be asked: {first_lines(error)}") from error
 
 
-def _translate(error: Exception, reason: str | None, is_open: bool) -> Exception:
+def _is_of_a_row(error: Exception) -> bool:
+    """Return whether a value could not be computed, and nothing else went wrong."""
+    return not (
+        isinstance(error, (*_INTERRUPTS, *_SHORTAGES, *_OUTAGES))
+        or any(word in str(error)[:40] for word in (_INTERRUPT, _SHORTAGE))
+    )
+
+
+def _translate(error: Exception, reason: str | None, is_open: bool, chars: int) -> Exception:
     """Return what a fault while a question runs is in our words."""
     said = str(error)
-    if isinstance(error, duckdb.InterruptException) or "INTERRUPT" in said[:40]:
+    if isinstance(error, _INTERRUPTS) or _INTERRUPT in said[:40]:
         if reason is None:
             # Reads are stopped, or had to make way; whoever did it says which.
             return StoreUnavailableError("the query was ended from outside: try again")
         return TooBroadError(reason)
-    if isinstance(error, duckdb.OutOfMemoryException | MemoryError) or "Out of Memory" in said[:40]:
+    if isinstance(error, _SHORTAGES) or _SHORTAGE in said[:40]:
         return TooBroadError(_explain_memory("there is"))
-    if isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.TransactionException):
+    if isinstance(error, _OUTAGES):
         return error
-    if isinstance(error, duckdb.CatalogException):
-        return error
+    if TOO_LONG in said:
+        return TooBroadError(
+            f"a text has more than {chars} characters, too long for what this makes of texts: "
+            f"filter, make fewer texts, or let longer ones be cut with text_chars up to {chars}"
+        )
     shown = f": {said.partition(chr(10))[0][:500]}" if is_open else ""
     return InvalidRequestError(
-        f"a value of a row cannot be computed{shown} (TRY_CAST and TRY give null in its place)"
+        f"a value of a row cannot be computed{shown} (TRY_CAST gives null in its place)"
     )
 
 

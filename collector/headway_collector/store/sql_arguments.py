@@ -21,7 +21,7 @@ DOUBLE DECIMAL VARCHAR CHAR BLOB DATE TIME TIMESTAMP TIMESTAMP_S TIMESTAMP_MS TI
 UUID LIST STRUCT MAP JSON
 """
 _TYPES = frozenset((*_NAMES_OF_TYPES.split(), "TIMESTAMP WITH TIME ZONE", "TIME WITH TIME ZONE"))
-_LONG_TYPES = frozenset(("VARCHAR", "CHAR", "BLOB", "LIST", "STRUCT", "MAP", "JSON"))
+_LONG_TYPES = {"VARCHAR": 1, "CHAR": 1, "JSON": 1, "BLOB": 4, "LIST": 32, "STRUCT": 32, "MAP": 32}
 
 Node = dict[str, Any]
 """A part of a statement, as ``json_serialize_sql`` gives it."""
@@ -71,18 +71,18 @@ def check_constant(value: Node) -> None:
         )
 
 
-def check_type(node: Any) -> bool:
-    """Return whether values of a type may be long.
+def growth_of(node: Any) -> int:
+    """Return how many times as large as a text a value of a type may be; 0 where it is short.
 
     Raises:
         InvalidRequestError: it, or one inside it, is none that is possible here.
     """
-    is_long = False
+    growth = 0
     for found in _find_types(node):
         if found not in _TYPES:
             raise InvalidRequestError(f"the type {show(found)} is not possible here")
-        is_long = is_long or found in _LONG_TYPES
-    return is_long
+        growth = max(growth, _LONG_TYPES.get(found, 0))
+    return growth
 
 
 def _find_types(node: Any) -> Iterable[str]:
@@ -131,14 +131,32 @@ def pattern_of(name: str, children: list[Node]) -> str:
     return text
 
 
-def check_count_of(name: str, children: list[Node]) -> None:
-    """Refuse ``max(x, 1000000)``: a list of so many values, beside every other row.
+def has_any_in_path(name: str, path: Node | None) -> bool:
+    """Return whether a path in JSON leads to several places.
 
     Raises:
-        InvalidRequestError: it is one.
+        InvalidRequestError: it may lead to a place and to all that stand in it, which makes a text
+            as many times as long as it is nested, or does not stand in the text of the question.
+    """
+    value = path["value"].get("value") if path is not None and path["class"] == "CONSTANT" else None
+    if path is not None and not isinstance(value, int | str):
+        raise InvalidRequestError(
+            f"the path of {show(name)} must be one text or number that stands in sql"
+        )
+    text = str(value)
+    if ".." in text:
+        raise InvalidRequestError(f"the path of {show(name)} has '..': name what stands between")
+    return "*" in text
+
+
+def count_of(name: str, children: list[Node]) -> int:
+    """Return how many values an aggregate gives: ``max(x, 3)`` a list of three.
+
+    Raises:
+        InvalidRequestError: very many, beside every other row, or who knows how many.
     """
     if len(children) < (3 if name.startswith("arg") or name.endswith("by") else 2):
-        return
+        return 1
     last = children[-1]
     count = last["value"].get("value") if last["class"] == "CONSTANT" else None
     if not isinstance(count, int) or count > _MAX_LARGEST:
@@ -146,6 +164,7 @@ def check_count_of(name: str, children: list[Node]) -> None:
             f"{name} gives as many values as its last argument says: write a number up to "
             f"{_MAX_LARGEST}"
         )
+    return max(count, 1)
 
 
 def show(name: object) -> str:

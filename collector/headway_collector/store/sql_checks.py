@@ -2,13 +2,12 @@
 
 DuckDB's own parser says what a text is (``json_serialize_sql``), and whatever of its tree is not
 named here is refused: statements, tables, functions, and kinds of nodes that a later version
-brings. What DuckDB does not count as memory, the texts and lists that expressions make of a vector
-of rows, is bounded here by counting what can make them grow.
+brings. How much its expressions make of a text is counted by ``sql_growth``.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,27 +15,9 @@ from typing import Any
 import duckdb
 
 from headway_collector.errors import InvalidRequestError
-from headway_collector.store.sql_arguments import (
-    Node,
-    check_constant,
-    check_count_of,
-    check_like,
-    check_regular,
-    check_type,
-    length_of,
-    pattern_of,
-    show,
-)
-from headway_collector.store.sql_functions import (
-    GROWING,
-    KNOWN,
-    LARGEST,
-    LIKES,
-    REGULAR,
-    REPLACING,
-    TABLES,
-    TEXTS,
-)
+from headway_collector.store.sql_arguments import Node, check_constant, show
+from headway_collector.store.sql_functions import TABLES
+from headway_collector.store.sql_growth import MAX_TEXT_CHARS, Growth, check_function
 from headway_collector.store.sql_views import MOST_COLUMNS, VIEWS
 
 MAX_SQL_CHARS = 16_000
@@ -44,13 +25,10 @@ MAX_SQL_CHARS = 16_000
 _MAX_DEPTH = 100
 """Of nodes; a call in a call takes two or three."""
 _MAX_NODES = 3_000
-_MAX_CALLS = 300
 _MAX_TABLES = 64
 """With those of a subquery wherever it is named again."""
 _MAX_COLUMNS = 2_000
-_MAX_GROWTH = 256
 _MAX_GROUPINGS = 32
-_MAX_REGULARS = 10
 _MAX_TREE_CHARS = 4_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _OURS = re.compile(r"duckdb_|pg_|pragma_|sqlite_|information_schema", re.IGNORECASE)
@@ -63,12 +41,9 @@ _NAMES_OF_PARTS = """
 ORDER_MODIFIER LIMIT_MODIFIER LIMIT_PERCENT_MODIFIER DISTINCT_MODIFIER ORDER_DEFAULT ASCENDING
 DESCENDING
 """
-_EXPRESSIONS = """
-BETWEEN CASE CAST COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION LAMBDA OPERATOR
-POSITIONAL_REFERENCE STAR SUBQUERY WINDOW
-"""
 _EXPRESSIONS = frozenset(_NAMES_OF_EXPRESSIONS.split())
 _PLAIN = frozenset(_NAMES_OF_PARTS.split())
+_COUNTED = {"FUNCTION": Growth.call, "WINDOW": Growth.window, "LAMBDA": Growth.arrow}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +54,8 @@ class _Extent:
     columns: int = 0
 
 
-@dataclass(slots=True)
-class _Counts:
-    nodes: int = 0
-    calls: int = 0
-    texts: int = 0
-    growth: float = 1.0
-    recursions: int = 0
-    depth: int = 0
-
-
-def check_sql(cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Do nothing where the text is one SELECT that may be run.
+def check_sql(cursor: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """Return how many characters a text may have that this reads, if it is one SELECT.
 
     Args:
         cursor: parses, and runs nothing of the text.
@@ -107,7 +72,7 @@ def check_sql(cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise InvalidRequestError("sql has a zero byte in it: leave it out")
     _check_statement(sql)
     try:
-        _Walk().check(_parse(cursor, sql))
+        return _Walk().check(_parse(cursor, sql))
     except RecursionError as error:
         raise _too_deep() from error
 
@@ -150,25 +115,19 @@ class _Walk:
     """One way through the tree of a statement."""
 
     def __init__(self) -> None:
-        self._counts = _Counts()
+        self._growth = Growth()
         self._inner_tables = 0
-        self._regulars = 0
+        self._nodes = 0
+        self._depth = 0
+        self._is_recursive = False
 
-    def check(self, node: Node) -> None:
-        """Raise for what may not be."""
+    def check(self, node: Node) -> int:
+        """Raise for what may not be, and return how long a text may be."""
+        if node["type"] == "SELECT_NODE":
+            self._growth.allow_gathering(node["select_list"])
         self._query(node, {})
-        counts = self._counts
-        # Each makes a text of every row of a vector; one in another makes of what that has made.
-        if counts.growth * max(counts.texts, 1) > _MAX_GROWTH:
-            raise InvalidRequestError(
-                f"{counts.texts} expressions that make texts, lengthened up to "
-                f"{counts.growth:g} times, may take more memory than there is: join fewer of them"
-            )
-        if counts.recursions and counts.growth > 2:
-            raise InvalidRequestError(
-                "a recursive query must not make texts or lists longer and longer: collect ids "
-                "and join the texts outside"
-            )
+        self._growth.check(self._is_recursive)
+        return int(MAX_TEXT_CHARS / self._growth.weight)
 
     def _query(self, node: Node, known: dict[str, _Extent]) -> _Extent:
         """Check a query, given the queries that its text can name, and return its extent."""
@@ -202,7 +161,7 @@ class _Walk:
         return self._query(query, known)
 
     def _recursion(self, node: Node, known: dict[str, _Extent]) -> _Extent:
-        self._counts.recursions += 1
+        self._is_recursive = True
         first = self._query(node["left"], known)
         itself = {_cte_name(node["cte_name"]): _Extent(1, first.columns)}
         again = self._query(node["right"], known | itself)
@@ -213,18 +172,26 @@ class _Walk:
         source = self._table(node["from_table"], known)
         if len(node["group_sets"]) > _MAX_GROUPINGS:
             raise InvalidRequestError("CUBE and ROLLUP of so many columns are not possible here")
+        _check_sample(node.get("sample"))
         columns = 0
         for item in node["select_list"]:
-            has_star = self._any(item, known, source)
+            has_star = self._starred(item, known, source)
             columns += max(source.columns, 1) if has_star else 1
         for name, value in node.items():
             if name not in ("select_list", "from_table", "cte_map", "modifiers", "sample", "type"):
-                self._any(value, known, source)
+                self._starred(value, known, source)
         return _Extent(max(source.tables, 1), columns)
+
+    def _starred(self, value: Any, known: dict[str, _Extent], source: _Extent) -> bool:
+        stars: list[bool] = []
+        with self._growth.with_columns(source.columns, stars):
+            stars.append(self._any(value, known, source))
+        return any(stars)
 
     def _table(self, node: Node, known: dict[str, _Extent]) -> _Extent:
         """Check what stands in FROM, and return its extent."""
         self._count()
+        _check_sample(node.get("sample"))
         with self._deeper():
             kind = node["type"]
             if kind == "EMPTY":
@@ -243,7 +210,7 @@ class _Walk:
                 extent = _Extent(1, max(map(len, node["values"]), default=0))
             elif kind == "TABLE_FUNCTION":
                 function = node["function"]
-                _check_function(function, TABLES, "table function")
+                check_function(function, TABLES, "table function")
                 self._any(function["children"], known, _Extent())
                 extent = _Extent(1, MOST_COLUMNS)
             else:
@@ -278,43 +245,19 @@ class _Walk:
             check_constant(node["value"])
             return False
         if kind == "COLUMN_REF":
+            self._growth.name(node)
             return False
         if kind == "CAST":
-            self._count_text(check_type(node["cast_type"]))
+            self._growth.cast(node)
             return self._any(node["child"], known, source)
-        if kind == "FUNCTION":
-            self._call(node)
-        elif kind == "WINDOW":
-            name = _check_function(node, KNOWN, "function")
-            if name in LARGEST:
-                check_count_of(name, node["children"])
-            self._counts.calls += 1
+        if node["type"] == "OPERATOR_TRY":
+            # It tries rows of others, too, and gives null for one's own where those fail.
+            raise InvalidRequestError("TRY is not possible here: TRY_CAST and try_strptime are")
+        if node["type"] == "OPERATOR_UNPACK":
+            raise InvalidRequestError("*COLUMNS is not possible in a call: name the columns")
+        if kind in _COUNTED:
+            _COUNTED[kind](self._growth, node)
         return self._inside(node, known, source) or kind == "STAR"
-
-    def _call(self, node: Node) -> None:
-        name = _check_function(node, KNOWN, "function")
-        children = node["children"]
-        self._counts.calls += 1
-        if self._counts.calls > _MAX_CALLS:
-            raise InvalidRequestError(f"sql has more than {_MAX_CALLS} calls of functions")
-        if name in LARGEST:
-            check_count_of(name, children)
-        elif name in REGULAR:
-            self._regulars += 1
-            if self._regulars > _MAX_REGULARS:
-                raise InvalidRequestError(
-                    f"sql has more than {_MAX_REGULARS} regular expressions: join them by |"
-                )
-            check_regular(name, pattern_of(name, children))
-        elif name in LIKES:
-            check_like(name, pattern_of(name, children))
-        self._count_text(name in TEXTS)
-        if name in GROWING:
-            # Only what is no constant makes a row as long as another column is.
-            grown = sum(child["class"] != "CONSTANT" for child in children)
-            self._counts.growth *= max(GROWING[name] or grown, 1)
-        elif name in REPLACING:
-            self._counts.growth *= max(length_of(name, children), 1)
 
     def _inside(self, node: Node, known: dict[str, _Extent], source: _Extent) -> bool:
         # A list, since every part is looked at, also after the first star.
@@ -323,19 +266,16 @@ class _Walk:
 
     @contextmanager
     def _deeper(self) -> Iterator[None]:
-        self._counts.depth += 1
-        if self._counts.depth > _MAX_DEPTH:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
             raise _too_deep()
         yield
-        self._counts.depth -= 1
+        self._depth -= 1
 
     def _count(self) -> None:
-        self._counts.nodes += 1
-        if self._counts.nodes > _MAX_NODES:
+        self._nodes += 1
+        if self._nodes > _MAX_NODES:
             raise InvalidRequestError(f"sql has more than {_MAX_NODES} parts: ask for less at once")
-
-    def _count_text(self, is_text: bool) -> None:
-        self._counts.texts += is_text
 
 
 def first_lines(error: duckdb.Error) -> str:
@@ -380,16 +320,13 @@ def _cte_name(name: str) -> str:
     return name.lower()
 
 
-def _check_function(node: Node, allowed: Iterable[str], what: str) -> str:
-    name = str(node["function_name"]).lower()
-    is_qualified = node["catalog"] not in ("", "system") or node["schema"] not in ("", "main")
-    if name not in allowed or is_qualified:
+def _check_sample(sample: Node | None) -> None:
+    # A share of vectors, which is what a plain share means: how many of one's own rows stand in
+    # one tells how many rows of others do.
+    if sample is not None and "system" in str(sample["method"]).lower():
         raise InvalidRequestError(
-            f"the {what} {show(name)} is not possible here; docs/sql.md lists those that are"
+            "a sample is of rows here: write TABLESAMPLE reservoir(10%) or bernoulli(10%)"
         )
-    if node.get("export_state"):
-        raise InvalidRequestError("EXPORT_STATE is not possible here")
-    return name
 
 
 def _too_deep() -> InvalidRequestError:

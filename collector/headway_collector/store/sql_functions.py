@@ -2,10 +2,9 @@
 
 What reads files, settings, variables, sequences or the catalogue is left out, as is what waits,
 what parses SQL, and what makes a value of any length out of a number (``repeat``, ``lpad``,
-``range`` as a list), out of each element of a list (``list_transform``, ``list_reduce``), or out of
-all rows (``string_agg``, ``list``): beside every other row such a value is a copy. So is what takes
-the square of a text's length (``levenshtein``): one vector of texts may take it a minute, and a
-vector cannot be interrupted.
+``range`` as a list) or out of each element of a list (``list_transform``, ``list_reduce``). So is
+what takes the square of a text's length (``levenshtein``): one vector of texts may take it a
+minute, and a vector cannot be interrupted.
 """
 
 _NUMBERS = """
@@ -34,7 +33,7 @@ not_like_escape ilike_escape nullif octet_length ord position prefix
 regexp_full_match regexp_matches sha1 sha256 starts_with strlen strpos struct_has suffix typeof
 unicode chr list_sum list_avg list_min list_max list_count list_median list_any_value list_first
 list_last list_extract list_element array_extract element_at map_extract map_extract_value
-struct_extract struct_extract_at array_value list_value list_pack row struct_pack
+struct_extract struct_extract_at
 """
 _TEXTS = """
 ->> array_distinct array_slice array_sort array_to_string hex unhex from_hex to_hex base64
@@ -64,6 +63,9 @@ _JOINING = """
 || concat concat_ws list_concat array_concat list_cat array_cat list_append array_append
 list_prepend array_prepend list_zip map_concat
 """
+_COLLECTING = """
+list_value list_pack array_value row struct_pack map
+"""
 _SPLITTING = """
 regexp_extract_all regexp_split_to_array split str_split str_split_regex string_split
 string_split_regex string_to_array
@@ -71,9 +73,42 @@ string_split_regex string_to_array
 _LARGEST = """
 arg_max arg_max_null arg_min arg_min_null argmax argmin max max_by min min_by
 """
+_PATHS = """
+->> json_array_length json_exists json_extract json_extract_path json_extract_path_text
+json_extract_string json_keys json_type json_value
+"""
 
-GROWING = {**dict.fromkeys(_JOINING.split(), 0), **dict.fromkeys(_SPLITTING.split(), 4)}
-"""What makes something longer than its longest part, and how many times; 0 is once a part."""
+SPLITTING = 32
+"""How many times as large a text is in pieces of one character, each with its own length."""
+
+_AS_BYTES = """
+encode from_base64 from_hex regexp_escape translate unhex
+"""
+
+GROWING = {
+    **dict.fromkeys(_SPLITTING.split(), SPLITTING),
+    **dict.fromkeys(("json_keys", "map_entries", "map_keys", "map_values"), SPLITTING),
+    **dict.fromkeys(_AS_BYTES.split(), 4),
+    **dict.fromkeys(("base64", "hex", "to_base64", "to_hex"), 2),
+    "to_json": 6,
+    "url_encode": 3,
+}
+"""What makes something longer than it was, and how many times at worst.
+
+Bytes are texts of four times their length, so this counts for what makes bytes.
+"""
+
+JOINING = {**dict.fromkeys(_JOINING.split(), 1), **dict.fromkeys(_COLLECTING.split(), 2)}
+"""What makes one of its parts together, and how many times as long; as texts, parts are quoted."""
+
+GATHERING = frozenset(("array_agg", "group_concat", "list", "listagg", "string_agg"))
+"""Aggregates that give all their values."""
+
+PATHS = frozenset(_PATHS.split())
+"""What takes a path in JSON as its second argument, and gives what stands there."""
+
+FILTERS = frozenset(("array_filter", "filter", "list_filter"))
+"""What takes a function."""
 
 REPLACING = frozenset(("regexp_replace", "replace"))
 """What puts a text in many places of another."""
@@ -91,15 +126,18 @@ REGULAR = frozenset(_REGULAR.split())
 LIKES = frozenset(_LIKES.split())
 """What takes a pattern with ``%`` or ``*`` as its second argument."""
 
-TEXTS = frozenset((*_TEXTS.split(), *GROWING, *REPLACING))
+TEXTS = frozenset((*_TEXTS.split(), *GROWING, *JOINING, *REPLACING))
 """What makes a text, a list or the like of every row."""
 
-KNOWN = TEXTS | frozenset(
+KNOWN = (TEXTS | GATHERING) | frozenset(
     (*_NUMBERS.split(), *_TIMES.split(), *_TESTS.split(), *_AGGREGATES.split(), *_WINDOWS.split())
 )
 
 LARGEST = frozenset(_LARGEST.split())
 """Aggregates whose last argument may say how many values they give."""
+
+QUANTILES = frozenset(("approx_quantile", "quantile", "quantile_cont", "quantile_disc"))
+"""Aggregates that give a value for each of a list of shares."""
 
 TABLES = frozenset(("generate_series", "range", "unnest"))
 """What may stand in FROM; each gives its rows one by one."""

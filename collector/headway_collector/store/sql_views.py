@@ -1,12 +1,15 @@
 """What can be asked in SQL: nine views, each of the rows of the caller's own projects.
 
 They are made as temporary views on the cursor of the query, under names that nobody qualifies. A
-view of several projects is a union of one scan for each, since only the comparison with one text
-is surely made before anything else is computed of a row: were a cast tried on a row of another
-project, its error would tell what stands there.
+view of several projects is a union of one scan for each, since the comparison with one text is what
+DuckDB makes first of all. Not always: it takes some functions that fail (``hamming``, ``x + y`` of
+times) for such as never do, tries them on rows before it has looked at their project, or on all
+different texts of a column at once, which stand together whosever they are. Their error would tell
+what stands there. Behind a wall (``is_walled``) only what a caller may read is ever looked at.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import duckdb
 
@@ -68,30 +71,105 @@ VIEWS: dict[str, str] = {
 }
 """The columns of each view, as SQL over the table of its name."""
 
+_LONG = {
+    "spans": "status_message error_stack params prompt_variables attributes input output",
+    "scores": "value comment",
+    "prompts": "template",
+    "runs": "scores settings environment",
+    "results": "error scores input output expected",
+    "comparisons": "overall slices flips",
+    "rejects": "reason",
+}
+"""The texts that may be longer than a line."""
+
 MOST_COLUMNS = 64
 """More than any view has."""
 
+TOO_LONG = "headway: a text is too long"
+"""What DuckDB says of a text that is longer than it may be."""
 
-def create_views(cursor: duckdb.DuckDBPyConnection, projects: Sequence[str] | None) -> None:
-    """Make the views on a cursor, which alone sees them.
+_ENDLESS = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class TextBounds:
+    """How long a text may be that a question reads.
+
+    Args:
+        chars: so many.
+        is_cut: whether a longer one is cut to that; otherwise it is an error.
+    """
+
+    chars: int
+    is_cut: bool = False
+
+
+def create_views(
+    cursor: duckdb.DuckDBPyConnection,
+    projects: Sequence[str] | None,
+    bounds: TextBounds,
+    *,
+    is_walled: bool = False,
+) -> None:
+    """Make the views on a cursor, which alone sees them, or make them anew.
 
     Args:
         cursor: of a query.
         projects: whose rows; None means all there are, and none means no row.
+        bounds: of the texts in the rows.
+        is_walled: whether nothing of a query may be computed of other rows, not even unseen; it
+            then skips none by their time, and copies every text.
     """
     for name, columns in VIEWS.items():
-        cursor.execute(f"CREATE TEMP VIEW {name} AS {_select(name, columns, projects)}")
+        select = _select(name, columns, projects, bounds, is_walled)
+        if is_walled:
+            select = _wall(cursor, select)
+        cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {select}")
 
 
-def _select(name: str, columns: str, projects: Sequence[str] | None) -> str:
-    select = f"SELECT {columns} FROM store.{name} AS {name}"
+def _select(
+    name: str, columns: str, projects: Sequence[str] | None, bounds: TextBounds, is_walled: bool
+) -> str:
+    bounded = ", ".join(_bound(column, bounds) for column in _LONG.get(name, "").split())
+    every = f"* REPLACE ({bounded})" if bounded else "*"
+
+    def select(condition: str) -> str:
+        # Conditions of a query are not taken past a LIMIT.
+        limit = f" LIMIT {_ENDLESS}" if is_walled else ""
+        return f"(SELECT {columns} FROM (SELECT {every} FROM store.{name}{condition}{limit}){name})"
+
     if projects is None:
-        return select
+        return select("")
     if not projects:
-        return f"{select} WHERE false"
+        return select(" WHERE false")
     return " UNION ALL ".join(
-        f"{select} WHERE {name}.project = {_quote(project)}" for project in dict.fromkeys(projects)
+        select(f" WHERE project = {_quote(project)}") for project in dict.fromkeys(projects)
     )
+
+
+def _bound(column: str, bounds: TextBounds) -> str:
+    # The number of bytes is at hand, that of characters is counted.
+    chars = bounds.chars
+    long = f"strlen({column}) > {chars} AND length({column}) > {chars}"
+    instead = f"left({column}, {chars})" if bounds.is_cut else f"error('{TOO_LONG}')"
+    return f"CASE WHEN {long} THEN {instead} ELSE {column} END AS {column}"
+
+
+def _wall(cursor: duckdb.DuckDBPyConnection, select: str) -> str:
+    """Return the query with its texts copied, each away from those of other rows.
+
+    What is random is neither computed for several rows at once nor moved.
+    """
+    relation = cursor.sql(select)
+    copies = []
+    for column, kind in zip(relation.columns, map(str, relation.types), strict=True):
+        if kind == "VARCHAR":
+            copies.append(f"{column} || left('', random()::BIGINT) AS {column}")
+        elif kind == "VARCHAR[]":
+            copies.append(f"list_filter({column}, lambda x: random() >= 0) AS {column}")
+        else:
+            copies.append(column)
+    return f"SELECT {', '.join(copies)} FROM ({select})"
 
 
 def _quote(text: str) -> str:

@@ -94,6 +94,8 @@ _LIBRARIES: dict[str, tuple[_Library, ...]] = {
     "int4": (_Library("torchao", _TORCHAO, _half_bytes),),
     "nf4": (_Library("bitsandbytes", _BITS, _in_normal_floats),),
 }
+FORMS = tuple(_LIBRARIES)
+"""What ``--quantise`` takes."""
 
 
 def find_quantisation(

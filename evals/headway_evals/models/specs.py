@@ -4,6 +4,7 @@ hf:PATH, hf:PATH+ADAPTER      a checkpoint from disk, or one that comes with Hea
 python:module:function        any callable that turns a prompt into text
 log:key=value,key=value       answers that are already logged
 openai:MODEL@URL              a model behind an OpenAI-compatible API
+vllm:PATH, vllm:PATH+ADAPTER  a checkpoint from disk, run by vLLM where that is installed
 """
 
 import os
@@ -24,8 +25,11 @@ from headway_evals.models.requests import Model
 from headway_evals.models.server_addresses import parse_address
 from headway_evals.models.server_calls import Calls
 from headway_evals.models.servers import Server
+from headway_evals.models.vllm_engines import require_vllm
 
-_EXAMPLES = "hf:PATH, hf:PATH+ADAPTER, python:module:function, log:key=value, openai:MODEL@URL"
+_EXAMPLES = (
+    "hf:PATH, hf:PATH+ADAPTER, python:module:function, log:key=value, openai:MODEL@URL, vllm:PATH"
+)
 
 # As torch has them, which takes seconds to import.
 _DTYPES = ("float32", "bfloat16", "float16")
@@ -34,6 +38,7 @@ _DEVICE = re.compile(r"cpu(:0)?|(cuda|mps|xpu|hpu|npu)(:\d+)?")
 _FOR_CHECKPOINTS = ("device", "dtype", "quantise", "allow_pickle", "batch_tokens", "noise_floor")
 _USES = {
     **dict.fromkeys(_FOR_CHECKPOINTS, ("hf",)),
+    "dtype": ("hf", "vllm"),
     "cache_functions": ("python",),
     "concurrency": ("openai", "python"),
     **dict.fromkeys(("retries", "rate", "timeout_s"), ("openai",)),
@@ -53,7 +58,7 @@ class ModelOptions:
 
     Args:
         device: for ``hf:``; None takes the GPU where there is one.
-        dtype: for ``hf:``; None takes what suits the device.
+        dtype: for ``hf:`` and ``vllm:``; None takes what suits the device.
         quantise: for ``hf:``; ``int8``, ``int4`` or ``nf4``.
         allow_pickle: for ``hf:``; whether weights may be pickled, where there are no safetensors.
         batch_tokens: for ``hf:``; the most tokens of a batch.
@@ -140,25 +145,39 @@ def _check_numerics(options: ModelOptions) -> None:
         raise ModelError(f"there is no dtype {options.dtype!r}; known: {', '.join(_DTYPES)}")
 
 
-def _checkpoint(path: str, options: ModelOptions) -> MakeModel:
+@dataclass(frozen=True, slots=True)
+class _Folders:
+    base: Path
+    adapter: Path | None
+
+
+def _folders(scheme: str, path: str, options: ModelOptions, *, allow_pickle: bool) -> _Folders:
+    """Return the folders that PATH or PATH+ADAPTER names, checked."""
     # A folder's own name may hold a plus.
     base_name, *adapter_names = [path] if (options.folder / path).is_dir() else path.split("+")
     if len(adapter_names) > 1:
-        raise ModelError(f"hf:{path} names {len(adapter_names)} adapters: give one, merge the rest")
+        raise ModelError(
+            f"{scheme}:{path} names {len(adapter_names)} adapters: give one, merge the rest"
+        )
     base = find_folder(base_name, [options.folder])
-    check_base(base, allow_pickle=options.allow_pickle)
+    check_base(base, allow_pickle=allow_pickle)
     adapter = None
     if adapter_names:
         adapter = find_folder(adapter_names[0], [options.folder, base.parent])
-        check_adapter(adapter, allow_pickle=options.allow_pickle)
+        check_adapter(adapter, allow_pickle=allow_pickle)
+    return _Folders(base, adapter)
+
+
+def _checkpoint(path: str, options: ModelOptions) -> MakeModel:
+    found = _folders("hf", path, options, allow_pickle=options.allow_pickle)
 
     def make() -> Model:
         # torch and transformers take seconds to import, and the other schemes do without them.
         from headway_evals.models.checkpoints import Checkpoint
 
         return Checkpoint(
-            base,
-            adapter,
+            found.base,
+            found.adapter,
             device=options.device,
             dtype=options.dtype,
             quantise=options.quantise,
@@ -209,9 +228,30 @@ def _server(rest: str, options: ModelOptions) -> MakeModel:
     return lambda: Server(address, calls, concurrency=options.concurrency)
 
 
+def _vllm(rest: str, options: ModelOptions) -> MakeModel:
+    require_vllm(f"vllm:{rest}")
+    path, _, query = rest.partition("?")
+    found = _folders("vllm", path, options, allow_pickle=False)
+
+    def make() -> Model:
+        # torch and transformers take seconds to import, and the other schemes do without them.
+        from headway_evals.models.vllm_models import VllmModel, parse_options
+
+        return VllmModel(
+            found.base,
+            found.adapter,
+            dtype=options.dtype,
+            options=parse_options(f"vllm:{rest}", query),
+            digests=Digests(options.digests_dir),
+        )
+
+    return make
+
+
 SCHEMES: dict[str, Callable[[str, ModelOptions], MakeModel]] = {
     "hf": _checkpoint,
     "python": _function,
     "log": _log,
     "openai": _server,
+    "vllm": _vllm,
 }

@@ -9,6 +9,7 @@ import http.client
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import Self
 
 import psutil  # type: ignore[import-untyped]
@@ -29,11 +31,24 @@ ANSWER_S = 20.0
 """Longer than any answer may take, on a machine that does other things too."""
 
 GROWTH_BYTES = 96 * 1024 * 1024
-"""By so much memory may grow from a third of a run to its end: a checkpoint, a pool of threads."""
+"""By so much memory may grow over a few hostile requests: a checkpoint, a pool of threads."""
+
+LEAK_BYTES = 1024
+"""Of each request: what memory may not grow by from the middle third of a run to its last."""
+
+NOISE_BYTES = 24 * 1024 * 1024
+"""By so much it goes up and down: a checkpoint holds the pages that it writes."""
+
+HELPERS_BYTES = 768 * 1024 * 1024
+"""More than its other processes ever need for so little: three of them, with their libraries."""
+
+SAMPLES = 60
 
 START_S = 60.0
 # uvicorn closes a connection that is idle for five seconds.
 _IDLE_S = 2.0
+_JSON = "application/json"
+_FAULT = re.compile(r"Traceback| (?:ERROR|CRITICAL) ")
 
 
 @dataclass
@@ -52,9 +67,21 @@ class Tally:
     name: str
     statuses: Counter[int] = field(default_factory=Counter)
     slowest_s: float = 0.0
-    start_bytes: int = 0
-    warm_bytes: int = 0
-    end_bytes: int = 0
+    memory: list[tuple[float, int]] = field(default_factory=list)
+    helpers_bytes: int = 0
+
+    @property
+    def levels(self) -> list[int]:
+        """How many bytes were in use in each third of the run: the median of what was seen."""
+        thirds: list[list[int]] = [[], [], []]
+        for done, used_bytes in self.memory:
+            thirds[min(2, int(3 * done))].append(used_bytes)
+        return [int(median(each)) if each else 0 for each in thirds]
+
+    @property
+    def allowed_bytes(self) -> int:
+        """How much more the last third may use than the middle one."""
+        return max(NOISE_BYTES, LEAK_BYTES * self.statuses.total() // 3)
 
     def add(self, status: int, took_s: float) -> None:
         """Count an answer."""
@@ -71,9 +98,8 @@ class Tally:
             "requests": self.statuses.total(),
             "statuses": dict(sorted(self.statuses.items())),
             "slowest_s": round(self.slowest_s, 3),
-            "start_mib": self.start_bytes // 2**20,
-            "warm_mib": self.warm_bytes // 2**20,
-            "end_mib": self.end_bytes // 2**20,
+            "memory_mib": [level // 2**20 for level in self.levels],
+            "helpers_mib": self.helpers_bytes // 2**20,
         }
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(said) + "\n")
@@ -94,6 +120,7 @@ class FuzzedCollector:
                 env=clean_environment(OMP_NUM_THREADS="1"),
             )
         self._connection: http.client.HTTPConnection | None = None
+        self.key: str | None = None
         self._used_s = 0.0
         self._measured = psutil.Process(self._process.pid)
         try:
@@ -122,9 +149,17 @@ class FuzzedCollector:
 
     @property
     def rss_bytes(self) -> int:
-        """How much memory it has, with the processes that map for it."""
-        processes = [self._measured, *self._measured.children(recursive=True)]
-        return sum(int(each.memory_info().rss) for each in processes)
+        """How much memory it has, without the processes that work for it."""
+        return int(self._measured.memory_info().rss)
+
+    @property
+    def helpers_bytes(self) -> int:
+        """How much those have: of jobs, which come and go with their work, and of mappers."""
+        found = 0
+        for each in self._measured.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                found += int(each.memory_info().rss)
+        return found
 
     @property
     def connection_count(self) -> int:
@@ -153,13 +188,24 @@ class FuzzedCollector:
             OSError: there was none within ``ANSWER_S``.
             http.client.HTTPException: it is no HTTP.
         """
+        headers = dict(headers or {})
+        if self.key is not None:
+            headers.setdefault("Authorization", f"Bearer {self.key}")
         if self._connection is not None and time.monotonic() - self._used_s > _IDLE_S:
             self._connection.close()
             self._connection = None
+        if self._connection is not None:
+            # What was refused before its end has ended its connection, and the client is told so
+            # behind the answer. On a new connection there is no such excuse.
+            with suppress(ConnectionError, http.client.RemoteDisconnected):
+                return self._ask(method, path, body, headers)
+        return self._ask(method, path, body, headers)
+
+    def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_S)
         try:
-            self._connection.request(method, path, body, dict(headers or {}))
+            self._connection.request(method, path, body, headers)
             response = self._connection.getresponse()
             answer = Answer(response.status, response.read(), _lower(response.headers.items()))
         except BaseException:
@@ -178,11 +224,19 @@ class FuzzedCollector:
         found: dict[str, object] = json.loads(answer.body)
         return found
 
+    def make_key(self, *scopes: str) -> str:
+        """Return a new key for all projects; once there is one, nothing is answered without."""
+        body = {"scopes": scopes, "all_projects": True, "name": "fuzzer"}
+        answer = self.send("POST", "/v1/keys", json.dumps(body).encode(), {"Content-Type": _JSON})
+        assert answer.status == 201, answer.body
+        made: str = json.loads(answer.body)["key"]
+        return made
+
     def check_well(self) -> None:
         """Fail where it does not live, does not take work, or had a fault of its own."""
         assert self._process.poll() is None, self.log[-4000:]
         assert self.send("GET", "/readyz").status == 200
-        assert "Traceback" not in self.log, self.log[-4000:]
+        assert not _FAULT.search(self.log), self.log[-4000:]
 
 
 @dataclass(frozen=True)
@@ -203,7 +257,7 @@ class Fuzzing:
     def rounds(self, count: int) -> Iterator[int]:
         """Yield numbers: ``count`` of them, or until the time that was asked for is over.
 
-        After a third, what there is to cache is cached, and memory is looked at.
+        Meanwhile memory is looked at, again and again.
         """
         number, began_s = 0, time.monotonic()
         while True:
@@ -212,10 +266,16 @@ class Fuzzing:
                 done = (time.monotonic() - began_s) / (self.end_s - began_s)
             if done >= 1:
                 return
-            if done >= 1 / 3 and self.tally.warm_bytes == 0:
-                self.tally.warm_bytes = self.collector.rss_bytes
+            self.look(done)
             yield number
             number += 1
+
+    def look(self, done: float) -> None:
+        """Note how much memory is in use, a share of the run being done; not too often."""
+        seen = self.tally.memory
+        if not seen or done - seen[-1][0] >= 1 / SAMPLES:
+            seen.append((done, self.collector.rss_bytes))
+            self.tally.helpers_bytes = max(self.tally.helpers_bytes, self.collector.helpers_bytes)
 
     def send(
         self, path: str, body: bytes, headers: Mapping[str, str], *, method: str = "POST"
@@ -267,13 +327,15 @@ def fuzzing(collector: FuzzedCollector, name: str, share: float) -> Iterator[Fuz
     """Give a fuzzer its chance and its share of the time, and hold the collector to its memory."""
     seed = os.environ.get("HEADWAY_FUZZ_SEED", "1")
     whole_s = budget_s()
-    tally = Tally(name, start_bytes=collector.rss_bytes)
+    tally = Tally(name)
     end_s = None if whole_s is None else time.monotonic() + share * whole_s
     try:
         yield Fuzzing(collector, Random(f"{seed} {name}"), tally, seed, end_s)
     finally:
-        tally.end_bytes = collector.rss_bytes
         tally.save()
     collector.check_well()
-    grown_bytes = tally.end_bytes - (tally.warm_bytes or tally.start_bytes)
-    assert grown_bytes < GROWTH_BYTES, f"{name}: {grown_bytes} bytes more"
+    first, middle, last = tally.levels
+    assert tally.helpers_bytes < HELPERS_BYTES, f"{name}: {tally.helpers_bytes} bytes in helpers"
+    # A short run is over before what there is to load and to cache is there.
+    if end_s is not None and middle > 0:
+        assert last - middle < tally.allowed_bytes, f"{name}: {first}, {middle}, {last} bytes"
