@@ -20,6 +20,7 @@ import msgspec
 from headway.errors import HeadwayError
 from headway_collector.errors import QueueFullError, StoreUnavailableError
 from headway_collector.processes import Computation, Tell, explain_fault
+from headway_collector.queues import Task
 from headway_collector.store.connections import Store
 from headway_collector.store.jobs import (
     UNFINISHED,
@@ -33,7 +34,7 @@ from headway_collector.store.jobs import (
 )
 from headway_collector.store.paging import Page
 from headway_collector.times import format_time
-from headway_collector.writing import Task, Writer
+from headway_collector.writing import Writer
 
 T = TypeVar("T")
 

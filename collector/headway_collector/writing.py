@@ -242,7 +242,7 @@ class Writer:
         except StoreUnavailableError as error:
             if is_short_of_memory(error) and not is_again:
                 self._store.memory.note_shortage("a commit", error)
-                with self._store.memory.widened():
+                with self._store.memory.widened(is_trimmed=False):
                     self._write(group, is_again=True)
                 return
             self.tally.commit_failures += 1

@@ -5,8 +5,8 @@
       - includes: {name: apology, values: sorry, not: true, weight: 0.5, metric: tone}
       - group: {name: shape, threshold: 0.5, scorers: [{regex: {pattern: "^[a-z]+$"}}, f1]}
 
-Every scorer takes ``name``, ``not``, ``weight``, ``metric``, ``expected`` and ``extract`` beside its
-own.
+Every scorer takes ``name``, ``not``, ``weight``, ``metric``, ``expected`` and ``extract`` beside
+its own.
 """
 
 import hashlib

@@ -1,14 +1,14 @@
 """The scorers by name: from a line of a suite to a judgement on an answer.
 
     exact           the output is the expected text, or JSON of the expected value
-    exact_match     the output is an expected text to the character
-    starts_with     the output begins with an expected text
-    fuzzy_match     the output holds an expected text, or stands within it
-    json_match      the output is JSON equal to that of an expected text
     includes        the output holds the expected text, or every one of several
     regex           the output matches; with ``group``, the group is the expected text
     numeric         a number of the output is the expected one, within a tolerance
     json_schema     the output is JSON and keeps a schema
+    exact_match     the output is an expected text to the character
+    starts_with     the output begins with an expected text
+    fuzzy_match     the output holds an expected text, or stands within it
+    json_match      the output is JSON equal to that of an expected text
     f1              words shared with the expected text
     rouge           runs of words shared with it, as for summaries
     bleu, chrf      runs of words or of characters shared with it, as for translations
@@ -47,14 +47,14 @@ from headway_measures.weights import Metric, taken_together
 
 SCORERS: Mapping[str, type[Any]] = {
     "exact": Exact,
-    "exact_match": ExactMatch,
-    "starts_with": StartsWith,
-    "fuzzy_match": FuzzyMatch,
-    "json_match": JsonMatch,
     "includes": Includes,
     "regex": Regex,
     "numeric": Numeric,
     "json_schema": JsonSchema,
+    "exact_match": ExactMatch,
+    "starts_with": StartsWith,
+    "fuzzy_match": FuzzyMatch,
+    "json_match": JsonMatch,
     "f1": TokenF1,
     "rouge": Rouge,
     "bleu": Bleu,

@@ -14,7 +14,7 @@ from headway.errors import HeadwayError
 from headway.queries import TIME_FIELDS
 
 if TYPE_CHECKING:
-    import polars
+    import polars as pl
 
 _COLUMNS = {
     "spans": (
@@ -47,7 +47,7 @@ _COLUMNS = {
 _LISTS = ("finish_reasons", "tags", "user_ids", "cut_span_ids")
 
 
-def as_frame(listing: str, rows: Sequence[Mapping[str, Any]]) -> "polars.DataFrame":
+def as_frame(listing: str, rows: Sequence[Mapping[str, Any]]) -> "pl.DataFrame":
     """Return the rows of ``listing`` as a frame.
 
     Raises:
@@ -79,7 +79,7 @@ def as_frame(listing: str, rows: Sequence[Mapping[str, Any]]) -> "polars.DataFra
             text if isinstance(row["value"], str) else None
             for text, row in zip(columns["value_text"], rows, strict=True)
         ]
-    frame: polars.DataFrame = polars.DataFrame(columns, schema=schema, strict=False)
+    frame: pl.DataFrame = polars.DataFrame(columns, schema=schema, strict=False)
     return frame
 
 

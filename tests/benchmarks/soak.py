@@ -69,6 +69,13 @@ def _told_of_fuzzers(sizes: Mapping[str, int]) -> str:
     )
 
 
+def _told_of_looks(sizes: Mapping[str, int]) -> str:
+    return (
+        f"{sizes['HEADWAY_SIMULATION_DRAWS']:,} draws of each world of at most 1,000 cases, each "
+        "side of the interval at 0.025; the median is the number of cases until a verdict."
+    )
+
+
 PARTS = {
     "calls": Part(
         "Killed, cut off and full: nothing is lost that is not counted",
@@ -90,6 +97,11 @@ PARTS = {
         "Evals killed and resumed, and verdicts simulated",
         ("evals/test_resuming", "measures/test_simulations"),
         _told_of_evals,
+    ),
+    "sequential": Part(
+        "Comparisons that are looked at after each case",
+        ("measures/test_sequential",),
+        _told_of_looks,
     ),
     "fuzz": Part(
         "Bad input: fuzzed for an hour",
@@ -123,6 +135,7 @@ def run(name: str, part: Part) -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         tallies = Path(folder) / "tallies.jsonl"
+        looks = Path(folder) / "looks.jsonl"
         tests = [f"tests/{each}.py" for each in part.tests]
         code = subprocess.call(
             [sys.executable, "-m", "pytest", *tests, "-v", f"--junitxml={report}"],
@@ -130,11 +143,12 @@ def run(name: str, part: Part) -> int:
                 **os.environ,
                 **{key: str(size) for key, size in sizes.items()},
                 "HEADWAY_FUZZ_TALLIES": str(tallies),
+                "HEADWAY_SEQUENTIAL_TALLIES": str(looks),
                 "HEADWAY_FUZZ_SEED": os.environ.get("HEADWAY_FUZZ_SEED", secrets.token_hex(4)),
             },
         )
         rows = outcomes(ElementTree.parse(report).iter("testcase"))
-        tallied = list_tallies(tallies)
+        tallied = [*list_tallies(tallies), *list_looks(looks)]
     command = f"make soak ARGS='--only {name}'"
     lines = [part.told(sizes), "", *tallied, *table(["test", "outcome", "s"], rows)]
     record(part.title, command, lines)
@@ -153,6 +167,21 @@ def list_tallies(path: Path) -> list[str]:
         requests, slowest_s = f"{said['requests']:,}", f"{said['slowest_s']:.3f}"
         rows.append([said["name"], requests, statuses, slowest_s, memory])
     return [*table(["fuzzer", "requests", "statuses", "slowest s", "RSS, MiB"], rows), ""]
+
+
+def list_looks(path: Path) -> list[str]:
+    """Return a table of what simulated looks came to, with an empty line; nothing where none did.
+
+    A median of a billion stands for a world where most draws were never decided.
+    """
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        said = json.loads(line)
+        median = f"{said['median']:.0f}" if said["median"] < 10**9 else "none"
+        rows.append([said["name"], said["world"], f"{said['decided']:.4f}", median])
+    return [*table(["verdict", "world", "share of draws", "median cases"], rows), ""]
 
 
 def outcomes(cases: Iterable[ElementTree.Element]) -> list[list[str]]:

@@ -196,7 +196,7 @@ def test_pages_of_the_file_are_let_go_and_nothing_else(store: Store) -> None:
         (pages,) = cursor.execute(
             "SELECT sum(memory_usage_bytes) FROM duckdb_memory() WHERE tag = 'BASE_TABLE'"
         ).fetchone() or (0,)
-    assert pages <= CACHE_BYTES
+    assert pages <= CACHE_BYTES + 16 * 2**20
 
 
 def test_the_limit_is_wide_until_the_last_has_left() -> None:

