@@ -1,27 +1,22 @@
 """The page of a comparison: the verdict, the picture of it, the slices, and the flipped answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from headway_ui import (
     cards,
-    contents,
-    differences,
     empty_states,
     eval_charts,
+    eval_flips,
+    eval_queries,
+    eval_words,
     formats,
     links,
-    queries,
     verdicts,
 )
 from headway_ui.scopes import Scope
-
-TO_FAIL, TO_PASS = "Passed before, fails now", "Failed before, passes now"
-_FLIPS_A_PAGE = 20
-SIDES = ("baseline", "candidate")
-_WORSE, _BETTER = "213, 94, 0", "0, 158, 115"
 
 Comparison = Mapping[str, Any]
 
@@ -29,16 +24,26 @@ Comparison = Mapping[str, Any]
 def draw(scope: Scope, comparison_id: str) -> None:
     """Draw the page of one comparison."""
     links.draw(links.to_evals(scope), "Evals", ":material/arrow_back:")
-    comparison = queries.comparison(comparison_id)
+    comparison = eval_queries.comparison(comparison_id)
     if comparison is None:
         st.title("Comparison", anchor=False)
         empty_states.not_found("comparison", comparison_id)
         return
     _head(scope, comparison)
+    _cautions(comparison)
     _overall(comparison)
+    gates = comparison["overall"].get("gates") or []
+    if gates:
+        _gates(comparison, gates)
     if comparison["slices"]:
-        _slices(comparison)
-    _flips(comparison)
+        _slices(comparison, comparison["slices"], "Slices")
+    # Those of the first gate are the comparison's own.
+    for gate in gates[1:]:
+        if gate.get("slices"):
+            _slices(
+                {**comparison, "overall": gate}, gate["slices"], f"Slices by gate {gate['gate']}"
+            )
+    _flips(scope, comparison)
 
 
 def _head(scope: Scope, comparison: Comparison) -> None:
@@ -52,7 +57,7 @@ def _head(scope: Scope, comparison: Comparison) -> None:
                 f"{verdicts.exit_code_meaning(comparison['exit_code'])}"
             )
         )
-    st.markdown(f"#### {formats.plain(verdicts.sentence(comparison))}")
+    st.markdown(f"#### {formats.plain(eval_words.headline(comparison))}")
     with st.container(horizontal=True, gap="small"):
         for noun, run_id in (
             ("Run of the baseline", comparison["baseline_run_id"]),
@@ -60,13 +65,61 @@ def _head(scope: Scope, comparison: Comparison) -> None:
         ):
             if run_id:
                 links.draw(links.to_run(scope, run_id), noun, ":material/checklist:")
+        suite = links.to_suite(scope, comparison["suite"])
+        links.draw(suite, "All runs of this suite", ":material/timeline:")
+
+
+def _cautions(comparison: Comparison) -> None:
+    overall = comparison["overall"]
+    for case_id in overall.get("must_pass") or ():
+        st.error(
+            formats.plain(f"Case {case_id} must pass: it does for the baseline, and fails now."),
+            icon=":material/priority_high:",
+        )
+    for warning in overall.get("warnings") or ():
+        st.warning(formats.plain(warning), icon=":material/warning:")
+
+
+def _gates(comparison: Comparison, gates: Sequence[Mapping[str, Any]]) -> None:
+    with st.container(border=True):
+        st.subheader("Gates", anchor=False)
+        st.caption(
+            "All have to pass. The first leads: flips and slices are its own. p is corrected "
+            "after Holm for the number of gates."
+        )
+        st.table(
+            [
+                {
+                    "Gate": formats.plain(each["gate"]),
+                    "Scorer": formats.plain(each.get("scorer") or formats.MISSING),
+                    "Verdict": verdicts.badge(each["verdict"]),
+                    "What it says": formats.plain(eval_words.gate(each)),
+                }
+                for each in gates
+            ],
+            border="horizontal",
+            hide_index=True,
+            alt="The gates with their verdicts",
+        )
+        if len({verdicts.is_share(each) for each in gates}) == 1:
+            # Gates of different margins have no common margin line: each is told in the table.
+            margins = {each.get("margin", comparison["margin"]) for each in gates}
+            if len(margins) == 1:
+                st.altair_chart(
+                    eval_charts.forest(
+                        eval_charts.to_rows(gates, label="gate"),
+                        margins.pop() or 0.0,
+                        is_share=verdicts.is_share(gates[0]),
+                    ),
+                    alt="The gates with their intervals",
+                )
 
 
 def _overall(comparison: Comparison) -> None:
     overall = comparison["overall"]
     with st.container(border=True):
         st.subheader("Overall", anchor=False)
-        with st.container(horizontal=True, gap="large"):
+        with st.container(horizontal=True, gap="medium"):
             cards.fact("Baseline", verdicts.score(overall, "baseline"))
             cards.fact("Candidate", verdicts.score(overall, "candidate"))
             cards.fact("Difference", verdicts.gain(overall))
@@ -75,8 +128,6 @@ def _overall(comparison: Comparison) -> None:
             cards.fact("Cases", formats.count(overall["n"]))
             cards.fact("Flips to fail", formats.count(overall["flips_to_fail"]))
             cards.fact("Flips to pass", formats.count(overall["flips_to_pass"]))
-        if overall["note"]:
-            st.caption(formats.plain(overall["note"]))
         rows = eval_charts.to_rows([overall])
         st.altair_chart(
             eval_charts.forest(
@@ -90,11 +141,11 @@ def _overall(comparison: Comparison) -> None:
         )
 
 
-def _slices(comparison: Comparison) -> None:
-    slices = sorted(comparison["slices"], key=lambda each: each["difference"] or 0.0)
+def _slices(comparison: Comparison, found: Sequence[Mapping[str, Any]], title: str) -> None:
+    slices = sorted(found, key=lambda each: each["difference"] or 0.0)
     regressed = [each["slice"] for each in slices if each["verdict"] == "regressed"]
     with st.container(border=True):
-        st.subheader("Slices", anchor=False)
+        st.subheader(formats.plain(title), anchor=False)
         st.caption(
             formats.plain(
                 f"{len(regressed)} of {formats.plural(len(slices), 'slice')} regressed"
@@ -106,7 +157,7 @@ def _slices(comparison: Comparison) -> None:
         st.altair_chart(
             eval_charts.forest(
                 rows,
-                comparison["margin"] or 0.0,
+                comparison["overall"].get("margin", comparison["margin"]) or 0.0,
                 is_share=verdicts.is_share(comparison["overall"]),
             ),
             alt=f"The slices with their intervals; {len(regressed)} regressed",
@@ -132,79 +183,16 @@ def _slice_row(one: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _flips(comparison: Comparison) -> None:
-    flips = comparison["flips"]
+def _flips(scope: Scope, comparison: Comparison) -> None:
     with st.container(border=True):
         st.subheader("Flipped answers", anchor=False)
-        if not flips:
-            st.caption("No case changed between passing and failing.")
-            return
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            shown = st.segmented_control(
-                "Direction",
-                [TO_FAIL, TO_PASS],
-                default=TO_FAIL,
-                key="flips",
-                bind="query-params",
-            )
-            tags = sorted({tag for flip in flips for tag in flip["tags"]})
-            wanted = st.multiselect(
-                "Tag", tags, key="flip_tag", bind="query-params", placeholder="any"
-            )
-        chosen = [
-            flip
-            for flip in flips
-            if shown in (None, direction_word(flip["direction"]))
-            and (not wanted or set(wanted) & set(flip["tags"]))
-        ]
-        st.caption(_shown_of(len(chosen), len(flips)))
-        for flip in chosen[:_FLIPS_A_PAGE]:
-            _flip(comparison, flip)
-
-
-def direction_word(direction: str) -> str:
-    """Return what a flip's direction means; a word of its own for each of the two."""
-    return TO_FAIL if "fail" in direction else TO_PASS
-
-
-def _flip(comparison: Comparison, flip: Mapping[str, Any]) -> None:
-    is_worse = direction_word(flip["direction"]) == TO_FAIL
-    look = verdicts.look("regressed" if is_worse else "improved")
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.badge(
-                "fails now" if is_worse else "passes now",
-                icon=look.markdown_icon,
-                color="red" if is_worse else "green",
-            )
-            st.markdown(f"**{formats.plain(flip['case_id'])}**", width="content")
-            for tag in flip["tags"]:
-                st.badge(formats.plain(tag), color="gray")
-        st.caption("Input")
-        st.text(contents.as_text(flip.get("input")))
-        outputs = [contents.as_text(flip.get(f"{side}_output")) for side in SIDES]
-        marked = differences.compare(*outputs)
-        expected, before, after = st.columns(3)
-        with expected:
-            st.caption("Expected")
-            st.html(differences.to_html([differences.Piece(_expected(flip), False)], _BETTER))
-        with before:
-            st.caption(f"Baseline, {formats.plain(comparison['baseline_model'])}")
-            st.html(differences.to_html(marked.left, _BETTER if is_worse else _WORSE))
-        with after:
-            st.caption(f"Candidate, {formats.plain(comparison['candidate_model'])}")
-            st.html(differences.to_html(marked.right, _WORSE if is_worse else _BETTER))
-
-
-def _expected(flip: Mapping[str, Any]) -> str:
-    return contents.as_text(flip.get("expected")) or formats.MISSING
+        names = (
+            comparison["baseline_model"] or "the baseline",
+            comparison["candidate_model"] or "the candidate",
+        )
+        run_ids = (comparison["baseline_run_id"], comparison["candidate_run_id"])
+        eval_flips.draw(scope, comparison["flips"], names, run_ids)
 
 
 def _confidence(comparison: Comparison) -> str:
     return "The" if comparison["alpha"] is None else f"{(1 - comparison['alpha']) * 100:.0f} %"
-
-
-def _shown_of(chosen: int, of: int) -> str:
-    if chosen > _FLIPS_A_PAGE:
-        return f"The first {_FLIPS_A_PAGE} of {formats.count(chosen)}; narrow by tag to see others."
-    return f"{formats.count(chosen)} of {formats.plural(of, 'flipped answer')}"

@@ -112,6 +112,25 @@ def no_evals(url: str) -> None:
     st.code("headway demo", "bash")
 
 
+def no_sweep(url: str) -> None:
+    """Show how to compare many candidates at once."""
+    st.markdown("**No candidate of this sweep is published.** This makes one and publishes it:")
+    st.code(
+        "headway eval sweep suite.yaml --base hf:./base --adapters ./checkpoints \\\n"
+        f"    --publish --url {url}",
+        "bash",
+    )
+
+
+def no_runs(url: str, suite: str) -> None:
+    """Show how to publish a first run of a suite."""
+    st.markdown(f"**No run of {plain(suite)} is published.** This makes one and publishes it:")
+    st.code(
+        f"headway eval run suite.yaml --model hf:./model --publish --url {url}",
+        "bash",
+    )
+
+
 def not_found(noun: str, identity: str) -> None:
     """Say that a link leads to something that is not there."""
     if identity:

@@ -16,6 +16,11 @@ from headway_ui.formats import count
 # A chart in Streamlit is as high as it says with its axis, not without.
 _ROW_HEIGHT = 30
 _AXIS_HEIGHT = 60
+# Long names differ at their ends, so their middles are left out.
+LABEL = (
+    "length(datum.label) > 36 ? slice(datum.label, 0, 12) + '…' + slice(datum.label, -23)"
+    " : datum.label"
+)
 _SIGNED = "datum.value ? format(datum.value, '+.1~f') : '0'"
 # The theme's own colours in both modes: Okabe and Ito's, in the order of the verdicts.
 _COLOURS = {
@@ -85,7 +90,15 @@ def forest(
             "label:N",
             title=None,
             sort=[row["label"] for row in values],
-            axis=alt.Axis(labelLimit=260, labelOverlap=False, ticks=False, domain=False),
+            axis=alt.Axis(
+                labelLimit=alt.ExprRef("width < 420 ? 130 : 260"),
+                labelExpr=LABEL,
+                # Else the first and the last label stand beside their lines, and not at them.
+                labelFlush=False,
+                labelOverlap=False,
+                ticks=False,
+                domain=False,
+            ),
         ),
         color=colour,
         tooltip=_tooltip(),

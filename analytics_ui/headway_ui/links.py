@@ -2,7 +2,9 @@
 
     /traces?project=support-bot&range=24h&status=error
     /traces?trace_id=0199…&span_id=1f…
-    /evals?comparison=…        /evals?run=…&case=…
+    /evals?comparison=…&flip=…    /evals?baseline=RUN&candidate=RUN
+    /evals?run=…&outcome=Failed&scorer=exact&case=…
+    /evals?suite=…             /evals?sweep=…
     /quality?score=helpful&by=Model&reference=v1&current=v2
     /drift?reference=start%3D-14d%26end%3D-7d&current=start%3D-7d&card=…
 
@@ -61,9 +63,31 @@ def to_comparison(scope: Scope, comparison_id: str) -> Link:
     return Link(EVALS, {**scope.query, "comparison": comparison_id})
 
 
-def to_run(scope: Scope, run_id: str) -> Link:
-    """Return the page of a run."""
-    return Link(EVALS, {**scope.query, "run": run_id})
+def to_run(scope: Scope, run_id: str, narrowed: Mapping[str, Value] | None = None) -> Link:
+    """Return the page of a run.
+
+    Args:
+        scope: its project and window stay.
+        run_id: of the run.
+        narrowed: what its results are narrowed by: ``outcome``, ``scorer``, ``case_tag``,
+            ``case_q``; ``case`` opens one.
+    """
+    return Link(EVALS, {**scope.query, "run": run_id, **(narrowed or {})})
+
+
+def to_pair(scope: Scope, baseline: str, candidate: str) -> Link:
+    """Return the page of any two runs of a suite."""
+    return Link(EVALS, {**scope.query, "baseline": baseline, "candidate": candidate})
+
+
+def to_suite(scope: Scope, suite: str) -> Link:
+    """Return the course of a suite, run by run."""
+    return Link(EVALS, {**scope.query, "suite": suite})
+
+
+def to_sweep(scope: Scope, sweep_id: str) -> Link:
+    """Return the table of a sweep."""
+    return Link(EVALS, {**scope.query, "sweep": sweep_id})
 
 
 def to_evals(scope: Scope) -> Link:

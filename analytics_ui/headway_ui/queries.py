@@ -1,7 +1,8 @@
 """Everything the dashboard asks the collector, cached for a few seconds.
 
-One function a question, plain JSON as an answer. Nothing else in the dashboard speaks HTTP, and a
-refusal travels up as ``ApiError`` to ``app.py``, which turns it into a page.
+One function a question, plain JSON as an answer; those about evals stand in ``eval_queries``.
+Nothing else in the dashboard speaks HTTP, and a refusal travels up as ``ApiError`` to ``app.py``,
+which turns it into a page.
 """
 
 import secrets
@@ -61,12 +62,12 @@ def address() -> Address:
 
 def health() -> dict[str, Any]:
     """Return the collector's version and label."""
-    return dict(_get("/healthz", {}))
+    return dict(ask("/healthz", {}))
 
 
 def projects() -> list[dict[str, Any]]:
     """Return every project with the extent of its spans."""
-    return list(_get("/v1/projects", {})["projects"])
+    return list(ask("/v1/projects", {})["projects"])
 
 
 def metrics(
@@ -74,7 +75,7 @@ def metrics(
 ) -> list[dict[str, Any]]:
     """Return the measures by the dimensions, one row a bucket and value."""
     query = {**filters, "measure": list(measures), "by": list(by), "bucket": bucket}
-    return list(_get("/v1/metrics", query)["rows"])
+    return list(ask("/v1/metrics", query)["rows"])
 
 
 def totals(filters: Filters, measures: Sequence[str]) -> dict[str, Any]:
@@ -85,19 +86,19 @@ def totals(filters: Filters, measures: Sequence[str]) -> dict[str, Any]:
 
 def facets(filters: Filters, fields: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Return the commonest values of each field, with their counts."""
-    return dict(_get("/v1/facets", {**filters, "field": list(fields)})["facets"])
+    return dict(ask("/v1/facets", {**filters, "field": list(fields)})["facets"])
 
 
 def spans(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page:
     """Return a page of spans, the newest first, with previews of their texts."""
     query = {**filters, "limit": limit, "cursor": cursor, "content": "preview"}
-    answer = _get("/v1/spans", query)
+    answer = ask("/v1/spans", query)
     return Page(answer["spans"], answer["next_cursor"], answer["searched_until"])
 
 
 def trace(trace_id: str) -> dict[str, Any] | None:
     """Return a trace with all its spans and scores, or None where there is no such trace."""
-    return _get_or_none(f"/v1/traces/{_segment(trace_id)}")
+    return ask_or_none(f"/v1/traces/{segment(trace_id)}")
 
 
 def score_names(filters: Filters) -> list[str]:
@@ -126,7 +127,7 @@ def _count_scores(filters: Filters) -> dict[str, Counter[str]]:
     counts = {}
     for source in ("code", "human", "judge", "eval"):
         query = {**window, "source": source, "limit": _SCORES_LOOKED_AT}
-        scores = _get("/v1/scores", query, slow=True)["scores"]
+        scores = ask("/v1/scores", query, slow=True)["scores"]
         counts[source] = Counter(
             each["name"] for each in scores if isinstance(each["value"], bool | int | float)
         )
@@ -138,7 +139,7 @@ def quality(
 ) -> dict[str, Any]:
     """Return a score's mean with its band, by the dimensions over time."""
     query = {**filters, "score": score, "by": list(by), "bucket": bucket}
-    return dict(_get("/v1/quality", query))
+    return dict(ask("/v1/quality", query))
 
 
 def cohorts(score: str, reference: Filters, current: Filters, filters: Filters) -> dict[str, Any]:
@@ -159,56 +160,34 @@ def agreement(
     """Return how two scores of the same answers go together, each of one source or of any."""
     query = {**filters, "first": first, "second": second}
     named = dict(zip(("first_source", "second_source"), sources, strict=True))
-    return dict(_get("/v1/quality/agreement", {**query, **named}))
+    return dict(ask("/v1/quality/agreement", {**query, **named}))
 
 
 def losses(filters: Filters) -> dict[str, Any]:
     """Return what clients lost in the window: the total, its reasons, the latest processes."""
-    return dict(_get("/v1/losses", {**filters, "limit": _LOSSES_SHOWN}))
-
-
-def comparisons(project: str | None, limit: int) -> Page:
-    """Return the newest published comparisons."""
-    answer = _get("/v1/comparisons", {"project": project, "limit": limit})
-    return Page(answer["comparisons"], answer["next_cursor"])
-
-
-def comparison(comparison_id: str) -> dict[str, Any] | None:
-    """Return one comparison with its slices and flips, or None where there is none."""
-    return _get_or_none(f"/v1/comparisons/{_segment(comparison_id)}")
-
-
-def runs(project: str | None, limit: int) -> Page:
-    """Return the newest runs, without their results."""
-    answer = _get("/v1/runs", {"project": project, "limit": limit})
-    return Page(answer["runs"], answer["next_cursor"])
-
-
-def run(run_id: str) -> dict[str, Any] | None:
-    """Return one run with its results, or None where there is none."""
-    return _get_or_none(f"/v1/runs/{_segment(run_id)}")
+    return dict(ask("/v1/losses", {**filters, "limit": _LOSSES_SHOWN}))
 
 
 def drift_cards(project: str | None, limit: int) -> Page:
     """Return the newest kept comparisons of windows, without what they found."""
-    answer = _get("/v1/drift", {"project": project, "limit": limit})
+    answer = ask("/v1/drift", {"project": project, "limit": limit})
     return Page(answer["cards"], answer["next_cursor"])
 
 
 def drift_card(card_id: str) -> dict[str, Any] | None:
     """Return one comparison of windows, or None where there is none."""
-    return _get_or_none(f"/v1/drift/{_segment(card_id)}")
+    return ask_or_none(f"/v1/drift/{segment(card_id)}")
 
 
 def metric_labels() -> dict[str, str]:
     """Return what people call each metric, by its name."""
-    return {each["name"]: each["label"] for each in _get("/v1/drift/metrics", {})["metrics"]}
+    return {each["name"]: each["label"] for each in ask("/v1/drift/metrics", {})["metrics"]}
 
 
 def drift_card_as(card_id: str, form: str) -> bytes:
     """Return one comparison of windows as the bytes of a file: json, markdown or html."""
     at = address()
-    path = f"/v1/drift/{_segment(card_id)}"
+    path = f"/v1/drift/{segment(card_id)}"
     return _client(at.url, at.api_key).download(path, {"format": form})
 
 
@@ -241,13 +220,13 @@ def map_drift(
 def replay_drift(card_id: str) -> str:
     """Have a card computed again; return the job."""
     at = address()
-    path = f"/v1/drift/{_segment(card_id)}/replay"
+    path = f"/v1/drift/{segment(card_id)}/replay"
     return str(_client(at.url, at.api_key).post(path, {})["job_id"])
 
 
 def own_descriptors() -> list[dict[str, Any]]:
     """Return somebody's own descriptors, each with what came of it since the collector's start."""
-    return list(_get("/v1/descriptors", {})["own"])
+    return list(ask("/v1/descriptors", {})["own"])
 
 
 def count_jobs_before(job: Mapping[str, Any]) -> int:
@@ -262,7 +241,7 @@ def job(job_id: str) -> dict[str, Any] | None:
     """Return how far a job has come, never an old answer; None where there is no such job."""
     at = address()
     try:
-        return dict(_client(at.url, at.api_key).get(f"/v1/jobs/{_segment(job_id)}"))
+        return dict(_client(at.url, at.api_key).get(f"/v1/jobs/{segment(job_id)}"))
     except ApiError as error:
         if error.status == 404:
             return None
@@ -272,7 +251,7 @@ def job(job_id: str) -> dict[str, Any] | None:
 def cancel_job(job_id: str) -> None:
     """End a job before it is done."""
     at = address()
-    _client(at.url, at.api_key).delete(f"/v1/jobs/{_segment(job_id)}")
+    _client(at.url, at.api_key).delete(f"/v1/jobs/{segment(job_id)}")
 
 
 def judge(project: str, trace_id: str, span_id: str, *, is_good: bool, comment: str | None) -> None:
@@ -310,7 +289,8 @@ def _client(url: str, api_key: str | None) -> ApiClient:
     return ApiClient(url, api_key=api_key)
 
 
-def _get(path: str, query: Mapping[str, Any], *, slow: bool = False) -> Any:
+def ask(path: str, query: Mapping[str, Any], *, slow: bool = False) -> Any:
+    """Return what the collector answers to a GET, or answered a few seconds ago."""
     at = address()
     frozen = tuple(
         (key, tuple(value) if isinstance(value, list) else value) for key, value in query.items()
@@ -319,9 +299,10 @@ def _get(path: str, query: Mapping[str, Any], *, slow: bool = False) -> Any:
     return read(at.url, at.api_key, path, frozen)
 
 
-def _get_or_none(path: str) -> dict[str, Any] | None:
+def ask_or_none(path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """Return what the collector answers to a GET, or None where there is no such thing."""
     try:
-        return dict(_get(path, {}))
+        return dict(ask(path, query or {}))
     except ApiError as error:
         if error.status == 404:
             return None
@@ -346,5 +327,6 @@ def _read_slowly_changing(
     return _client(url, api_key).get(path, dict(query))
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
+    """Return an id as a part of a path."""
     return quote(text, safe="")

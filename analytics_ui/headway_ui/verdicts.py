@@ -38,7 +38,7 @@ def sentence(comparison: Mapping[str, Any]) -> str:
     candidate = comparison["candidate_model"] or "the candidate"
     baseline = comparison["baseline_model"] or "the baseline"
     overall = comparison["overall"]
-    regressed = _regressed(comparison)
+    regressed = regressions(comparison)
     if overall["verdict"] == "regressed":
         return f"{candidate} is worse than {baseline}: {estimate(overall)}."
     if regressed:
@@ -119,19 +119,25 @@ def exit_code_meaning(code: int | None) -> str:
     return meanings.get(code if code is not None else -1, "the build decides what to do")
 
 
-def _gates(overall: Estimate, verdict: str) -> list[Mapping[str, Any]]:
-    """The gates besides the first that say this."""
-    return [each for each in overall.get("gates", [])[1:] if each["verdict"] == verdict]
-
-
-def _regressed(comparison: Mapping[str, Any]) -> list[str]:
-    """All that regressed besides the first gate."""
+def regressions(comparison: Mapping[str, Any]) -> list[str]:
+    """Return all that regressed besides the first gate."""
     overall = comparison["overall"]
     return [
         *(each["slice"] for each in comparison["slices"] if each["verdict"] == "regressed"),
+        *(
+            f"{each['slice']} by gate {gate['gate']}"
+            for gate in overall.get("gates", [])
+            for each in gate.get("slices", [])
+            if each["verdict"] == "regressed"
+        ),
         *(f"gate {each['gate']}" for each in _gates(overall, "regressed")),
         *(f"case {each}" for each in overall.get("must_pass", [])),
     ]
+
+
+def _gates(overall: Estimate, verdict: str) -> list[Mapping[str, Any]]:
+    """The gates besides the first that say this."""
+    return [each for each in overall.get("gates", [])[1:] if each["verdict"] == verdict]
 
 
 def _is(verdict: str) -> str:

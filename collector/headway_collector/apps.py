@@ -56,6 +56,7 @@ from headway_collector.routes import (
     quality,
     rejects,
     retention,
+    run_results,
     scores,
     spans,
     sql,
@@ -134,8 +135,17 @@ def create_app(
         describer = Describer(store, writer, clock_ns=clock_ns, rhythm=rhythm, own=own)
         writer.call_after_commits(describer.wake)
         rewriter = Rewriter(store, writer, clock_ns=clock_ns)
-        housekeeper = Housekeeper(store, writer, rewriter, nightly=nightly, clock_ns=clock_ns)
         queue = Jobs(store, writer, make_works(store), clock_ns=clock_ns, make_id=make_id)
+        eraser = Eraser(store, writer, describer, queue, clock_ns=clock_ns, make_id=make_id)
+        housekeeper = Housekeeper(
+            store,
+            writer,
+            rewriter,
+            nightly=nightly,
+            clock_ns=clock_ns,
+            finish=eraser.finish,
+            hold=describer.held,
+        )
         app.state.collector = Collector(
             store=store,
             writer=writer,
@@ -153,7 +163,7 @@ def create_app(
             mappers=mappers,
             ignored=Ignored(),
             rewriter=rewriter,
-            eraser=Eraser(store, writer, describer, queue, clock_ns=clock_ns, make_id=make_id),
+            eraser=eraser,
             housekeeper=housekeeper,
             exports=exporting or Exports(),
             keyring=keyring,
@@ -215,6 +225,7 @@ def create_app(
         quality,
         losses,
         evaluations,
+        run_results,
         maintenance,
         otlp,
         descriptors,

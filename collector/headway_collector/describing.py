@@ -25,11 +25,11 @@ from headway_collector.remapping import Progress
 from headway_collector.store.audit import Act, save_act
 from headway_collector.store.chunks import Selection
 from headway_collector.store.connections import Store
+from headway_collector.store.descriptor_rows import Saving, save
 from headway_collector.store.descriptors import (
     CallKey,
     DueKey,
     Fresh,
-    Saving,
     count_calls,
     find_calls,
     find_described,
@@ -40,7 +40,6 @@ from headway_collector.store.descriptors import (
     read_due,
     read_mark,
     read_section,
-    save,
 )
 from headway_collector.store.own import raise_versions
 from headway_collector.store.paging import Page
@@ -209,9 +208,9 @@ class Describer:
             )
             wanted = [key for key in section.keys if key not in known]
             taken = self._take(wanted)
-            rows = self._describe(describing, taken)
+            rows, silent = self._describe(describing, taken)
             if len(rows):
-                self._save(Saving(describing.version, rows), act)
+                self._save(Saving(describing.version, rows, silent=silent), act)
             if len(taken) < len(wanted):
                 reached = section.keys.index(taken[-1])
                 return Progress(section.cursors[reached], reached + 1, len(rows))
@@ -284,9 +283,9 @@ class Describer:
         unsettled = {key.due for key in left}
         came_ns = [fresh.keys[key] - 1 for key in left if key in fresh.keys]
         reached_ns = max(mark_ns, min([fresh.done_ns, *came_ns]))
-        rows = self._describe(describing, taken)
+        rows, silent = self._describe(describing, taken)
         settled = {key: times for key, times in due.items() if key not in unsettled}
-        self._save(Saving(describing.version, rows, settled, reached_ns))
+        self._save(Saving(describing.version, rows, settled, reached_ns, silent))
         self._mark_ns = reached_ns
         return len(rows)
 
@@ -301,10 +300,16 @@ class Describer:
                 break
         return taken
 
-    def _describe(self, describing: Describing, keys: Sequence[CallKey]) -> pa.Table:
-        described = describing.describe(read_calls(self._store, keys))
+    def _describe(
+        self, describing: Describing, keys: Sequence[CallKey]
+    ) -> tuple[pa.Table, frozenset[CallKey]]:
+        """Return rows, and those of the calls that have no texts."""
+        calls = read_calls(self._store, keys)
+        described = describing.describe(calls)
         self._faults += described.faults
-        return described.rows
+        silent = [each for each in calls if each["input"] is None and each["output"] is None]
+        names = CallKey._fields
+        return described.rows, frozenset(CallKey(*(each[n] for n in names)) for each in silent)
 
     def _save(self, saving: Saving, act: Act | None = None) -> None:
         count = len(saving.rows)

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from headway_collector.store.descriptors import build_rows
+from headway_collector.store.descriptor_rows import build_rows
 from headway_measures.descriptors.catalog import SCHEMA
 from headway_measures.descriptors.describing import describe
 from headway_measures.descriptors.readings import read_answer, read_prompt

@@ -2,8 +2,8 @@
 
 First the tombstones are set, in the transaction that finds the spans: from then on nothing of them
 comes in. The describer and the jobs hold still until all is deleted, so that neither saves what it
-read before; a job that ran begins again. An erasure that is cut off has no receipt, and is asked
-for once more.
+read before; a job that ran begins again. Each transaction leaves nothing behind of the calls it
+deletes. An erasure that is cut off is ended at the next start or in the next night.
 """
 
 import threading
@@ -17,15 +17,15 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headway_collector.callers import Caller
+from headway_collector.callers import EVERYONE, Caller
 from headway_collector.describing import Describer
 from headway_collector.jobs import Jobs
+from headway_collector.quoting import find_quoting
 from headway_collector.store.audit import save_action
 from headway_collector.store.connections import Store
 from headway_collector.store.erasures import (
     Remains,
     Target,
-    blank_results,
     bury,
     bury_sessions,
     cut,
@@ -37,8 +37,16 @@ from headway_collector.store.erasures import (
     find_spans,
     list_targets,
 )
+from headway_collector.store.eval_remains import blank_results
 from headway_collector.store.mentions import Finder, Mentions, find_mentions
-from headway_collector.store.receipts import Receipt, read_receipt, save_receipt
+from headway_collector.store.receipts import (
+    Receipt,
+    drop_begun,
+    find_begun,
+    read_receipt,
+    save_begun,
+    save_receipt,
+)
 from headway_collector.store.tombstones import Tombstones
 from headway_collector.writing import Writer
 
@@ -105,31 +113,91 @@ class Eraser:
             StoreUnavailableError: the database is down.
         """
         with self._turn, self._jobs.held(), self._describer.held():
-            found = self._writer.perform(partial(self._begin, target=target)).result()
-            finder = _make_finder(target, found.gone, found.shared)
-            mentions = find_mentions(self._store, target.project, finder)
-            *most, last = cut(found.gone)
-            counts: Counter[str] = Counter()
-            for chunk in most:
-                task = partial(delete_spans, gone=chunk)
-                counts.update(self._writer.perform(task, *_measure(chunk)).result())
-            receipt_id, erased_ns = self._make_id(), self._clock_ns()
-
-            def finish(connection: duckdb.DuckDBPyConnection) -> None:
-                total = counts + Counter(delete_spans(connection, last))
-                remains = find_remains(connection, target, found.gone)
-                bury_sessions(connection, self._writer.tombstones, target, remains, erased_ns)
-                total += Counter(clear_around(connection, target, found.gone, remains, mentions))
-                self._jobs.drop(mentions.jobs)
-                self._sign(connection, target, caller, receipt_id, total)
-
-            self._writer.perform(finish, *_measure(last)).result()
+            receipt_id = self._make_id()
+            begin = partial(self._begin, target, caller, receipt_id)
+            found: _Found = self._writer.perform(begin).result()
+            self._delete(target, caller, receipt_id, found)
         return read_receipt(self._store, receipt_id)
 
-    def _begin(self, connection: duckdb.DuckDBPyConnection, target: Target) -> _Found:
+    def finish(self) -> int:
+        """End the erasures that were cut off, and return how many those were.
+
+        Who it was is found by the tombstones, which were set before anything was deleted.
+
+        Raises:
+            QueueFullError: the writer has too much to do; what is done is done.
+            StoreUnavailableError: the database is down.
+        """
+        count = 0
+        for project in find_begun(self._store):
+            with self._turn, self._jobs.held(), self._describer.held():
+                with self._store.lend_cursor() as connection:
+                    targets = list(list_targets(connection, Tombstones()))
+                for target, erased_ns in targets:
+                    if target.project == project:
+                        count += self._go_on(target, erased_ns)
+                self._writer.perform(partial(drop_begun, project=project)).result()
+        return count
+
+    def _begin(
+        self,
+        target: Target,
+        caller: Caller,
+        receipt_id: str,
+        connection: duckdb.DuckDBPyConnection,
+    ) -> _Found:
         gone = find_spans(connection, target)
-        bury(connection, self._writer.tombstones, target, gone, self._clock_ns())
+        now_ns = self._clock_ns()
+        bury(connection, self._writer.tombstones, target, gone, now_ns)
+        receipt = Receipt(target.project, receipt_id, target.kind, caller.key_id, now_ns, {})
+        save_begun(connection, receipt)
         return _Found(gone, set(find_shared(connection, target.project, gone)))
+
+    def _go_on(self, target: Target, erased_ns: int) -> int:
+        """Delete what is left of a target, and return whether anything was, as 0 or 1."""
+
+        def look(connection: duckdb.DuckDBPyConnection) -> _Found:
+            found = find_spans(connection, target)
+            # What a user did since is no matter of the erasure.
+            gone = found.filter(pc.less_equal(found["start_ns"], erased_ns))
+            return _Found(gone, set(find_shared(connection, target.project, gone)))
+
+        found = self._writer.perform(look).result()
+        if not len(found.gone):
+            return 0
+        self._delete(target, EVERYONE, self._make_id(), found)
+        return 1
+
+    def _delete(self, target: Target, caller: Caller, receipt_id: str, found: _Found) -> None:
+        finder = _make_finder(target, found.gone, found.shared)
+        mentions = find_all_mentions(self._store, target.project, finder, found.gone)
+        chunks = list(cut(found.gone))
+        counts: Counter[str] = Counter()
+
+        def work(connection: duckdb.DuckDBPyConnection, number: int) -> Counter[str]:
+            total = Counter(counts)
+            # What names the calls goes first: later nobody knows all their ids any more.
+            if number == 0:
+                total.update(delete_mentions(connection, target.project, mentions))
+                self._jobs.drop(mentions.jobs)
+            total.update(self._clear(connection, target, chunks[number]))
+            if number == len(chunks) - 1:
+                self._sign(connection, target, caller, receipt_id, total)
+            return total
+
+        for number, chunk in enumerate(chunks):
+            task = partial(work, number=number)
+            counts = self._writer.perform(task, *_measure(chunk)).result()
+
+    def _clear(
+        self, connection: duckdb.DuckDBPyConnection, target: Target, chunk: pa.Table
+    ) -> Counter[str]:
+        counts = Counter(delete_spans(connection, chunk))
+        remains = find_remains(connection, target, chunk)
+        tombstones = self._writer.tombstones
+        bury_sessions(connection, tombstones, target, remains, self._clock_ns())
+        counts.update(clear_around(connection, target, chunk, remains))
+        return counts
 
     def _sign(
         self,
@@ -148,18 +216,21 @@ class Eraser:
 
 
 def clear_around(
-    connection: duckdb.DuckDBPyConnection,
-    target: Target,
-    gone: pa.Table,
-    remains: Remains,
-    mentions: Mentions,
-) -> dict[str, int]:
+    connection: duckdb.DuckDBPyConnection, target: Target, gone: pa.Table, remains: Remains
+) -> Counter[str]:
     """Delete what hung on deleted spans otherwise than by a key, and return how much that was."""
-    return {
-        **delete_around(connection, target, gone, remains),
-        **blank_results(connection, target.project, gone, remains),
-        **delete_mentions(connection, target.project, mentions),
-    }
+    counts = Counter(delete_around(connection, target, gone, remains))
+    counts.update(blank_results(connection, target.project, gone, remains.traces))
+    return counts
+
+
+def find_all_mentions(store: Store, project: str, finder: Finder, gone: pa.Table) -> Mentions:
+    """Return what names the target or the calls, or may quote them, while these are there."""
+    mentions = find_mentions(store, project, finder)
+    cards, jobs = find_quoting(store, gone)
+    mentions.cards = sorted({*mentions.cards, *cards})
+    mentions.jobs = sorted({*mentions.jobs, *jobs})
+    return mentions
 
 
 def reapply_tombstones(path: Path) -> int:
@@ -184,11 +255,13 @@ def reapply_tombstones(path: Path) -> int:
             if not len(gone):
                 continue
             count += 1
-            mentions = find_mentions(store, target.project, _make_finder(target, gone, shared))
+            finder = _make_finder(target, gone, shared)
+            mentions = find_all_mentions(store, target.project, finder, gone)
             with store.transaction() as connection:
+                delete_mentions(connection, target.project, mentions)
                 delete_spans(connection, gone)
                 remains = find_remains(connection, target, gone)
-                clear_around(connection, target, gone, remains, mentions)
+                clear_around(connection, target, gone, remains)
         store.checkpoint()
     finally:
         store.close()

@@ -22,7 +22,7 @@
         │   └── CopyError                   a copy of the database cannot be made
         └── MapperLostError             503, with Retry-After
 
-DuckDB's exceptions are translated in ``store/connections.py`` and nowhere else.
+DuckDB's exceptions are translated in ``store/outages.py`` and nowhere else.
 """
 
 from typing import ClassVar

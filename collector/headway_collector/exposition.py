@@ -156,7 +156,7 @@ class Exposition(Collector):
         sizes = measure_files(self._watched.store)
         yield _gauge("headway_database_size_bytes", "Of the file.", sizes.database)
         yield _counter(
-            "headway_memory_shortages",
+            "headway_memory_widenings",
             "How often something was done again with more memory, as long texts need it.",
             self._watched.store.memory.shortages,
         )

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -18,6 +19,7 @@ from typing import Protocol
 import duckdb
 
 from headway_collector.errors import QueueFullError, RequestError, StoreUnavailableError
+from headway_collector.store.clearings import is_worth_rewriting, note_clearing
 from headway_collector.store.connections import Store
 from headway_collector.store.erasures import delete_spans
 from headway_collector.store.receipts import find_pending
@@ -126,6 +128,8 @@ class Housekeeper:
         nightly: the time of the day, in UTC.
         clock_ns: what time it is.
         first_s: how long after the start a missed night is made up for.
+        finish: ends erasures that were cut off, and returns how many.
+        hold: keeps the describer from saving what it read, while texts are taken out.
     """
 
     def __init__(
@@ -137,6 +141,8 @@ class Housekeeper:
         nightly: str = NIGHTLY,
         clock_ns: Callable[[], int] = time.time_ns,
         first_s: float = _FIRST_S,
+        finish: Callable[[], int] = lambda: 0,
+        hold: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -144,10 +150,11 @@ class Housekeeper:
         self._nightly_ns = parse_nightly(nightly)
         self._clock_ns = clock_ns
         self._first_s = first_s
+        self._finish = finish
+        self._hold = hold
         self._turn = threading.Lock()
         self._changed = threading.Condition()
         self._is_asked = False
-        self._is_untidy = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="headway-housekeeper", daemon=True)
 
@@ -187,11 +194,9 @@ class Housekeeper:
         end_s = None if limit_s is None else time.monotonic() + limit_s
         with self._turn:
             try:
-                applied = self._apply(projects, end_s)
+                return self._apply(projects, end_s)
             except _StoppedError:
                 raise StoreUnavailableError("the collector is shutting down") from None
-            self._is_untidy |= bool(applied.terms)
-            return applied
 
     def _apply(self, projects: Sequence[str], end_s: float | None) -> Applied:
         done: Counter[Due] = Counter()
@@ -207,7 +212,8 @@ class Housekeeper:
                     task = partial(delete_spans, gone=gone)
                 else:
                     task = partial(blank_spans, gone=gone, before_ns=due.before_ns)
-                self._perform(task, len(gone))
+                with nullcontext() if due.work == "days" else self._hold():
+                    self._perform(task, len(gone))
                 if end_s is not None and time.monotonic() > end_s:
                     return Applied(_tell_all(done), is_done=False)
             if due.work == "days":
@@ -217,16 +223,23 @@ class Housekeeper:
 
     def _perform(self, task: Callable[[duckdb.DuckDBPyConnection], object], rows: int) -> int:
         """Have the writer do it, then leave the writer to others for as long as that took."""
+
+        def take(connection: duckdb.DuckDBPyConnection) -> int:
+            found = task(connection)
+            count = found if isinstance(found, int) else 0
+            note_clearing(connection, self._clock_ns(), rows, 0 if rows else count)
+            return count
+
         while True:
             began_s = time.monotonic()
             try:
-                done = self._writer.perform(task, rows * _ROW_BYTES, max(1, rows)).result()
+                done = self._writer.perform(take, rows * _ROW_BYTES, max(1, rows)).result()
             except (QueueFullError, StoreUnavailableError) as error:
                 _log.info("housekeeping goes on later: %s", error)
                 self._rest(_RETRY_S)
             else:
                 self._rest((time.monotonic() - began_s) * _REST)
-                return done if isinstance(done, int) else 0
+                return done
 
     def _rest(self, pause_s: float) -> None:
         if self._closing.wait(pause_s):
@@ -234,6 +247,7 @@ class Housekeeper:
 
     def _run(self) -> None:
         step_back()
+        self._end_erasures()
         due_ns = self._find_first()
         while True:
             with self._changed:
@@ -261,17 +275,26 @@ class Housekeeper:
             return now_ns + int(self._first_s * 1e9)
         return find_next(self._nightly_ns, now_ns)
 
+    def _end_erasures(self) -> None:
+        try:
+            if count := self._finish():
+                _log.info("%d erasures that were cut off are ended", count)
+        except (RequestError, QueueFullError, StoreUnavailableError) as error:
+            _log.info("erasures that were cut off are ended later: %s", error)
+        except Exception:  # as below
+            _log.exception("an erasure that was cut off cannot be ended")
+
     def _keep_house(self, is_night: bool, reason: str) -> None:
+        self._end_erasures()
         try:
             if is_night:
                 for term in self.apply_rules().terms:
                     _log.info("retention: %s", term)
-            if find_pending(self._store) is None and not (is_night and self._is_untidy):
+            is_worth = is_night and is_worth_rewriting(self._store, self._clock_ns())
+            if find_pending(self._store) is None and not is_worth:
                 return
             outcome = self._rewriter.run(reason)
-            if outcome.fault is None:
-                self._is_untidy = False
-            else:
+            if outcome.fault is not None:
                 _log.error("erased bytes are still in the file: %s", outcome.fault)
         except StoreUnavailableError as error:
             _log.info("housekeeping goes on at the next time: %s", error)

@@ -26,9 +26,9 @@ from headway_collector.store.jobs import (
     UNFINISHED,
     Job,
     JobPage,
+    add_job,
     find_unfinished,
     list_jobs,
-    prune_jobs,
     read_job,
     save_job,
 )
@@ -144,7 +144,7 @@ class Jobs:
                 raise QueueFullError(f"{len(self._waiting)} jobs wait: try again later")
             job = Job(project, self._make_id(), kind, self._clock_ns(), asked)
             # Within the lock: who asks the same at this moment is told of a job that is kept.
-            self._writer.perform(lambda connection: _add(connection, job)).result()
+            self._writer.perform(lambda connection: add_job(connection, job)).result()
             self._waiting.append(job)
             self._changed.notify_all()
         return job
@@ -351,8 +351,3 @@ class Jobs:
             except (QueueFullError, StoreUnavailableError):
                 if self._closing.wait(_AGAIN_S):
                     raise _StoppedError from None
-
-
-def _add(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
-    save_job(connection, job)
-    prune_jobs(connection, job.created_ns)

@@ -24,6 +24,7 @@ from headway_collector.errors import CopyError, QueueFullError, StoreUnavailable
 from headway_collector.store.changes import Changes, unwatch, watch
 from headway_collector.store.connections import Store
 from headway_collector.store.copies import Copy, save_rewrite
+from headway_collector.store.memories import is_short_of_memory
 from headway_collector.store.swaps import find_copy_path, remove_copy
 from headway_collector.writing import Writer
 
@@ -137,6 +138,9 @@ class Rewriter:
                 remove_copy(path)
 
     def _make_backup(self, path: Path) -> None:
+        self._with_memory("a backup", lambda: self._copy_all(path))
+
+    def _copy_all(self, path: Path) -> None:
         copy = self._open(path)
         try:
             self._writer.perform(lambda connection: copy.pin()).result()
@@ -157,7 +161,7 @@ class Rewriter:
 
     def _try_rewrite(self, file: Path) -> str | None:
         try:
-            self._rewrite(file)
+            self._with_memory("the rewrite", lambda: self._rewrite(file))
         except duckdb.InterruptException:
             return str(self._explain_end())
         except (StoreUnavailableError, QueueFullError) as error:
@@ -166,6 +170,18 @@ class Rewriter:
             _log.exception("the rewrite failed")
             return f"{type(error).__name__}: {error}"
         return None
+
+    def _with_memory(self, what: str, make: Callable[[], None]) -> None:
+        """Make a copy, and once more from the beginning with more memory where texts are long."""
+        memory = self._store.memory
+        try:
+            make()
+        except Exception as error:
+            if not is_short_of_memory(error):
+                raise
+            memory.note_shortage(what, error)
+            with memory.widened(is_trimmed=False):
+                make()
 
     def _rewrite(self, file: Path) -> None:
         copy = self._open(find_copy_path(file))

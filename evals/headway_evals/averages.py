@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from headway_evals.early_stops import NOT_ASKED, early_stop_of, is_stopped, looked_at, unit_of
+from headway_evals.judges.notes import is_unjudged, judge_lines
 from headway_evals.outcomes import Comparison
 from headway_evals.repeated_cases import Estimate, by_case, repeats_of
 from headway_evals.runs import Result, RunRecord
@@ -99,7 +100,11 @@ def pass_rate(results: Sequence[Result], alpha: float) -> Interval:
 def unanswered(record: RunRecord) -> list[str]:
     """Return a line each for cases without an answer, and for those that could not be scored."""
     results = record.results
-    missing = [each for each in results if each.is_missing and each.error != NOT_ASKED]
+    missing = [
+        each
+        for each in results
+        if each.is_missing and each.error != NOT_ASKED and not is_unjudged(each.error)
+    ]
     failed = [each for each in results if each.error is not None and not each.is_missing]
     model, lines = one_line(record.run.model), []
     if missing:
@@ -110,6 +115,7 @@ def unanswered(record: RunRecord) -> list[str]:
             f"{model}: {counted(len(failed), 'case')} failed without an answer; "
             f"{one_line(failed[0].case_id)}: {one_line(failed[0].error)}"
         )
+    lines += [f"{model}: {one_line(line, 500)}" for line in judge_lines(record)]
     if advice := repeats_advice(record):
         lines.append(advice)
     for name in record.run.scores:

@@ -8,10 +8,11 @@ import argparse
 import math
 
 from headway.commands import Command
-from headway_evals import sweep_commands
+from headway_evals import judge_arguments, sweep_commands
 from headway_evals.flake_arguments import add_flakes
 from headway_evals.importing.arguments import add_export, add_import
 from headway_evals.importing.result_arguments import add_results
+from headway_evals.judge_arguments import add_agreement, add_judge, add_labels
 from headway_evals.sweep_commands import add_flips, add_models, add_sweep
 
 _SUITE_FILE = "the suite's file, YAML or JSONL"
@@ -36,6 +37,7 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ask cases in a drawn order, and no more of them than the verdict takes",
     )
+    add_labels(run)
     _add_numerics(run)
     _add_weights(run)
     _add_engine_checks(run)
@@ -61,6 +63,7 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
     compare.add_argument("baseline", metavar="BASELINE_RUN", help="a run's id or folder")
     compare.add_argument("candidate", metavar="CANDIDATE_RUN", help="a run's id or folder")
     _add_margin(compare)
+    add_labels(compare)
     _add_reports(compare)
     _add_runs_dir(compare)
     _add_collector(compare)
@@ -74,6 +77,18 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
     _add_cache(sweep)
     _add_runs_dir(sweep)
     _add_collector(sweep)
+
+    judge = add_judge(actions)
+    _add_engine_checks(judge)
+    _add_server(judge)
+    _add_cache(judge)
+    _add_reports(judge)
+    _add_runs_dir(judge)
+    _add_collector(judge)
+
+    agreement = add_agreement(actions)
+    _add_runs_dir(agreement)
+    _add_collector(agreement)
 
     _add_runs_dir(add_flips(actions))
     _add_runs_dir(add_export(actions))
@@ -135,6 +150,8 @@ def _run_eval(arguments: argparse.Namespace) -> int:
         "import": _import_results,
         "sweep": sweep_commands.run_sweep,
         "flips": sweep_commands.show_flips,
+        "judge": judge_arguments.judge_run,
+        "agreement": judge_arguments.show_agreement,
         "models": sweep_commands.show_models,
     }
     return actions[arguments.action](arguments)

@@ -11,13 +11,15 @@ alone, where it passes for the baseline and not for the candidate.
 import hashlib
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from headway_evals.errors import ComparisonError
+from headway_evals.judges.notes import judge_warnings
+from headway_evals.label_corrections import Labels, correction_note
 from headway_evals.margins import BY_RATIO, RelativeChange
 from headway_evals.noise_floors import noise_floor, noise_warning
 from headway_evals.outcomes import EXIT_CODES, Comparison, GateOutcome, Overall, SliceOutcome
@@ -39,20 +41,29 @@ def compare(
     candidate: RunRecord,
     gates: Gate | Sequence[Gate],
     *,
+    labels: Labels | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Comparison:
     """Judge a candidate's run against a baseline's by one gate or several, the first leading.
 
+    Args:
+        baseline: the trusted model's run.
+        candidate: the judged model's run.
+        gates: what the verdict is by.
+        labels: what people say of answers, which corrects what a judge says.
+        now: the time.
+
     Raises:
         ComparisonError: the runs are of two suites, have no case in common, or none with a gate's
             scorer.
+        RunError: a label is none that the judge could give.
     """
     check_suites(baseline, candidate.run.suite)
     gates = named((gates,) if isinstance(gates, Gate) else gates)
     if not gates:
         raise ComparisonError("there is no gate to judge by")
     ward = Ward.of(candidate, now().astimezone(UTC).date())
-    judged = _judge_gates(baseline, candidate, gates, ward.inside)
+    judged = _judge_gates(baseline, candidate, gates, ward.inside, labels)
     first = judged[0]
     pairing = first.measured.pairing
     must_pass = _broken(baseline, candidate, ward.inside)
@@ -67,7 +78,11 @@ def compare(
         if len(judged) > 1
         else (),
         must_pass=must_pass,
-        warnings=(*filter(None, warnings), *ward.warnings()),
+        warnings=(
+            *filter(None, warnings),
+            *ward.warnings(),
+            *judge_warnings((baseline, candidate)),
+        ),
     )
     verdicts = {each.verdict for each in judged}
     slices = [slice_ for each in judged for slice_ in each.slices]
@@ -210,7 +225,11 @@ def _measure(pairing: Pairing, pairs: Sequence[Pair], gate: Gate) -> _Measured:
 
 
 def _judge_gates(
-    baseline: RunRecord, candidate: RunRecord, gates: Sequence[Gate], without: Collection[str]
+    baseline: RunRecord,
+    candidate: RunRecord,
+    gates: Sequence[Gate],
+    without: Collection[str],
+    labels: Labels | None = None,
 ) -> list[_Judged]:
     pairings = [
         pair_runs(baseline, candidate, gate.scorer, gate.estimate, without) for gate in gates
@@ -219,11 +238,27 @@ def _judge_gates(
         _measure(pairing, pairing.pairs, gate)
         for pairing, gate in zip(pairings, gates, strict=True)
     ]
+    if labels is not None:
+        measured = [_corrected(baseline, candidate, each, labels) for each in measured]
     adjusted = holm([each.change.p_value for each in measured])
     return [
         _judge_gate(each, p_value, len(gates))
         for each, p_value in zip(measured, adjusted, strict=True)
     ]
+
+
+def _corrected(
+    baseline: RunRecord, candidate: RunRecord, measured: _Measured, labels: Labels
+) -> _Measured:
+    """Return a gate's numbers as people's labels correct them, where a judge's are to be."""
+    gate, pairing = measured.gate, measured.pairing
+    change, note = labels.correct(baseline, candidate, pairing, gate.scorer)
+    if change is not None:
+        note = correction_note(change, measured.change, gate.alpha)
+    if not note:
+        return measured
+    told = replace(pairing, notes=(*pairing.notes, note))
+    return replace(measured, pairing=told, change=change or measured.change)
 
 
 def _judge_gate(measured: _Measured, adjusted: float, count: int) -> _Judged:

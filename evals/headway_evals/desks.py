@@ -18,11 +18,14 @@ from headway.records import DEFAULT_PROJECT, DEFAULT_URL
 from headway.settings import Sources, load_sources, parse_bytes
 from headway_evals.averages import Report
 from headway_evals.caching import DEFAULT_CACHE_FOLDER, DEFAULT_LIMIT_BYTES, AnswerCache
-from headway_evals.comparisons import compare
+from headway_evals.comparisons import check_suites, compare
 from headway_evals.early_stops import NOT_ASKED, early_stop_of
 from headway_evals.errors import RunError
-from headway_evals.executions import environment, execute, new_run_id
+from headway_evals.executions import execute, new_run_id
 from headway_evals.history import history_sentence
+from headway_evals.judge_desks import BenchDesk, judges_in
+from headway_evals.judges.agreements import agreement_lines
+from headway_evals.label_corrections import Labels
 from headway_evals.manifests import OPTIONS, Manifest, commit_of
 from headway_evals.models.cache_keys import cache_key_of
 from headway_evals.models.requests import Model
@@ -43,6 +46,7 @@ from headway_evals.runs import (
 )
 from headway_evals.stopping import Stopping
 from headway_evals.suites import Case, Gate, Suite
+from headway_evals.summaries import environment
 from headway_measures.scores import counted
 
 # The address and the project also come from settings.
@@ -148,6 +152,7 @@ class Desk:
     def stoppable(self, spec: str, task: Task) -> Callable[[Stopping | None], RunRecord]:
         """Find a model, and return what runs it to its end, or until the verdict is certain."""
         model = self._make_model(spec)
+        self.judges.bench(judges_in(task.suite), task.suite.judging)
         return lambda stopping: self._execute(task, model, spec, stopping)
 
     def baseline(self, spec: str, task: Task) -> Callable[[], RunRecord]:
@@ -161,18 +166,41 @@ class Desk:
         candidate: RunRecord,
         gates: Sequence[Gate],
         suite_path: str | None = None,
+        *,
+        suite: Suite | None = None,
     ) -> int:
-        """Compare, report and publish."""
-        comparison = compare(baseline, candidate, gates)
+        """Compare, report and publish; a suite gives its labels and what judges may cost."""
+        check_suites(baseline, candidate.run.suite)
+        paired = self.judges.pair(baseline, candidate, suite)
+        baseline, candidate = paired.baseline, paired.candidate
+        labels = self.judges.labels((baseline, candidate), suite)
+        comparison = compare(baseline, candidate, gates, labels=labels)
         outlook = history_sentence(self.runs_dir, (baseline, candidate), gates[0])
         report = Report((baseline, candidate), comparison, gates[0].alpha, outlook)
+        self.notes.extend(tally.told(name) for name, tally in paired.tallies.items())
+        self._note_agreement(labels, (baseline, candidate))
         self._tell(report, suite_path)
         return comparison.exit_code
 
-    def tell(self, record: RunRecord, gate: Gate, suite_path: str | None = None) -> int:
+    def tell(
+        self,
+        record: RunRecord,
+        gate: Gate,
+        suite_path: str | None = None,
+        *,
+        suite: Suite | None = None,
+    ) -> int:
         """Report a run that is compared with no other, and publish it."""
+        self._note_agreement(self.judges.labels((record,), suite), (record,))
         self._tell(Report((record,), alpha=gate.alpha), suite_path)
         return EXIT_PASSED
+
+    def _note_agreement(self, labels: Labels | None, records: Sequence[RunRecord]) -> None:
+        if labels is None:
+            return
+        for record in records:
+            others = [each for each in records if each is not record]
+            self.notes.extend(agreement_lines(record, labels.labels, None, others))
 
     def _tell(self, report: Report, suite_path: str | None) -> None:
         write_report(self.report, report)
@@ -198,6 +226,11 @@ class Desk:
                 raise
             self._say(f"not published: {error}")
 
+    @property
+    def judges(self) -> BenchDesk:
+        """Return what finds judges and labels."""
+        return BenchDesk(self.options, self.keep, vars(self.arguments).get("labels"), self._say)
+
     def _make_model(self, spec: str) -> Model:
         model = make_model(spec, self.options)
         idle = idle_flags(spec, self.options)
@@ -211,8 +244,9 @@ class Desk:
         suite = task.suite
         folder = self.runs_dir / new_run_id(suite.name, model.name, datetime.now(UTC))
         title = f"{model.name} on {suite.name}"
+        bench = self.judges.bench(judges_in(suite), suite.judging)
         with (
-            self._cache(model) as cache,
+            self.keep(model) as cache,
             self._farewell(title, len(task.cases), cache) as count,
             progress(title, len(task.cases), self.status) as tally,
         ):
@@ -232,6 +266,7 @@ class Desk:
                 on_fault=self._warn,
                 settings={"spec": spec, "limit": task.limit, **self.labels},
                 stopping=stopping,
+                bench=bench,
             )
         stop = early_stop_of(record.run)
         if stop is not None and stop.is_stopped:
@@ -248,10 +283,11 @@ class Desk:
             return None
         case_ids = [case.case_id for case in task.cases]
         record = find_equal(self.runs_dir, task.suite.version, key, case_ids)
-        if record is not None:
+        if record is not None and self.judges.is_judged_alike(record, task.suite):
             told = f"run {record.run.run_id} of {record.run.started_at[:19]} has all its answers"
             self.status.print(Text(f"{model.name} on {task.suite.name}: {told}"))
-        return record
+            return record
+        return None
 
     def _find_earlier(self, task: Task, model: Model, run_id: str | None) -> RunRecord | None:
         """Return a run that was made earlier, if it is of these cases and this model."""
@@ -292,7 +328,8 @@ class Desk:
             raise
 
     @contextmanager
-    def _cache(self, model: Model) -> Iterator[AnswerCache | None]:
+    def keep(self, model: Model) -> Iterator[AnswerCache | None]:
+        """Lend a model's kept answers; None where they cannot be kept."""
         key = cache_key_of(model) if self.is_cached else None
         if key is None:
             yield None

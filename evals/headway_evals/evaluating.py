@@ -50,14 +50,14 @@ def run_suite(arguments: argparse.Namespace) -> int:
     # Models are found before any is run: a typing error should not cost an hour.
     candidate = desk.stoppable(arguments.model, task)
     if arguments.baseline is None:
-        return desk.tell(candidate(None), task.suite.gate, task.path)
+        return desk.tell(candidate(None), task.suite.gate, task.path, suite=suite)
     if ":" in arguments.baseline:
         baseline = desk.baseline(arguments.baseline, task)()
     else:
         baseline = load_run(arguments.baseline, desk.runs_dir)
         check_suites(baseline, suite.name)
     stopping = Stopping(baseline, gates) if is_stopping else None
-    return desk.judge(baseline, candidate(stopping), gates, task.path)
+    return desk.judge(baseline, candidate(stopping), gates, task.path, suite=suite)
 
 
 def rerun(arguments: argparse.Namespace) -> int:

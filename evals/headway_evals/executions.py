@@ -4,59 +4,37 @@ With a cache, a run that was broken off goes on where it was: the same command f
 that it had, and asks for the others.
 """
 
-import platform
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import fmean, geometric_mean
 from typing import Any, Protocol
 
-import msgspec
-
-from headway._version import __version__
 from headway_evals.caching import AnswerCache, OnAnswer, ask
+from headway_evals.case_results import make_request, questions_of, score_case
 from headway_evals.early_stops import NOT_ASKED
 from headway_evals.errors import ModelError, RunError
+from headway_evals.judges.scorers import Pairwise, Single, judges_of, options_of, pairwise_of
+from headway_evals.judges.scoring import JUDGES, Bench
 from headway_evals.manifests import Manifest
 from headway_evals.models.cache_keys import cache_key_of
 from headway_evals.models.requests import (
-    Ask,
-    Choices,
     Completion,
-    Generate,
-    Likelihood,
     Model,
-    Request,
-    Rolling,
 )
-from headway_evals.prompts import Prompt
-from headway_evals.quarantines import QUARANTINE
-from headway_evals.repeated_cases import REPEATS
 from headway_evals.runs import (
     CACHE_KEY,
     MISSING,
-    MUST_PASS,
     Result,
     Run,
     RunRecord,
     RunWriter,
-    ScoreSummary,
-    Weighing,
 )
 from headway_evals.suites import Case, Suite
-from headway_measures.likelihood_scorers import Choice
-from headway_measures.scorers import score_answered
-from headway_measures.scores import Answered, Scorer, ScoreValue, average_of, counted
-from headway_measures.weights import (
-    Metric,
-    parts_of,
-    reaches,
-    weight_and_metric,
-    weighted_mean,
-)
+from headway_evals.summaries import summarise
+from headway_measures.scores import counted
 
 
 class Batches(Protocol):
@@ -96,6 +74,7 @@ def execute(
     on_fault: Callable[[str], None] | None = None,
     settings: dict[str, Any] | None = None,
     stopping: Batches | None = None,
+    bench: Bench | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> RunRecord:
     """Run a model on a suite, into a folder whose name is the run's id.
@@ -113,25 +92,45 @@ def execute(
         settings: what else the run should remember.
         stopping: asks the cases in batches, until the verdict is certain; the others are then
             results that say so. None asks all at once.
+        bench: the judges that the suite's scorers ask, all of a batch's answers at once.
         now: the time.
 
     Raises:
-        ModelError: the model cannot answer, or answered not one case.
+        ModelError: the model or a judge cannot answer, or not one case was answered and judged;
+            or the suite has judges, and there are none.
         RunError: the folder cannot be made, or the run cannot be written.
     """
     chosen = suite.cases if cases is None else tuple(cases)
+    judged = find_judges(chosen, bench)
     requests = [make_request(suite, case) for case in chosen]
     started_at = now()
     results: dict[int, Result] = {}
+    unjudged: dict[int, Completion] = {}
     kept_count = 0
     with closing(RunWriter(folder, manifest)) as writer:
 
         def on_answer(index: int, completion: Completion, is_kept: bool) -> None:
             nonlocal kept_count
             kept_count += is_kept
-            results[index] = score_case(chosen[index], completion)
-            writer.add(results[index])
-            on_result(results[index], is_kept=is_kept)
+            result = score_case(chosen[index], completion)
+            if judged and judges_of(chosen[index].scorers):
+                unjudged[index] = completion
+            else:
+                note(index, result)
+            on_result(result, is_kept=is_kept)
+
+        def note(index: int, result: Result) -> None:
+            results[index] = result
+            writer.add(result)
+
+        def judge() -> None:
+            if bench is None or not unjudged:
+                return
+            told = {index: unjudged[index] for index in sorted(unjudged)}
+            bench.hear(each for index in told for each in questions_of(chosen[index], told[index]))
+            unjudged.clear()
+            for index, completion in told.items():
+                note(index, score_case(chosen[index], completion, bench))
 
         def as_it_stands() -> tuple[Run, tuple[Result, ...]]:
             ordered = tuple(
@@ -148,6 +147,7 @@ def execute(
                 settings={
                     CACHE_KEY: cache_key_of(model),
                     "kept_count": kept_count,
+                    **({JUDGES: settings_of(bench, judged)} if bench is not None else {}),
                     **(settings or {}),
                     **(stopping.settings if stopping is not None else {}),
                 },
@@ -157,6 +157,7 @@ def execute(
         everything = [list(range(len(chosen)))]
         for batch in everything if stopping is None else stopping.batches(chosen):
             ask(model, [requests[each] for each in batch], cache, _placed(batch, on_answer))
+            judge()
             if stopping is not None and stopping.is_certain(RunRecord(*as_it_stands(), folder)):
                 break
         run, ordered = as_it_stands()
@@ -183,103 +184,6 @@ def _left_out(case: Case) -> Result:
     )
 
 
-def make_request(suite: Suite, case: Case) -> Request:
-    """Return what a case asks of a model."""
-    prompt = suite.prompt(case)
-    return Request(case.case_id, case.input, prompt, _ask(suite, case, prompt))
-
-
-def score_case(case: Case, completion: Completion) -> Result:
-    """Return a case's result.
-
-    It passes when it has an output that none of its scorers fails, or where it has a threshold one
-    whose scores reach that in the mean.
-    """
-    scores: dict[str, ScoreValue] = {}
-    if completion.text is not None:
-        scores = score_answered(case.scorers, _answered(case, completion))
-    weighing = _weighing(case, scores) if scores else None
-    passed = bool(scores) and all(score.passed is not False for score in scores.values())
-    if weighing is not None and weighing.threshold is not None:
-        passed = reaches(weighing.score, weighing.threshold)
-    error = completion.error
-    if completion.is_missing:
-        error = f"{MISSING}{error}"
-    return Result(
-        case_id=case.case_id,
-        input=case.input,
-        output=_output(case, completion),
-        expected=case.expected,
-        tags=case.tags,
-        passed=passed,
-        scores=scores,
-        error=error,
-        latency_ms=completion.latency_ms,
-        input_tokens=completion.input_tokens,
-        output_tokens=completion.output_tokens,
-        span_id=completion.span_id,
-        trace_id=completion.trace_id,
-        cluster=case.cluster,
-        weighing=weighing,
-    )
-
-
-def summarise(
-    suite: Suite,
-    model: Model,
-    results: Sequence[Result],
-    *,
-    run_id: str,
-    started_at: datetime,
-    ended_at: datetime,
-    settings: dict[str, Any],
-) -> Run:
-    """Return the run of these results."""
-    counted = [result for result in results if not result.is_missing]
-    passed_count = sum(result.passed for result in counted)
-    must_pass = [case.case_id for case in suite.cases if case.must_pass]
-    repeats = 1 + max(case.sample for case in suite.cases)
-    quarantined = {
-        case.case_id: _as_json(case.quarantine) for case in suite.cases if case.quarantine
-    }
-    return Run(
-        run_id=run_id,
-        suite=suite.name,
-        suite_version=suite.version,
-        model=model.name,
-        model_digest=model.digest,
-        started_at=_rfc3339(started_at),
-        ended_at=_rfc3339(ended_at),
-        case_count=len(counted),
-        passed_count=passed_count,
-        pass_rate=passed_count / len(counted),
-        scores=_summaries(suite, counted),
-        settings={
-            "generation": _as_json(suite.generation),
-            "ask": suite.ask,
-            "gate": _as_json(suite.gate),
-            "gates": _as_json(suite.gates),
-            "model": _as_json(model.settings),
-            "suite_case_count": len(suite.cases),
-            **({MUST_PASS: must_pass} if must_pass else {}),
-            **({REPEATS: repeats} if repeats > 1 else {}),
-            **({QUARANTINE: quarantined} if quarantined else {}),
-            "missing_count": len(results) - len(counted),
-            **_as_json(settings),
-        },
-        environment=environment(),
-    )
-
-
-def environment() -> dict[str, str]:
-    """Return what runs are made with."""
-    return {
-        "headway": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
-
-
 def new_run_id(suite: str, model: str, now: datetime, token: str | None = None) -> str:
     """Return an id that sorts by time and reads well as the name of a folder.
 
@@ -293,98 +197,33 @@ def new_run_id(suite: str, model: str, now: datetime, token: str | None = None) 
     return f"{now:%Y%m%dT%H%M%SZ}-{words}-{token or secrets.token_hex(2)}"
 
 
-def _ask(suite: Suite, case: Case, prompt: Prompt) -> Ask:
-    if suite.ask == "choice":
-        options = tuple(suite.framing.answered(prompt, each) for each in case.choices)
-        return Choices(options, any(map(_needs_unconditional, case.scorers.values())))
-    if suite.ask == "likelihood":
-        return Likelihood(suite.framing.answered(prompt, str(case.expected)))
-    if suite.ask == "perplexity":
-        return Rolling()
-    given = suite.generation
-    return Generate(
-        given.max_new_tokens,
-        given.stop,
-        given.temperature,
-        given.top_p,
-        given.seed,
-        case.sample,
-    )
+def find_judges(cases: Sequence[Case], bench: Bench | None) -> dict[str, Single | Pairwise]:
+    """Return the judges of cases by their scorer's name, the judge's own where several have it.
+
+    Raises:
+        ModelError: there are judges, and nobody found their models.
+    """
+    found: dict[str, Single | Pairwise] = {}
+    for case in cases:
+        found.update(judges_of(case.scorers))
+        found.update(pairwise_of(case.scorers))
+    if found and bench is None:
+        names = ", ".join(sorted(found))
+        raise ModelError(f"the suite's {names} asks a judge: `headway eval run` finds its model")
+    return found
 
 
-def _needs_unconditional(scorer: Scorer) -> bool:
-    return any(isinstance(each, Choice) and each.needs_unconditional for each in parts_of(scorer))
-
-
-def _weighing(case: Case, scores: Mapping[str, ScoreValue]) -> Weighing | None:
-    """Return how the scores count; None where all count alike and each has to pass."""
-    scorers = {name: each for name, each in case.scorers.items() if not isinstance(each, Metric)}
-    told = {name: weight_and_metric(each) for name, each in scorers.items()}
-    weights = {name: weight for name, (weight, _) in told.items() if weight != 1}
-    metrics = {name: metric for name, (_, metric) in told.items() if metric}
-    if not weights and not metrics and case.threshold is None:
-        return None
-    return Weighing(
-        score=weighted_mean(case.scorers, scores),
-        threshold=case.threshold,
-        weights=weights,
-        metrics=metrics,
-    )
-
-
-def _answered(case: Case, completion: Completion) -> Answered:
-    return Answered(
-        output=_output(case, completion) or "",
-        expected=case.expected,
-        input=case.input,
-        options=case.choices,
-        likelihoods=completion.likelihoods,
-        latency_ms=completion.latency_ms,
-        cost_usd=completion.cost_usd,
-        input_tokens=completion.input_tokens,
-        output_tokens=completion.output_tokens,
-    )
-
-
-def _output(case: Case, completion: Completion) -> str | None:
-    """Return the answer; of a choice as the suite has it, without what led it in the prompt."""
-    text = completion.text
-    if text is None or not case.choices:
-        return text
-    return next((each for each in case.choices if each.strip() == text.strip()), text)
-
-
-def _as_json(value: Any) -> Any:
-    """Return a value as it will be read back, so that a run is equal to itself from disk."""
-    return msgspec.json.decode(msgspec.json.encode(value))
+def settings_of(bench: Bench, judges: Mapping[str, Single | Pairwise]) -> dict[str, Any]:
+    """Return what a run remembers of its judges."""
+    scorers = {name: options_of(each) for name, each in judges.items()}
+    return {**bench.settings, "scorers": scorers}
 
 
 def _require_answers(model: Model, results: Sequence[Result]) -> None:
     if any(result.output is not None for result in results):
-        return
+        if any(not result.is_missing for result in results):
+            return
+        raise ModelError(f"not one answer of {model.name} was judged; {results[0].error}")
     reason = results[0].error if results else "there are no cases to answer"
     count = counted(len(results), "case")
     raise ModelError(f"{model.name} answered none of {count}; the first: {reason}")
-
-
-def _summaries(suite: Suite, results: Sequence[Result]) -> dict[str, ScoreSummary]:
-    scores: dict[str, list[ScoreValue]] = {}
-    for result in results:
-        for name, score in result.scores.items():
-            scores.setdefault(name, []).append(score)
-    scorers = {name: each for case in suite.cases for name, each in case.scorers.items()}
-    return {name: _summary(scorers[name], each) for name, each in scores.items()}
-
-
-def _summary(scorer: Scorer, scores: Sequence[ScoreValue]) -> ScoreSummary:
-    failed_count = sum(score.error is not None for score in scores)
-    # Without a bound nothing can stand for a score that could not be given.
-    values = [each.value for each in scores if scorer.scale is not None or each.error is None]
-    average = average_of(scorer)
-    mean_of = geometric_mean if average == "geometric" else fmean
-    mean = mean_of(values) if values else None
-    return ScoreSummary(mean, len(values), scorer.direction, scorer.scale, failed_count, average)
-
-
-def _rfc3339(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")

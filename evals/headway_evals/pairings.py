@@ -18,6 +18,7 @@ from headway_evals.early_stops import (
     unit_of,
 )
 from headway_evals.errors import ComparisonError
+from headway_evals.judges.notes import is_unjudged
 from headway_evals.outcomes import Flip
 from headway_evals.repeated_cases import MEAN, Estimate, by_case, read_estimate
 from headway_evals.runs import Result, RunRecord, ScoreSummary
@@ -267,7 +268,9 @@ def _notes(
         unasked = sum(each.error == NOT_ASKED for each in candidate.results)
     if answered + unasked < same:
         missing = counted(same - answered - unasked, "case")
-        notes.append(f"left out: {missing} without a logged answer")
+        sides = (*baseline.results, *candidate.results)
+        lacking = "a judgement" if any(is_unjudged(e.error) for e in sides) else "a logged answer"
+        notes.append(f"left out: {missing} without {lacking}")
     if scored < answered:
         notes.append(f"left out: {counted(answered - scored, 'case')} without the gate's scorer")
     return notes

@@ -20,6 +20,7 @@ import msgspec
 from headway_evals.comparisons import compare
 from headway_evals.early_stops import EARLY_STOP, EarlyStop, in_units, is_stopped
 from headway_evals.errors import ComparisonError
+from headway_evals.judges.scorers import Pairwise
 from headway_evals.runs import RunRecord
 from headway_evals.suites import Case, Gate, Suite
 
@@ -110,7 +111,12 @@ def check_stoppable(suite: Suite, gates: Sequence[Gate], arguments: argparse.Nam
             "measure the floor in a run of its own"
         )
     for gate in gates:
-        scorers = (case.scorers.get(gate.scorer) for case in suite.cases)
+        scorers = [case.scorers.get(gate.scorer) for case in suite.cases]
+        if any(isinstance(scorer, Pairwise) for scorer in scorers):
+            raise ComparisonError(
+                f"--stop-early: {gate.scorer!r} compares two whole runs, so that it cannot tell "
+                "when enough was asked: leave --stop-early out, or the gate"
+            )
         if any(scorer is not None and scorer.scale is None for scorer in scorers):
             raise ComparisonError(
                 f"--stop-early: nothing bounds the scores of {gate.scorer!r}, so that one further "

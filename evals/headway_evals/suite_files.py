@@ -36,6 +36,7 @@ from headway_evals.suite_cases import CaseReader
 from headway_evals.suite_rows import RowReader, read_fields, read_text
 from headway_evals.suite_scorers import ScorerReader
 from headway_evals.suite_sections import (
+    read_budget,
     read_few_shot,
     read_gates,
     read_generation,
@@ -46,13 +47,16 @@ from headway_evals.suites import DEFAULT_FRAMING, Asking, Case, Generation, Suit
 _SUITE_KEYS = (
     *("suite", "description", "ask", "prompt", "messages", "system", "chat", "few_shot"),
     *("delimiter", "generation", "repeats", "scorers", "gate", "gates", "fields", "cases"),
-    "quarantine",
+    *("quarantine", "judges", "labels"),
 )
 _MOST_REPEATS = 1_000
 _FEW_SHOT_KEYS = ("cases", "count", "seed", "as", "separator")
 # What the version leaves out: words, how results are judged, and where content was found, which is
 # in it under our own keys.
-_NOT_CONTENT = ("description", "gate", "gates", "quarantine", "cases", "fields", "few_shot")
+_NOT_CONTENT = (
+    *("description", "gate", "gates", "quarantine", "judges", "labels"),
+    *("cases", "fields", "few_shot"),
+)
 
 
 def load_suite(path: Path) -> Suite:
@@ -145,7 +149,13 @@ class _SuiteReader:
                 reader.repeats,
             ),
             ask=reader.ask,
+            judging=read_budget(document.section("judges", "judges")),
+            labels=self._labels(),
         )
+
+    def _labels(self) -> Path | None:
+        name = self.document.get("labels", str, "")
+        return Path(self.document.path).parent / name if name else None
 
     def _quarantined(self, cases: list[Case]) -> tuple[Case, ...]:
         """Return the cases, each in the quarantine that stands at it or at the suite."""

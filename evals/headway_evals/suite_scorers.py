@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headway_evals.documents import MarkedList
+from headway_evals.judges.scorers import JUDGES, Pairwise, make_judge
 from headway_evals.sections import Section
 from headway_evals.suites import ALL_SCORERS
 from headway_measures.errors import ScorerError
@@ -77,11 +78,17 @@ class ScorerReader:
             raise ScorerError(f"two scorers are called {name!r}; give one another name: …")
         weighed = _weighed_options(kind, options)
         scorer = self._group(options) if kind == GROUP else self._make(kind, options)
+        if isinstance(scorer, Pairwise) and weighed:
+            raise ScorerError(f"{kind} compares two models: it has no not, weight or metric")
         scorers[name] = Weighed(scorer, **weighed) if weighed else scorer
 
     def _make(self, kind: str, options: Mapping[str, Any]) -> Scorer:
         options = dict(options)
         steps = options.pop("extract", None)
+        if kind in JUDGES:
+            if steps is not None:
+                raise ScorerError(f"{kind} has extract, and a judge sees the whole answer")
+            return make_judge(kind, options)
         scorer = make_scorer(kind, options, folder=self.folder)
         if isinstance(scorer, FunctionScorer):
             self.sources[scorer.options.call] = _source_digest(scorer)
@@ -99,6 +106,8 @@ class ScorerReader:
         scorers: dict[str, Scorer] = {}
         for entry in entries:
             self._add(scorers, entry)
+        if any(isinstance(each, Pairwise) for each in scorers.values()):
+            raise ScorerError("group has pairwise, which compares two models and no answer alone")
         return Group(scorers, options.get("threshold"))
 
 

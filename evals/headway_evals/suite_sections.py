@@ -6,6 +6,7 @@ from typing import get_args
 
 from headway_evals.documents import MarkedDict, MarkedList
 from headway_evals.examples import DEFAULT_SEPARATOR, Example, FewShot, Style, drawn
+from headway_evals.judges.budgets import Budget
 from headway_evals.margins import read_margin
 from headway_evals.repeated_cases import MEAN, read_estimate
 from headway_evals.sections import Section
@@ -98,6 +99,18 @@ def read_few_shot(
         style,
         section.get("separator", str, DEFAULT_SEPARATOR),
     )
+
+
+def read_budget(section: Section) -> Budget:
+    """Return what a run's judges may cost."""
+    section.check_keys(("max_calls", "max_cost_usd"))
+    calls = section.get("max_calls", int, 0) if "max_calls" in section.values else None
+    cost = section.number("max_cost_usd", 0.0) if "max_cost_usd" in section.values else None
+    if calls is not None and calls < 1:
+        section.fault("max_calls", f"has max_calls {calls}, which must be at least 1")
+    if cost is not None and not 0 < cost < math.inf:
+        section.fault("max_cost_usd", f"has max_cost_usd {cost}, which must be above 0")
+    return Budget(calls, cost)
 
 
 def read_style(section: Section, default: Style) -> Style:

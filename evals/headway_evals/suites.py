@@ -6,9 +6,11 @@ a ``Suite`` can rely on it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from headway_evals.examples import Framing
+from headway_evals.judges.budgets import Budget
 from headway_evals.prompts import Prompt
 from headway_evals.quarantines import Quarantine
 from headway_measures.scores import Average, Scorer, average_of
@@ -39,6 +41,7 @@ class Generation:
 
 DEFAULT_GENERATION = Generation()
 DEFAULT_FRAMING = Framing()
+NO_BUDGET = Budget()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A set of cases under a version, which is a digest of all that results depend on."""
+    """A set of cases under a version, which is a digest of all that results depend on.
+
+    ``judging`` bounds what its judges may cost in a run; ``labels`` is the file of what people say
+    of answers.
+    """
 
     name: str
     version: str
@@ -125,6 +132,8 @@ class Suite:
     generation: Generation = DEFAULT_GENERATION
     gates: tuple[Gate, ...] = (DEFAULT_GATE,)
     ask: Asking = "generate"
+    judging: Budget = NO_BUDGET
+    labels: Path | None = None
 
     @property
     def gate(self) -> Gate:

@@ -1,5 +1,6 @@
 """What every scorer gives and takes: the seam between one answer and the numbers over many."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -38,6 +39,7 @@ class Answered:
         options: the texts a choice was made from.
         likelihoods: see ``headway_evals.models.requests.Completion``.
         cost_usd: what the answer cost, where that is known.
+        hear: gives what a judge says of a question, see ``headway_evals.judges.scorers``.
     """
 
     output: str
@@ -49,6 +51,7 @@ class Answered:
     cost_usd: float | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    hear: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

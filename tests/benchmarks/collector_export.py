@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from headway.apis import ApiClient
 from headway_collector.export_columns import FORMS, Form
+from headway_collector.store.connections import Store
+from headway_measures.descriptors.catalog import VERSION
 from tests.benchmarks.collector_sections import Bench
 from tests.benchmarks.collector_servers import HEADWAY, Server
 from tests.benchmarks.collector_store import Built, build_store
@@ -17,6 +19,8 @@ from tests.benchmarks.sdk_rounds import wait_until_idle
 
 _MOST_MB = 300
 _TIMEOUT_S = 3600.0
+# More than the describer looks back behind its mark.
+_BACK_NS = 3600 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Exported:
 def export(bench: Bench) -> Section:
     """Every span of the large store over HTTP, in every format."""
     built = build_store(bench.cache, bench.sizes.store_rows)
+    _leave_undescribed(built)
     found = [_export(bench, built, form) for form in FORMS]
     rows = [
         [
@@ -64,6 +69,18 @@ def export(bench: Bench) -> Section:
             ),
         ],
     )
+
+
+def _leave_undescribed(built: Built) -> None:
+    """Say that all calls are described, or their describing is measured beside the export."""
+    store = Store(built.database)
+    with store.transaction() as connection:
+        connection.execute(
+            "INSERT INTO store.descriptor_marks SELECT $1, max(received_ns) + $2 FROM store.spans",
+            [VERSION, _BACK_NS],
+        )
+    store.checkpoint()
+    store.close()
 
 
 def _export(bench: Bench, built: Built, form: Form) -> Exported:

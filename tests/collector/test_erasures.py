@@ -367,3 +367,123 @@ def test_a_target_is_of_one_project_only(
 
     assert receipt["project"] == "p"
     assert store.read("SELECT count(*) AS n FROM store.spans") == [{"n": 1}]
+
+
+def test_cards_and_heat_maps_whose_windows_held_what_went_go_though_they_name_no_id(
+    client: TestClient, store: Store, ingest: Ingest, span_line: Ingest, erase: Callable[..., Any]
+) -> None:
+    ingest(span_line(user_id=MARK, start_ns=BEFORE_NS, request_model="m"))
+    writer = client.app.state.collector.writer  # type: ignore[attr-defined]
+    around = {"start_ns": BEFORE_NS - 1, "end_ns": BEFORE_NS + 1}
+    earlier = {"start_ns": 1, "end_ns": 2}
+    theirs = [["project", ["p"]], ["q", ["a word that is not there now"]]]
+    cards = {
+        "held": ("p", earlier, around, theirs),
+        "of several": ("", around, earlier, [["project", ["p", "q"]]]),
+        "of another time": ("p", earlier, {"start_ns": 3, "end_ns": 4}, theirs),
+        "of another model": ("p", earlier, around, [["project", ["p"]], ["request_model", ["n"]]]),
+        "of another project": ("q", earlier, around, [["project", ["q"]]]),
+    }
+    for card_id, (project, before, after, filters) in cards.items():
+        sides = {
+            "reference": {"filters": filters, **before},
+            "current": {"filters": filters, **after},
+        }
+        card = json.dumps(json.loads(make_card(card_id, "b" * 16)) | sides).encode()
+        writer.perform(lambda c, p=project, card=card: save_card(c, p, card, 1)).result()
+    for job_id, times in (("held", around), ("kept", earlier)):
+        window = {"filters": theirs, **times}
+        request = {"window": window, "bucket_ns": 1, "baseline": None, "options": {}}
+        job = Job("p", job_id, "heatmap", 1, json.dumps(request), "done", ended_ns=2, result="{}")
+        writer.perform(lambda c, job=job: save_job(c, job)).result()
+
+    receipt = erase("user", MARK)
+
+    assert (receipt["counts"]["drift_cards"], receipt["counts"]["jobs"]) == (2, 1)
+    left = {each["card_id"] for each in client.get("/v1/drift").json()["cards"]}
+    assert left == {"of another time", "of another model", "of another project"}
+    assert [each["job_id"] for each in client.get("/v1/jobs").json()["jobs"]] == ["kept"]
+
+
+def test_an_erasure_that_was_cut_off_is_ended_with_a_receipt_and_what_came_since_stays(
+    client: TestClient,
+    store: Store,
+    ingest: Ingest,
+    span_line: Ingest,
+    erase: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ingest(*(span_line(user_id=MARK, start_ns=BEFORE_NS + n) for n in range(4)))
+    ingest(span_line(user_id="b", start_ns=BEFORE_NS))
+    eraser = client.app.state.collector.eraser  # type: ignore[attr-defined]
+    clear, calls = eraser._clear, iter((True, False))
+
+    def clear_once(*arguments: Any) -> Any:
+        if not next(calls):
+            raise OSError("killed")
+        return clear(*arguments)
+
+    monkeypatch.setattr("headway_collector.erasing.cut", lambda gone: [gone[:1], gone[1:]])
+    monkeypatch.setattr(type(eraser), "_clear", staticmethod(clear_once))
+    with pytest.raises(OSError, match="killed"):
+        eraser.erase(Target("p", "user", MARK), EVERYONE)
+    monkeypatch.undo()
+    assert store.read("SELECT count(*) AS n FROM store.spans WHERE user_id = $1", [MARK]) == [
+        {"n": 3}
+    ]
+    assert client.get("/v1/erasures").json()["erasures"] == []
+    ingest(span_line(name="since", user_id=MARK))
+
+    assert (eraser.finish(), eraser.finish()) == (1, 0)
+
+    assert names(client) == {"since", "triage"}
+    assert len(client.get("/v1/spans", params={"user_id": MARK}).json()["spans"]) == 1
+    (receipt,) = client.get("/v1/erasures").json()["erasures"]
+    assert (receipt["kind"], receipt["counts"]["spans"]) == ("user", 3)
+
+
+def test_a_run_that_is_published_later_says_nothing_of_erased_calls(
+    client: TestClient, ingest: Ingest, span_line: Ingest, erase: Callable[..., Any]
+) -> None:
+    ingest(
+        span_line(trace_id=trace(1), span_id=span_id(1), user_id=MARK),
+        span_line(trace_id=trace(2), span_id=span_id(2), user_id="b"),
+    )
+    erase("user", MARK)
+    said = {"input": MARK, "output": MARK, "expected": MARK, "error": MARK, "passed": False}
+    said["scores"] = {"exact": {"value": 0, "passed": False, "detail": MARK}}
+    run = {
+        **dict.fromkeys(("run_id", "suite", "suite_version", "model"), "r"),
+        **{"started_at": "2025-11-22T08:26:40Z", "ended_at": None, "pass_rate": 0.0},
+        **{"case_count": 3, "passed_count": 0},
+    }
+    places = ({"span_id": span_id(1)}, {"trace_id": trace(1)})
+    results = [{"case_id": f"gone {n}", **said, **place} for n, place in enumerate(places)]
+    results.append({"case_id": "kept", "input": "asked", "span_id": span_id(2)})
+
+    answer = client.post(
+        "/v1/runs", json={"run": run, "results": results}, headers={"Headway-Project": "p"}
+    )
+
+    assert answer.status_code == 200, answer.text
+    read = client.get("/v1/runs/r")
+    assert MARK not in read.text
+    kept = read.json()["results"][2]
+    assert (kept["input"], kept["span_id"]) == ("asked", span_id(2))
+    assert [each["passed"] for each in read.json()["results"]] == [False, False, None]
+
+
+def test_a_disk_that_takes_no_records_any_more_holds_up_no_erasure(
+    client: TestClient,
+    ingest: Ingest,
+    span_line: Ingest,
+    erase: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ingest(span_line(user_id=MARK))
+    writer = client.app.state.collector.writer  # type: ignore[attr-defined]
+    monkeypatch.setattr(writer, "_find_lack", lambda: "the disk is nearly full")
+    assert client.post("/v1/ingest", content=span_line()).status_code == 503
+
+    assert erase("user", MARK)["counts"]["spans"] == 1
+    assert names(client) == set()

@@ -11,7 +11,9 @@ from headway_collector.decoding import decode_records
 from headway_collector.errors import StoreUnavailableError
 from headway_collector.housekeeping import Housekeeper, find_next, parse_nightly
 from headway_collector.store.batches import Batch, Derived
+from headway_collector.store.clearings import is_worth_rewriting, note_clearing
 from headway_collector.store.connections import Store
+from headway_collector.store.copies import save_rewrite
 from headway_collector.store.receipts import Receipt, save_receipt
 from headway_collector.store.retention import Rule, save_rule
 from headway_collector.writing import Writer
@@ -161,3 +163,41 @@ def test_at_its_end_it_stops_between_two_chunks(store: Store, writer: Writer) ->
         keeper.apply_rules()
     (row,) = store.read("SELECT count(*) AS n FROM store.spans")
     assert 0 < row["n"] < 6_000
+
+
+def test_the_file_is_worth_a_rewrite_once_a_tenth_went_or_a_week_after_anything_did(
+    store: Store, writer: Writer
+) -> None:
+    writer.append(make_batch(95, MIDNIGHT_NS)).result()
+
+    def clear(time_ns: int, spans: int, others: int) -> None:
+        writer.perform(lambda c: note_clearing(c, time_ns, spans, others)).result()
+
+    assert not is_worth_rewriting(store, NIGHT_NS)
+    clear(MIDNIGHT_NS, 5, 0)
+    assert not is_worth_rewriting(store, NIGHT_NS)
+    assert is_worth_rewriting(store, MIDNIGHT_NS + 7 * DAY_NS)
+    clear(MIDNIGHT_NS, 6, 0)
+    assert is_worth_rewriting(store, NIGHT_NS)
+
+    done = {"started_ns": NIGHT_NS, "ended_ns": NIGHT_NS + 1, "bytes_before": 2, "bytes_after": 1}
+    writer.perform(lambda c: save_rewrite(c, {**done, "fault": None})).result()
+    assert not is_worth_rewriting(store, NIGHT_NS + 8 * DAY_NS)
+    clear(NIGHT_NS + DAY_NS, 0, 1)
+    assert not is_worth_rewriting(store, NIGHT_NS + 7 * DAY_NS)
+    assert is_worth_rewriting(store, NIGHT_NS + 8 * DAY_NS)
+
+
+def test_erasures_that_were_cut_off_are_ended_as_soon_as_it_starts(
+    store: Store, writer: Writer
+) -> None:
+    ended = threading.Event()
+
+    def finish() -> int:
+        ended.set()
+        return 1
+
+    keeper = Housekeeper(store, writer, Recorder(), clock_ns=lambda: MIDNIGHT_NS, finish=finish)
+    keeper.start()
+    assert ended.wait(30)
+    keeper.close()

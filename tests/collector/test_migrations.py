@@ -54,7 +54,16 @@ RELEASED = {
 }
 
 # Tables that only something that a user does fills, and columns that a step fills in old rows.
-OFTEN_EMPTY = {"keys", "audit", "salts", "tombstones", "erasures", "retention", "rewrites"}
+OFTEN_EMPTY = {
+    "clearings",
+    "keys",
+    "audit",
+    "salts",
+    "tombstones",
+    "erasures",
+    "retention",
+    "rewrites",
+}
 FILLED_BY_STEPS = {("rejects", "reject_id"), ("rejects", "size_bytes"), ("rejects", "form")}
 
 # What the answers of older rows have no value for.

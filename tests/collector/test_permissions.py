@@ -57,6 +57,11 @@ ROUTES = {
     "GET /v1/losses": "read",
     "GET /v1/runs": "read",
     "GET /v1/runs/{run_id}": "read",
+    "GET /v1/runs/{run_id}/results": "read",
+    "GET /v1/runs/{run_id}/summary": "read",
+    "GET /v1/runs/{run_id}/flips": "read",
+    "GET /v1/suites": "read",
+    "GET /v1/suites/history": "read",
     "GET /v1/comparisons": "read",
     "GET /v1/comparisons/{comparison_id}": "read",
     "GET /v1/descriptors": "read",
@@ -155,6 +160,8 @@ NEEDED: dict[str, dict[str, str]] = {
     "GET /v1/quality": {"score": f"{OWN}-helpful"},
     "GET /v1/quality/agreement": {"first": f"{OWN}-helpful", "second": f"{OWN}-thumb"},
     "GET /v1/export": {"format": "jsonl"},
+    "GET /v1/runs/{run_id}/flips": {"baseline": f"{OWN}-run"},
+    "GET /v1/suites/history": {"suite": f"{FOREIGN}-suite"},
 }
 """Parameters without which a route answers nothing."""
 

@@ -203,3 +203,39 @@ def test_a_rule_that_cannot_be_is_refused_with_the_reason(
 
     assert answer.status_code == 422
     assert word in answer.json()["message"]
+
+
+def test_of_calls_whose_contents_went_descriptors_stay_without_words_also_described_anew(
+    client: TestClient,
+    store: Store,
+    ingest: Ingest,
+    span_line: Ingest,
+    keep: Callable[..., None],
+    now_ns: int,
+) -> None:
+    describer = client.app.state.collector.describer  # type: ignore[attr-defined]
+    writer = client.app.state.collector.writer  # type: ignore[attr-defined]
+    ingest(span_line(input="hello you", output="Sorry but no.", start_ns=now_ns - 3 * DAY_NS))
+    while describer.describe_next() is not None:
+        pass
+    own = """UPDATE store.descriptors SET own = '{"mood": "so sad", "length": 2, "ok": true}'"""
+    writer.perform(lambda c: c.execute(own).fetchall()).result()
+    read = "SELECT opener, prompt_chars, answer_chars, own FROM store.descriptors"
+    (before,) = store.read(read)
+    assert before["opener"]
+    keep(project="p", content_days=2)
+
+    apply(client)
+    note = "INSERT INTO store.due_descriptors SELECT project, span_key, start_ns FROM store.spans"
+    writer.perform(lambda c: c.execute(note).fetchall()).result()
+    while describer.describe_next() is not None:
+        pass
+
+    (after,) = store.read(read)
+    assert json.loads(after.pop("own")) == {"length": 2, "ok": True}
+    assert after == {
+        "opener": None,
+        "prompt_chars": before["prompt_chars"],
+        "answer_chars": before["answer_chars"],
+    }
+    assert store.read("SELECT count(*) AS n FROM store.due_descriptors") == [{"n": 0}]

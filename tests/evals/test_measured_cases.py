@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from headway_evals.executions import score_case
+from headway_evals.case_results import score_case
 from headway_evals.models.requests import Completion
 from headway_evals.suites import Case
 from headway_measures.scorers import make_scorer

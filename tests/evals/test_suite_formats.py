@@ -7,8 +7,8 @@ from textwrap import dedent
 
 import pytest
 
+from headway_evals.case_results import make_request, score_case
 from headway_evals.errors import SuiteError
-from headway_evals.executions import make_request, score_case
 from headway_evals.models.requests import Completion
 from headway_evals.suite_files import load_suite
 from headway_evals.suites import Gate, Suite

@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from headway_evals.executions import make_request, score_case
+from headway_evals.case_results import make_request, score_case
 from headway_evals.models.requests import (
     Ask,
     Choices,

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from headway_evals.case_results import score_case
 from headway_evals.errors import SuiteError
-from headway_evals.executions import execute, score_case
+from headway_evals.executions import execute
 from headway_evals.models.functions import Function
 from headway_evals.models.requests import Completion
 from headway_evals.runs import Result, Weighing, load_run

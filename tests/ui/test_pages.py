@@ -409,8 +409,8 @@ def test_a_comparison_shows_slices_and_flips_side_by_side(
     page = open_page("evals", comparison=traffic.COMPARISON_ID)
 
     assert "1 of 2 slices regressed: kind:refund." in words_of(page)
-    assert "5 of 6 flipped answers" in words_of(page)
-    assert len(page.html) == 15
+    assert "6 of 6 flipped answers" in words_of(page)
+    assert len(page.html) == 3
 
 
 def test_flips_can_be_turned_to_those_that_got_better(
@@ -428,7 +428,7 @@ def test_a_run_shows_its_failed_cases_and_links_to_their_traces(
     page = open_page("evals", run=traffic.RUN_ID, outcome="Failed", case="triage-0008")
 
     assert set(page.dataframe[0].value["Outcome"]) == {"failed"}
-    assert page.subheader[0].value == "triage-0008"
+    assert "triage-0008" in [each.value for each in page.subheader]
     assert "The trace of this answer" in [link.label for link in page.page_link]
 
 

@@ -1,8 +1,10 @@
 """Runs of suites, their results, and the verdicts on pairs of them."""
 
 import asyncio
+from functools import partial
 from typing import Annotated
 
+import duckdb
 from fastapi import APIRouter, Query, Response
 
 from headway_collector.piecewise import dump_pieces
@@ -33,6 +35,7 @@ from headway_collector.store.comparisons import (
     read_comparison,
     save_comparison,
 )
+from headway_collector.store.eval_remains import blank_posted
 from headway_collector.store.runs import list_runs, read_run, save_run
 
 router = APIRouter(tags=["evaluations"], responses=REFUSALS, route_class=PostedRoute)
@@ -45,9 +48,14 @@ async def post_run(
     """Store a run with its results, in place of any of the same id."""
     loop = asyncio.get_running_loop()
     posted = await loop.run_in_executor(collector.decoders, dump_pieces, body)
-    saved = collector.writer.perform(
-        lambda connection: save_run(connection, project, posted["run"], posted["results"])
-    )
+    tombstones = collector.writer.tombstones
+
+    def save(connection: duckdb.DuckDBPyConnection) -> None:
+        is_erased = partial(tombstones.is_erased, connection, project)
+        results = blank_posted(posted["results"], is_erased)
+        save_run(connection, project, posted["run"], results)
+
+    saved = collector.writer.perform(save)
     await asyncio.wrap_future(saved)
     return answer_json({"run_id": body.run.run_id})
 
@@ -57,7 +65,8 @@ def get_runs(
     collector: CollectorAccess, caller: Reader, query: Annotated[RunListQuery, Query()]
 ) -> Response:
     """List runs without their results, page by page, the newest first."""
-    return answer_json(list_runs(collector.store, query.to_conditions(caller), query.to_page()))
+    conditions = query.to_conditions(caller)
+    return answer_json(list_runs(collector.store, conditions, query.to_page(), query.sweep_id))
 
 
 @router.get("/v1/runs/{run_id}", responses={200: {"model": RunWithResults}, **NOT_FOUND})

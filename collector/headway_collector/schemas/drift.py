@@ -266,7 +266,16 @@ def _find_ends(query: StoredQuery) -> tuple[float, float]:
 
 def read_filters(query: StoredQuery) -> SpanFilters:
     """Return the span filters of a query that was resolved."""
-    return _validate("a query", query.to_filters()).to_filters(0, EVERYONE)
+    return read_kept(query.to_filters())
+
+
+def read_kept(said: dict[str, list[str]]) -> SpanFilters:
+    """Return the span filters of a query as it stands beside a card.
+
+    Raises:
+        InvalidRequestError: a filter is not known any more.
+    """
+    return _validate("a query", dict(said)).to_filters(0, EVERYONE)
 
 
 def _validate(side: str, said: dict[str, Any]) -> SpanQuery:

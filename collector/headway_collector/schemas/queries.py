@@ -196,6 +196,7 @@ class RunListQuery(PageQuery):
 
     suite: Texts
     model: Texts
+    sweep_id: Texts
 
     def to_conditions(self, caller: Caller) -> Conditions:
         """Return the conditions on table ``runs``, within the caller's projects."""
@@ -207,10 +208,18 @@ class ComparisonListQuery(PageQuery):
 
     suite: Texts
     verdict: Texts
+    baseline_run_id: Texts
+    candidate_run_id: Texts
 
     def to_conditions(self, caller: Caller) -> Conditions:
         """Return the conditions on table ``comparisons``, within the caller's projects."""
-        return _any_of(project=caller.narrow(self.project), suite=self.suite, verdict=self.verdict)
+        return _any_of(
+            project=caller.narrow(self.project),
+            suite=self.suite,
+            verdict=self.verdict,
+            baseline_run_id=self.baseline_run_id,
+            candidate_run_id=self.candidate_run_id,
+        )
 
 
 def resolve_time(name: str, text: str | None, now_ns: int) -> int | None:

@@ -6,7 +6,6 @@ and ``heal`` belong to the one writer thread.
 """
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -26,6 +25,14 @@ from headway_collector.store import migrations
 from headway_collector.store.beginnings import remove_beginning
 from headway_collector.store.interrupts import Reads, interrupting
 from headway_collector.store.memories import USUAL, Memory, is_short_of_memory
+from headway_collector.store.outages import (
+    explain_opening,
+    first_line,
+    is_given_up,
+    is_in_use,
+    quote,
+    translated,
+)
 from headway_collector.store.swaps import find_copy_path, put_in_place, remove_copy
 
 MEMORY = ":memory:"
@@ -59,9 +66,6 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
-# What time or an operator can mend; everything else is the fault of what was asked.
-_OUTAGES = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException)
-_LOCK_HOLDER = re.compile(r"Conflicting lock is held in (.*? \(PID \d+\))")
 
 
 class Store:
@@ -102,7 +106,7 @@ class Store:
             migrations.migrate(self._connection)
         except duckdb.Error as error:
             self.close()
-            kind = StoreInUseError if _is_in_use(error) else StoreError
+            kind = StoreInUseError if is_in_use(error) else StoreError
             raise kind(explain_opening(self.path, error)) from error
         except StoreError:
             self.close()
@@ -227,9 +231,9 @@ class Store:
         except BaseException as error:
             with suppress(duckdb.Error):  # a failed COMMIT has already ended it
                 self._connection.execute("ROLLBACK")
-            self._is_broken |= _is_given_up(error)
+            self._is_broken |= is_given_up(error)
             if isinstance(error, duckdb.Error):
-                message = f"the database refuses this: {_first_line(error)}"
+                message = f"the database refuses this: {first_line(error)}"
                 raise UnstorableError(message) from error
             raise
 
@@ -352,53 +356,3 @@ class Store:
         self._connection.execute(f"ATTACH {quote(self.path)} AS store (READ_ONLY)")
         migrations.check_known(self._connection, self.path)
         self._connection.execute("DETACH DATABASE store")
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Say what DuckDB could not do for want of room, or of the file, in our words."""
-    try:
-        yield
-    except _OUTAGES as error:
-        raise StoreUnavailableError(f"the database is down: {_first_line(error)}") from error
-    except duckdb.TransactionException as error:
-        raise StoreUnavailableError(f"the commit failed: {_first_line(error)}") from error
-    except duckdb.CatalogException as error:
-        if 'schema "store" does not exist' not in str(error):
-            raise
-        raise StoreUnavailableError("the database is being reopened: try again") from error
-
-
-def explain_opening(path: str, error: duckdb.Error) -> str:
-    """Return why a database does not open, and what can be done."""
-    text = str(error)
-    if _is_in_use(error):
-        holder = _LOCK_HOLDER.search(text)
-        who = holder[1] if holder else "this process"
-        return f"{path} is in use by {who}: stop that one, or choose another file with --db"
-    if os.path.isdir(path):
-        return f"{path} is a folder: name a file with --db, for example {path}/headway.duckdb"
-    if "not a valid DuckDB database file" in text:
-        return f"{path} is not a DuckDB database: choose another file with --db"
-    if "Cannot open file" in text:
-        reason = text.rsplit(": ", 1)[-1]
-        return f"{path} cannot be opened ({reason}): is its folder there, and yours to write to?"
-    return f"{path} cannot be opened: {_first_line(error)}"
-
-
-def _is_in_use(error: duckdb.Error) -> bool:
-    text = str(error)
-    return _LOCK_HOLDER.search(text) is not None or "already attached" in text
-
-
-def _is_given_up(error: BaseException) -> bool:
-    return "has been invalidated" in str(error)
-
-
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).partition("\n")[0]
-
-
-def quote(text: str) -> str:
-    """Return a text as a literal, for statements that take no parameters."""
-    return "'" + text.replace("'", "''") + "'"

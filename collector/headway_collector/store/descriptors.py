@@ -1,18 +1,13 @@
-"""The rows of ``descriptors``: which calls lack one, what they are made of, and how they are saved.
+"""The rows of ``descriptors``: which calls lack one, and what they are made of.
 
 A call has one row, of one version. Calls are looked for in the order in which they arrived, and
-the mark says how far that is done; what was written anew since stands in ``due_descriptors``. Rows,
-mark and what is no longer due are saved in one transaction, which is the writer's.
+the mark says how far that is done; what was written anew since stands in ``due_descriptors``.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import duckdb
-import pyarrow as pa
-
-from headway_collector.store.changes import note_keys
 from headway_collector.store.chunks import Selection, select_rows
 from headway_collector.store.connections import Store
 from headway_collector.store.expressions import HAS_KEY
@@ -28,8 +23,7 @@ TRACE_KEY = "('0x' || right(spans.trace_id, 15))::BIGINT"
 _KEY = f"spans.project, spans.span_key, {TRACE_KEY} AS trace_key, spans.start_ns"
 _IS_CALL = f"kind = '{DESCRIBED_KIND}'"
 _SIZE = "coalesce(strlen(spans.input), 0) + coalesce(strlen(spans.output), 0)"
-# What narrows calls, repeated beside their descriptors.
-_REPEATED = (
+REPEATED = (
     "name",
     "kind",
     "request_model",
@@ -40,12 +34,7 @@ _REPEATED = (
     "session_id",
     "tags",
 )
-_TYPES = {
-    "project": pa.string(),
-    **dict.fromkeys(("span_key", "trace_key", "start_ns", "received_ns"), pa.int64()),
-    **dict.fromkeys(_REPEATED, pa.string()),
-    "tags": pa.list_(pa.string()),
-}
+"""What narrows calls, repeated beside their descriptors."""
 # The clock that stamps arrivals may step back by so much, and no call is missed.
 _BACK_NS = 60 * 10**9
 # An import of last year's logs beside live traffic does not read the year between.
@@ -103,23 +92,6 @@ class Section:
     keys: list[CallKey]
     cursors: list[str]
     is_last: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Saving:
-    """What one transaction writes.
-
-    Args:
-        rows: of calls, as the table has them, but for ``start_time`` and ``version``.
-        due: how often each was noted as due before its texts were read; those that were noted
-            again since stay due.
-        mark_ns: how far the arrivals are described, where that is known.
-    """
-
-    version: int
-    rows: pa.Table
-    due: dict[DueKey, int] = field(default_factory=dict)
-    mark_ns: int | None = None
 
 
 def read_mark(store: Store, version: int) -> int:
@@ -223,49 +195,11 @@ def measure_calls(store: Store, keys: Sequence[CallKey]) -> dict[CallKey, int]:
 
 def read_calls(store: Store, keys: Sequence[CallKey]) -> list[dict[str, Any]]:
     """Return the calls with what is repeated of them and with their texts, by column name."""
-    columns = ("received_ns", *_REPEATED, "finish_reasons", "input", "output")
+    columns = ("received_ns", *REPEATED, "finish_reasons", "input", "output")
     names = (*CallKey._fields, *columns)
     wanted = set(keys)
     found = _read_calls(store, keys, [f"spans.{name}" for name in columns])
     return [dict(zip(names, row, strict=True)) for row in found if CallKey(*row[:4]) in wanted]
-
-
-def build_rows(calls: Sequence[dict[str, Any]], described: pa.Table) -> pa.Table:
-    """Return rows of the table: what is repeated of each call, beside its descriptors."""
-    columns = {
-        name: pa.array([call[name] for call in calls], kind) for name, kind in _TYPES.items()
-    }
-    return pa.table(
-        {**columns, **dict(zip(described.column_names, described.columns, strict=True))}
-    )
-
-
-def save(connection: duckdb.DuckDBPyConnection, saving: Saving) -> None:
-    """Write rows in place of those of the same calls, and how far that leads."""
-    forget(connection, saving.rows.select(CallKey._fields))
-    if saving.due:
-        _settle_due(connection, _build_due(saving.due))
-    _insert(connection, saving.rows, saving.version)
-    if saving.mark_ns is not None:
-        connection.execute(
-            "DELETE FROM store.descriptor_marks WHERE version <= $1", [saving.version]
-        )
-        connection.execute(
-            "INSERT INTO store.descriptor_marks VALUES ($1, $2)", [saving.version, saving.mark_ns]
-        )
-
-
-def forget(connection: duckdb.DuckDBPyConnection, gone: pa.Table) -> None:
-    """Delete the rows of calls, which are given by the columns of `CallKey`."""
-    note_keys(connection, "descriptors", gone["span_key"])
-    # DuckDB finds the table by the name of the argument.
-    connection.execute(
-        "DELETE FROM store.descriptors AS described USING gone "
-        "WHERE described.span_key = gone.span_key AND described.trace_key = gone.trace_key "
-        "AND described.start_ns = gone.start_ns AND described.project = gone.project "
-        "AND described.start_ns >= (SELECT min(start_ns) FROM gone) "
-        "AND described.start_ns <= (SELECT max(start_ns) FROM gone)"
-    )
 
 
 def count_calls(store: Store, version: int, projects: Sequence[str] = ()) -> dict[str, int]:
@@ -317,40 +251,3 @@ def _split(keys: Keys) -> Iterator[list[CallKey] | list[DueKey]]:
         if end == len(ordered) or ordered[end].start_ns - ordered[end - 1].start_ns > _GAP_NS:
             yield ordered[begin:end]
             begin = end
-
-
-def _build_due(due: dict[DueKey, int]) -> pa.Table:
-    projects, span_keys, starts_ns = zip(*due, strict=True)
-    seen = {
-        "project": pa.array(projects, pa.string()),
-        "span_key": pa.array(span_keys, pa.int64()),
-        "start_ns": pa.array(starts_ns, pa.int64()),
-        "times": pa.array(list(due.values()), pa.int64()),
-    }
-    return pa.table(seen)
-
-
-def _settle_due(connection: duckdb.DuckDBPyConnection, seen: pa.Table) -> None:
-    note_keys(connection, "descriptors", seen["span_key"])
-    # Of a span that is gone, or no call any more, no row comes in the place of the old one.
-    connection.execute(
-        "DELETE FROM store.descriptors AS described USING seen "
-        "WHERE described.span_key = seen.span_key AND described.start_ns = seen.start_ns "
-        "AND described.project = seen.project"
-    )
-    connection.execute(
-        "DELETE FROM store.due_descriptors AS due USING ("
-        "SELECT project, span_key, start_ns FROM seen SEMI JOIN ("
-        "SELECT project, span_key, start_ns, count(*) AS times FROM store.due_descriptors "
-        "GROUP BY ALL) AS noted USING (project, span_key, start_ns, times)) AS done "
-        "WHERE due.span_key = done.span_key AND due.start_ns = done.start_ns "
-        "AND due.project = done.project"
-    )
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, incoming: pa.Table, version: int) -> None:
-    connection.execute(
-        "INSERT INTO store.descriptors BY NAME SELECT *, $1::INTEGER AS version, "
-        "make_timestamptz(start_ns // 1000) AS start_time FROM incoming",
-        [version],
-    )

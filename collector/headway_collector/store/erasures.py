@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import duckdb
-import msgspec
 import pyarrow as pa
 
 from headway_collector.store.changes import note_keys
-from headway_collector.store.descriptors import TRACE_KEY, forget
+from headway_collector.store.descriptor_rows import forget
+from headway_collector.store.descriptors import TRACE_KEY
 from headway_collector.store.mentions import REJECT_DIGEST, Mentions
 from headway_collector.store.tombstones import Grave, Tombstones
 
@@ -225,30 +225,6 @@ def delete_around(
     return counts
 
 
-def blank_results(
-    connection: duckdb.DuckDBPyConnection, project: str, gone: pa.Table, remains: Remains
-) -> dict[str, int]:
-    """Take the texts out of results of the spans, and out of the flips of their comparisons.
-
-    The rows stay, so that a run's counts do, and the metrics made of them.
-    """
-    traces = pa.table({"trace_id": pa.array(remains.traces, pa.string())})
-    rows = _find_results(connection, gone, traces, project)
-    if not rows:
-        return {"results": 0, "comparisons": 0}
-    blanked = pa.table(
-        {
-            "row": pa.array([row for row, _, _, _ in rows], pa.int64()),
-            "scores": pa.array([_blank_details(scores) for _, _, _, scores in rows], pa.string()),
-        }
-    )
-    _write_results(connection, blanked)
-    cases: dict[str, set[str]] = {}
-    for _, run_id, case_id, _ in rows:
-        cases.setdefault(run_id, set()).add(case_id)
-    return {"results": len(rows), "comparisons": _blank_flips(connection, project, cases)}
-
-
 def delete_mentions(
     connection: duckdb.DuckDBPyConnection, project: str, mentions: Mentions
 ) -> dict[str, int]:
@@ -356,67 +332,6 @@ def _forget_author(connection: duckdb.DuckDBPyConnection, target: Target) -> Non
         connection.execute(
             "UPDATE store.scores SET author = NULL WHERE project = $1 AND author = $2", values
         )
-
-
-def _find_results(
-    connection: duckdb.DuckDBPyConnection, gone: pa.Table, traces: pa.Table, project: str
-) -> list[tuple[int, str, str, str]]:
-    return connection.execute(
-        """SELECT rowid, run_id, case_id, scores FROM store.results AS results
-        WHERE project = $1 AND (
-            (span_id IS NULL AND trace_id IN (SELECT trace_id FROM traces))
-            OR (span_id IN (SELECT span_id FROM gone) AND (trace_id IS NULL
-                OR EXISTS (FROM gone WHERE gone.span_id = results.span_id
-                    AND gone.trace_id = results.trace_id))))""",
-        [project],
-    ).fetchall()
-
-
-def _blank_details(scores: str) -> str:
-    found = msgspec.json.decode(scores)
-    for name, score in found.items():
-        if isinstance(score, dict) and score.get("detail") is not None:
-            found[name] = {**score, "detail": None}
-    return msgspec.json.encode(found).decode()
-
-
-def _write_results(connection: duckdb.DuckDBPyConnection, blanked: pa.Table) -> None:
-    connection.execute(
-        """UPDATE store.results AS results SET
-            input = 'null', output = 'null', expected = 'null', scores = blanked.scores,
-            error = CASE WHEN error IS NULL THEN NULL ELSE 'erased' END,
-            span_id = NULL, trace_id = NULL
-        FROM blanked WHERE results.rowid = blanked.row"""
-    )
-
-
-def _blank_flips(
-    connection: duckdb.DuckDBPyConnection, project: str, cases: dict[str, set[str]]
-) -> int:
-    runs = list(cases)
-    changed = 0
-    for row, baseline, candidate, text in connection.execute(
-        "SELECT rowid, baseline_run_id, candidate_run_id, flips FROM store.comparisons "
-        "WHERE project = $1 AND (baseline_run_id IN (SELECT unnest($2::VARCHAR[])) "
-        "OR candidate_run_id IN (SELECT unnest($2::VARCHAR[])))",
-        [project, runs],
-    ).fetchall():
-        erased = cases.get(baseline, set()) | cases.get(candidate, set())
-        flips = [_blank_flip(flip, erased) for flip in msgspec.json.decode(text)]
-        written = msgspec.json.encode(flips).decode()
-        if written != text:
-            changed += 1
-            connection.execute(
-                "UPDATE store.comparisons SET flips = $1 WHERE rowid = $2", [written, row]
-            )
-    return changed
-
-
-def _blank_flip(flip: dict[str, Any], erased: set[str]) -> dict[str, Any]:
-    if flip.get("case_id") not in erased:
-        return flip
-    kept = ("case_id", "direction", "tags")
-    return {name: value if name in kept else None for name, value in flip.items()}
 
 
 def _delete_ids(

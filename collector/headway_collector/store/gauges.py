@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from headway_collector.store.connections import Store
+from headway_collector.store.receipts import count_pending
 
 # Whoever watches asks every few seconds, and must not wait for a large read to end.
 _LIMIT_S = 2.0
@@ -53,14 +54,11 @@ def read_gauges(store: Store) -> Gauges:
     )
     jobs = _count(store, "SELECT state AS name, count(*) AS n FROM store.jobs GROUP BY state")
     (rejects,) = store.read("SELECT count(*) AS n FROM store.rejects", limit_s=_LIMIT_S)
-    (erasures,) = store.read(
-        "SELECT count(*) AS n FROM store.erasures WHERE removed_ns IS NULL", limit_s=_LIMIT_S
-    )
     return Gauges(
         losses={row["reason"]: row["n"] for row in losses},
         rejects=rejects["n"],
         jobs=dict.fromkeys(_STATES, 0) | jobs,
-        erasures_pending=erasures["n"],
+        erasures_pending=count_pending(store, limit_s=_LIMIT_S),
     )
 
 

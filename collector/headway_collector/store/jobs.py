@@ -70,6 +70,12 @@ def save_job(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
     )
 
 
+def add_job(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
+    """Write a new job, and forget those that are over for long."""
+    save_job(connection, job)
+    prune_jobs(connection, job.created_ns)
+
+
 def prune_jobs(connection: duckdb.DuckDBPyConnection, now_ns: int) -> None:
     """Delete jobs that are over: long ago, or before so many others of their project."""
     marks = ", ".join("?" * len(UNFINISHED))

@@ -245,7 +245,7 @@ def _create_keys_and_life_cycle(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("""
         CREATE TABLE store.erasures (
             project VARCHAR, receipt_id VARCHAR, kind VARCHAR, key_id VARCHAR,
-            created_ns BIGINT, removed_ns BIGINT, counts VARCHAR
+            created_ns BIGINT, counts VARCHAR
         )""")
     connection.execute("""
         CREATE TABLE store.retention (
@@ -256,6 +256,7 @@ def _create_keys_and_life_cycle(connection: duckdb.DuckDBPyConnection) -> None:
             started_ns BIGINT, ended_ns BIGINT, bytes_before BIGINT, bytes_after BIGINT,
             fault VARCHAR
         )""")
+    connection.execute("CREATE TABLE store.clearings (time_ns BIGINT, spans BIGINT, others BIGINT)")
     _complete_rejects(connection)
 
 

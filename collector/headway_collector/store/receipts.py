@@ -29,6 +29,8 @@ _KEYSET = Keyset("erasures", "created_ns", ("receipt_id", "project"))
 _REMOVED = """(SELECT min(rewrites.ended_ns) FROM store.rewrites AS rewrites
     WHERE rewrites.started_ns > erasures.created_ns AND rewrites.ended_ns IS NOT NULL
     AND rewrites.fault IS NULL)"""
+# One that was begun, and cut off, has counted nothing yet.
+_IS_SIGNED = "counts IS NOT NULL"
 _COLUMNS = f"project, receipt_id, kind, created_ns, counts, {_REMOVED} AS removed_ns"
 
 
@@ -50,7 +52,11 @@ class Receipt:
 
 
 def save_receipt(connection: duckdb.DuckDBPyConnection, receipt: Receipt) -> None:
-    """Keep a receipt."""
+    """Keep a receipt, in the place of the note that it was begun."""
+    connection.execute(
+        "DELETE FROM store.erasures WHERE project = $1 AND receipt_id = $2 AND counts IS NULL",
+        [receipt.project, receipt.receipt_id],
+    )
     connection.execute(
         "INSERT INTO store.erasures (project, receipt_id, kind, key_id, created_ns, counts) "
         "VALUES ($1, $2, $3, $4, $5, $6)",
@@ -65,6 +71,28 @@ def save_receipt(connection: duckdb.DuckDBPyConnection, receipt: Receipt) -> Non
     )
 
 
+def save_begun(connection: duckdb.DuckDBPyConnection, receipt: Receipt) -> None:
+    """Note an erasure of which nothing was deleted yet, so that it is ended if it is cut off."""
+    connection.execute(
+        "INSERT INTO store.erasures (project, receipt_id, kind, key_id, created_ns) "
+        "VALUES ($1, $2, $3, $4, $5)",
+        [receipt.project, receipt.receipt_id, receipt.kind, receipt.key_id, receipt.created_ns],
+    )
+
+
+def find_begun(store: Store) -> list[str]:
+    """Return the projects in which an erasure was begun and not ended."""
+    rows = store.read("SELECT DISTINCT project FROM store.erasures WHERE counts IS NULL ORDER BY 1")
+    return [row["project"] for row in rows]
+
+
+def drop_begun(connection: duckdb.DuckDBPyConnection, project: str) -> None:
+    """Forget what was begun in a project: it is ended."""
+    connection.execute(
+        "DELETE FROM store.erasures WHERE project = $1 AND counts IS NULL", [project]
+    )
+
+
 def read_receipt(store: Store, receipt_id: str, projects: Sequence[str] = ()) -> dict[str, Any]:
     """Return a receipt in the shape of the API.
 
@@ -73,6 +101,7 @@ def read_receipt(store: Store, receipt_id: str, projects: Sequence[str] = ()) ->
     """
     conditions = Conditions()
     conditions.add("receipt_id = ?", receipt_id)
+    conditions.add(_IS_SIGNED)
     conditions.add_any_of("project", projects)
     rows = store.read(
         f"SELECT {_COLUMNS} FROM store.erasures AS erasures {conditions.where} LIMIT 1",
@@ -87,6 +116,7 @@ def list_receipts(store: Store, projects: Sequence[str], page: Page) -> dict[str
     """Return one page of receipts, by time."""
     conditions = Conditions()
     conditions.add_any_of("project", projects)
+    conditions.add(_IS_SIGNED)
     _KEYSET.begin(conditions, page)
     rows = store.read(
         f"SELECT {_COLUMNS} FROM store.erasures AS erasures {conditions.where} "
@@ -96,11 +126,21 @@ def list_receipts(store: Store, projects: Sequence[str], page: Page) -> dict[str
     return {"erasures": [_shape(row) for row in rows], "next_cursor": _KEYSET.end(rows, page)}
 
 
+def count_pending(store: Store, *, limit_s: float | None = None) -> int:
+    """Return of how many erasures the bytes are still in the file."""
+    (row,) = store.read(
+        "SELECT count(*) AS n FROM store.erasures AS erasures "
+        f"WHERE {_IS_SIGNED} AND {_REMOVED} IS NULL",
+        limit_s=limit_s,
+    )
+    return int(row["n"])
+
+
 def find_pending(store: Store) -> int | None:
     """Return when the first erasure was whose bytes are still in the file; None without one."""
     (row,) = store.read(
         "SELECT min(created_ns) AS first_ns FROM store.erasures AS erasures "
-        f"WHERE {_REMOVED} IS NULL"
+        f"WHERE {_IS_SIGNED} AND {_REMOVED} IS NULL"
     )
     return None if row["first_ns"] is None else int(row["first_ns"])
 

@@ -12,13 +12,8 @@ import duckdb
 
 from headway_collector.errors import StoreError
 from headway_collector.store import migrations
-from headway_collector.store.connections import (
-    MEMORY,
-    OFFLINE,
-    STORAGE,
-    explain_opening,
-    quote,
-)
+from headway_collector.store.connections import MEMORY, OFFLINE, STORAGE
+from headway_collector.store.outages import explain_opening, quote
 
 _OLD = "replaced"
 

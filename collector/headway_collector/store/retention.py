@@ -16,6 +16,7 @@ import pyarrow as pa
 from headway.records import KINDS
 from headway_collector.store.changes import note_keys, note_table
 from headway_collector.store.connections import Store
+from headway_collector.store.descriptor_rows import blank_words
 from headway_collector.store.descriptors import TRACE_KEY
 from headway_collector.store.jobs import KEPT_NS as JOBS_KEPT_NS
 
@@ -198,6 +199,7 @@ def blank_spans(connection: duckdb.DuckDBPyConnection, gone: pa.Table, before_ns
         [min(starts), max(starts)],
     ).fetchone()
     _blank_comments(connection, gone, project, before_ns)
+    blank_words(connection, gone)
     return int(row[0]) if row else 0
 
 

@@ -72,14 +72,17 @@ def save_run(
     _insert(connection, "results", rows, _RESULT_SCHEMA)
 
 
-def list_runs(store: Store, conditions: Conditions, page: Page) -> dict[str, Any]:
-    """Return one page of runs without their results, by start."""
+def list_runs(
+    store: Store, conditions: Conditions, page: Page, sweep_ids: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return one page of runs without their results, by start, of any of the sweeps if given."""
+    conditions.add_any_of("json_extract_string(settings, '$.sweep_id')", sweep_ids)
     _KEYSET.begin(conditions, page)
     rows = store.read(
         f"SELECT * FROM store.runs {conditions.where} {_KEYSET.order_by(page)} LIMIT ?",
         [*conditions.values, page.limit],
     )
-    return {"runs": [_shape_run(row) for row in rows], "next_cursor": _KEYSET.end(rows, page)}
+    return {"runs": [shape_run(row) for row in rows], "next_cursor": _KEYSET.end(rows, page)}
 
 
 def read_run(store: Store, run_id: str, projects: Sequence[str] = ()) -> dict[str, Any]:
@@ -101,10 +104,11 @@ def read_run(store: Store, run_id: str, projects: Sequence[str] = ()) -> dict[st
         "SELECT * FROM store.results WHERE project = ? AND run_id = ? ORDER BY position",
         [runs[0]["project"], run_id],
     )
-    return {"run": _shape_run(runs[0]), "results": [_shape_result(row) for row in results]}
+    return {"run": shape_run(runs[0]), "results": [shape_result(row) for row in results]}
 
 
-def _shape_run(row: dict[str, Any]) -> dict[str, Any]:
+def shape_run(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of ``runs`` in the shape of the API."""
     shaped = {name: value for name, value in row.items() if not name.endswith("_ns")}
     shaped["started_at"] = format_time(row["started_ns"])
     shaped["ended_at"] = None if row["ended_ns"] is None else format_time(row["ended_ns"])
@@ -113,7 +117,8 @@ def _shape_run(row: dict[str, Any]) -> dict[str, Any]:
     return shaped
 
 
-def _shape_result(row: dict[str, Any]) -> dict[str, Any]:
+def shape_result(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of ``results`` in the shape of the API."""
     hidden = ("project", "run_id", "position")
     shaped = {name: value for name, value in row.items() if name not in hidden}
     for name in _RESULT_JSON:

@@ -81,6 +81,8 @@ class Tombstones:
         self._is_stale = True
         self._salt = b""
         self._graves: dict[str, _Graves] = {}
+        # What a digest of each kind begins with is the same for every name.
+        self._begun: dict[tuple[Grave, str], hashlib.blake2b] = {}
 
     def refuse(self, connection: duckdb.DuckDBPyConnection, batches: list[Batch]) -> list[Batch]:
         """Return the batches without what was erased, which is counted among their rejects."""
@@ -104,6 +106,7 @@ class Tombstones:
         self._is_stale = True
         if not self._salt:
             self._salt = secrets.token_bytes(_SALT_BYTES)
+            self._begun.clear()
             connection.execute("INSERT INTO store.salts VALUES ($1, $2)", [_SALT, self._salt])
         for kind, each in names.items():
             digests = sorted({self.digest(project, kind, name) for name in each})
@@ -111,11 +114,42 @@ class Tombstones:
                 incoming = pa.table({"digest": pa.array(digests, pa.int64())})
                 _insert(connection, incoming, [project, kind, erased_ns])
 
+    def is_erased(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        project: str,
+        span_id: str | None,
+        trace_id: str | None,
+    ) -> bool:
+        """Return whether a span, or without one a trace, was erased."""
+        if self._is_stale:
+            self._load(connection)
+        graves = self._graves.get(project)
+        if graves is None:
+            return False
+        if span_id and graves.has("span", self.digest(project, "span", span_id)):
+            return True
+        if not trace_id:
+            return False
+        trace = self.digest(project, "trace", trace_id)
+        if graves.has("trace", trace):
+            return True
+        is_shared = graves.has("user_trace", trace) or graves.has("session_trace", trace)
+        if span_id or not is_shared:
+            return False
+        sql = "SELECT 1 FROM store.spans WHERE project = $1 AND trace_id = $2 LIMIT 1"
+        return connection.execute(sql, [project, trace_id]).fetchone() is None
+
     def digest(self, project: str, kind: Grave, name: str) -> int:
         """Return the 64 bits that stand for a name."""
-        text = f"{_NAMES.get(kind, kind)}\0{project}\0{name}".encode()
-        digest = hashlib.blake2b(text, digest_size=8, key=self._salt).digest()
-        return int.from_bytes(digest, "big", signed=True)
+        begun = self._begun.get((kind, project))
+        if begun is None:
+            begin = f"{_NAMES.get(kind, kind)}\0{project}\0".encode()
+            begun = hashlib.blake2b(begin, digest_size=8, key=self._salt)
+            self._begun[kind, project] = begun
+        digest = begun.copy()
+        digest.update(name.encode())
+        return int.from_bytes(digest.digest(), "big", signed=True)
 
     def list_moments(
         self, connection: duckdb.DuckDBPyConnection
@@ -131,6 +165,7 @@ class Tombstones:
     def _load(self, connection: duckdb.DuckDBPyConnection) -> None:
         row = connection.execute("SELECT salt FROM store.salts WHERE name = $1", [_SALT]).fetchone()
         self._salt = bytes(row[0]) if row else b""
+        self._begun.clear()
         graves: dict[str, _Graves] = {}
         if self._salt:
             for project, kind, digest, erased_ns in connection.execute(
@@ -196,6 +231,8 @@ class _Sieve:
             return False
         if session is not None and graves.is_late(session, start_ns):
             return False
+        if not graves.sorted_digests:
+            return True
         trace = self.digest("trace", trace_id)
         if graves.has("trace", trace):
             return False
@@ -235,7 +272,7 @@ class _Sieve:
 
     def knows(self, reject: Reject) -> bool:
         """Return whether a refused line names a user or session, or what was theirs."""
-        for text in (reject.raw, reject.reason.encode()):
+        for text in (reject.raw, reject.context, reject.reason.encode()):
             for word in _WORD.findall(text):
                 trace = word.lower().decode()
                 kind: Grave = "span" if len(trace) == 16 else "trace"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from headway_evals.case_results import make_request
 from headway_evals.errors import ImportingError
-from headway_evals.executions import make_request
 from headway_evals.importing.lm_eval_prompts import Examples
 from headway_evals.models.requests import Choices, Likelihood
 from tests.evals.importing.imported_files import import_files

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headway_evals.executions import score_case
+from headway_evals.case_results import score_case
 from headway_evals.importing.formats import import_file
 from headway_evals.importing.promptfoo_patterns import our_pattern
 from headway_evals.importing.promptfoo_tests import of_cell
