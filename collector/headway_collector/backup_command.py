@@ -6,7 +6,9 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import urllib3
@@ -17,6 +19,11 @@ from headway.errors import ApiError, CommandError, UnreachableError
 from headway.records import DEFAULT_URL
 from headway.settings import load_sources
 from headway.transports import bearer
+from headway_collector.privacy import keep_private
+from headway_collector.retention_command import show_rule
+
+if TYPE_CHECKING:
+    from headway_collector.restoring import Restored
 
 _CHUNK_BYTES = 1024 * 1024
 # The copy is made before the first byte is sent: ten seconds for a million calls, and a rewrite
@@ -116,6 +123,9 @@ def _sync_folder(folder: Path) -> None:
 
 def _configure_backup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="where the backup is written")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="a file of that name, once the backup is whole"
+    )
     parser.add_argument("--url", help=f"the collector (default {DEFAULT_URL})")
 
 
@@ -124,6 +134,8 @@ def _run_backup(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
+    if arguments.file.exists() and not arguments.overwrite:
+        raise CommandError(f"{arguments.file} is there already: add --overwrite to replace it")
     sources = load_sources()
     url = sources.get("url", arguments.url, DEFAULT_URL)
     if not url.startswith(("http://", "https://")):
@@ -160,16 +172,31 @@ def _run_restore(arguments: argparse.Namespace) -> int:
     # Here and not above, as for a backup.
     from headway_collector.restoring import restore
 
+    keep_private()
     restored = restore(arguments.backup, arguments.db, is_discarding=arguments.discard)
-    lines = [f"{arguments.db} is what {arguments.backup} was"]
-    if restored.tombstones:
-        lines.append(f"{restored.tombstones} tombstones of erasures since were kept")
-    if restored.erased:
-        lines.append(f"{restored.erased} users, sessions or traces were erased once more")
-    if restored.kept is not None:
-        lines.append(f"the database that was there is {restored.kept}")
-    sys.stdout.write("; ".join(lines) + "\n")
+    sys.stdout.write(_describe_restored(restored, arguments.backup, arguments.db))
     return 0
+
+
+def _describe_restored(restored: "Restored", backup: Path, path: Path) -> str:
+    carried = restored.carried
+    first = [f"{path} is what {backup} was"]
+    if carried.tombstones:
+        first.append(f"{carried.tombstones} tombstones of erasures since were kept")
+    if restored.erased:
+        first.append(f"{restored.erased} users, sessions or traces were erased once more")
+    if carried.actions:
+        first.append(f"{carried.actions} rows of the audit since were kept")
+    if restored.kept is not None:
+        first.append(f"the database that was there is {restored.kept}")
+    rules = [
+        *(f"kept, as it was set since: {show_rule(asdict(rule))}" for rule in carried.kept_rules),
+        *(f"removed, as it was since: {show_rule(asdict(r))}" for r in carried.removed_rules),
+    ]
+    lines = ["; ".join(first), *(f"  rule of retention {rule}" for rule in rules)]
+    if rules:
+        lines.append("  the next night goes by these: see them with `headway retention list`")
+    return "\n".join(lines) + "\n"
 
 
 BACKUP = Command(

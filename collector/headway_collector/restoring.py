@@ -6,13 +6,21 @@ the old database or the new one.
 
 import os
 import shutil
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from headway.errors import CommandError
 from headway_collector.erasing import reapply_tombstones
-from headway_collector.store.restores import carry_over, check_backup, holding
+from headway_collector.store.restores import (
+    Carried,
+    carry_over,
+    check_backup,
+    holding,
+    sign_restore,
+)
 from headway_collector.store.swaps import list_logs, remove_copy, sync_path
 
 
@@ -21,26 +29,33 @@ class Restored:
     """What came of it.
 
     Args:
-        tombstones: how many the backup had not.
+        carried: what the replaced database decided that the backup had not.
         erased: how many users, sessions and traces were erased once more.
         kept: where the replaced database is now, if there was one and it was not discarded.
     """
 
-    tombstones: int
+    carried: Carried
     erased: int
     kept: Path | None
 
 
-def restore(backup: Path, path: Path, *, is_discarding: bool = False) -> Restored:
+def restore(
+    backup: Path,
+    path: Path,
+    *,
+    is_discarding: bool = False,
+    clock_ns: Callable[[], int] = time.time_ns,
+) -> Restored:
     """Put a copy of the backup in the place of a database.
 
     Args:
         backup: as `headway backup` made it; it is not touched.
         path: the database, which may be missing.
         is_discarding: whether the replaced database is removed instead of kept beside it.
+        clock_ns: the time that stands in the audit.
 
     Raises:
-        StoreError: the backup is none, or the database is in use.
+        StoreError: the backup is none, or is damaged, or the database is in use.
         CommandError: a file cannot be written.
     """
     path = Path(os.path.realpath(path.expanduser()))
@@ -63,8 +78,9 @@ def restore(backup: Path, path: Path, *, is_discarding: bool = False) -> Restore
             stack.callback(remove_copy, part)
             shutil.copyfile(backup, part)
             os.chmod(part, path.stat().st_mode & 0o777 if is_there else 0o600)
-            tombstones = 0 if held is None else carry_over(held, part)
-            erased = reapply_tombstones(part) if tombstones else 0
+            carried = Carried() if held is None else carry_over(held, part)
+            erased = reapply_tombstones(part) if carried.tombstones else 0
+            sign_restore(part, _tell(carried, erased), clock_ns())
             sync_path(part)
             kept = before if is_there and not is_discarding else None
             if kept is not None:
@@ -74,4 +90,14 @@ def restore(backup: Path, path: Path, *, is_discarding: bool = False) -> Restore
             sync_path(path.parent)
         except OSError as error:
             raise CommandError(f"{path} cannot be restored: {error}") from error
-    return Restored(tombstones, erased, kept)
+    return Restored(carried, erased, kept)
+
+
+def _tell(carried: Carried, erased: int) -> dict[str, int]:
+    return {
+        "tombstones": carried.tombstones,
+        "erased": erased,
+        "actions": carried.actions,
+        "kept_rules": len(carried.kept_rules),
+        "removed_rules": len(carried.removed_rules),
+    }

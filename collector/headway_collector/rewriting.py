@@ -2,8 +2,10 @@
 
 DuckDB only marks what is deleted; its bytes stay until something else is written over them. A file
 that was written anew holds nothing but the rows that are alive. The copy is made beside the
-writer. What was written meanwhile is then copied after it, round by round, until so little is left
-that the writer can wait for the last of it, for a comparison, and for the renaming.
+writer. What was written meanwhile is then copied after it and compared, round by round, until so
+little is left that the writer can wait for the last of it, for a comparison of what changed, and
+for the renaming. A change of a row that nobody noted, and that leaves as many rows, is seen by the
+last comparison of all rows beside the writer, and not after it.
 """
 
 import logging
@@ -35,6 +37,8 @@ or ``attached``: what was done last."""
 # So many keys are caught up with in about half a second, for which the writer waits.
 _FEW_KEYS = 10_000
 _MOST_ROUNDS = 8
+# To compare all rows takes a while, in which as much may be written again.
+_WHOLE_ROUNDS = 4
 _AGAIN_S = 0.1
 
 _log = logging.getLogger(__name__)
@@ -190,8 +194,13 @@ class Rewriter:
         try:
             self._pin(copy)
             self._fill(copy)
-            for _ in range(_MOST_ROUNDS):
-                copy.catch_up(self._pin(copy))
+            for number in range(_MOST_ROUNDS):
+                changes = self._pin(copy)
+                copy.catch_up(changes)
+                if number < _WHOLE_ROUNDS:
+                    copy.check_keys(changes)
+                else:
+                    copy.check_changed(changes)
                 copy.save()
                 if self._changes.count <= self._few_keys and not self._changes.whole:
                     break
@@ -240,7 +249,7 @@ class Rewriter:
         copy.pin()
         copy.catch_up(self._changes)
         self._on_stage("caught_up")
-        copy.check_keys(self._changes)
+        copy.check_changed(self._changes)
         self._on_stage("verified")
         copy.save()
         copy.finish()

@@ -303,12 +303,12 @@ class Writer:
             self._store.checkpoint()
         except CheckpointPostponedError:
             self._next_checkpoint_s = time.monotonic() + self._limits.retry_s
-        except StoreUnavailableError as error:
+        except Exception as error:  # the thread must outlive every fault of the database
             _log.warning("the checkpoint failed, nothing is lost: %s", error)
             self.tally.checkpoint_failures += 1
             self._fault = str(error)
             self._next_checkpoint_s = time.monotonic() + self._limits.retry_s
-            with suppress(StoreUnavailableError):  # then the next transaction tries again
+            with suppress(Exception):  # then the next transaction tries again
                 self._store.heal()
         else:
             self._fault = None

@@ -76,6 +76,13 @@ def _told_of_looks(sizes: Mapping[str, int]) -> str:
     )
 
 
+def _told_of_labels(sizes: Mapping[str, int]) -> str:
+    return (
+        f"{sizes['HEADWAY_SIMULATION_DRAWS']:,} draws of each world of 1,000 or 5,000 answers, of "
+        "which people label 50, 100 or 200 and a biased judge scores all."
+    )
+
+
 PARTS = {
     "calls": Part(
         "Killed, cut off and full: nothing is lost that is not counted",
@@ -102,6 +109,11 @@ PARTS = {
         "Comparisons that are looked at after each case",
         ("measures/test_sequential",),
         _told_of_looks,
+    ),
+    "ppi": Part(
+        "Judges corrected by labels: intervals cover 0.94 to 0.96",
+        ("measures/test_prediction_powered",),
+        _told_of_labels,
     ),
     "fuzz": Part(
         "Bad input: fuzzed for an hour",

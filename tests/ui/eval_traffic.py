@@ -76,7 +76,7 @@ def make_results(seed: int) -> list[dict[str, Any]]:
                 "latency_ms": 80.5,
             }
         )
-    lost = {"passed": None, "scores": {}, "output": None}
+    lost: dict[str, Any] = {"passed": None, "scores": {}, "output": None}
     results[-1] |= lost | {"error": "missing: not asked: the verdict was certain before"}
     return results
 

@@ -35,7 +35,7 @@ from headway_collector.store.comparisons import (
     read_comparison,
     save_comparison,
 )
-from headway_collector.store.eval_remains import blank_posted
+from headway_collector.store.eval_remains import blank_flips, blank_posted, blank_posted_flips
 from headway_collector.store.runs import list_runs, read_run, save_run
 
 router = APIRouter(tags=["evaluations"], responses=REFUSALS, route_class=PostedRoute)
@@ -52,8 +52,10 @@ async def post_run(
 
     def save(connection: duckdb.DuckDBPyConnection) -> None:
         is_erased = partial(tombstones.is_erased, connection, project)
-        results = blank_posted(posted["results"], is_erased)
+        results, erased = blank_posted(posted["results"], is_erased)
         save_run(connection, project, posted["run"], results)
+        if erased:
+            blank_flips(connection, project, {body.run.run_id: erased})
 
     saved = collector.writer.perform(save)
     await asyncio.wrap_future(saved)
@@ -84,10 +86,14 @@ async def post_comparison(
     """Store a verdict, in place of any of the same id."""
     loop = asyncio.get_running_loop()
     posted = await loop.run_in_executor(collector.decoders, dump_pieces, body)
-    saved = collector.writer.perform(
-        lambda connection: save_comparison(connection, project, posted)
-    )
-    await asyncio.wrap_future(saved)
+    tombstones = collector.writer.tombstones
+
+    def save(connection: duckdb.DuckDBPyConnection) -> None:
+        is_blanked = tombstones.has_any(connection, project)
+        comparison = blank_posted_flips(connection, project, posted) if is_blanked else posted
+        save_comparison(connection, project, comparison)
+
+    await asyncio.wrap_future(collector.writer.perform(save))
     return answer_json({"comparison_id": body.comparison_id})
 
 

@@ -311,7 +311,12 @@ class Store:
         if not self._is_broken or self.path == MEMORY:
             return
         self._check_place()  # a path without a file would be made a new and empty one
-        with self.memory.widened(is_trimmed=False), translated():
+        # A read that still runs keeps hold of the file, which then cannot be attached again.
+        with (
+            self._reads.pausing(),
+            self.memory.widened(is_trimmed=False),
+            translated(),
+        ):
             self._connection.execute("DETACH DATABASE IF EXISTS store")
             self._attach()
         self._is_broken = False

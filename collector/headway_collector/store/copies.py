@@ -25,6 +25,8 @@ from headway_collector.store.swaps import remove_copy, sync_path
 COPY = "fresh"
 """What the second file is attached as."""
 
+_DATABASES = ("store", COPY)
+
 # Of live traffic only the last hours are read again, although spans of last year came as well.
 _TIMES = {"spans": "start_ns", "descriptors": "start_ns"}
 _GAP_NS = 3600 * 10**9
@@ -105,22 +107,35 @@ class Copy:
         self._compare(dict.fromkeys(self._tables, "*"))
 
     def check_keys(self, changes: Changes) -> None:
-        """Compare numbers and times of all rows, and all values of the rows that changed.
+        """Compare numbers and times of all rows, and all that `check_changed` compares.
+
+        It reads every row: beside the writer, not while that waits.
+
+        Raises:
+            CopyError: they are not the same.
+        """
+        self._compare({table: self._find_narrow(table) for table in self._tables if table in KEYS})
+        self.check_changed(changes)
+
+    def check_changed(self, changes: Changes) -> None:
+        """Compare all values of the rows that changed, and how many rows there are.
 
         Tables without keys were compared whole by ``catch_up``, and are compared again.
 
         Raises:
             CopyError: they are not the same.
         """
-        narrow = {table: self._find_narrow(table) for table in self._tables if table in KEYS}
-        self._compare({table: narrow.get(table, "*") for table in self._tables})
+        with translated():
+            for table in self._tables:
+                _check_same(table, *(self._count(database, table) for database in _DATABASES))
+        self._compare({table: "*" for table in self._tables if table not in KEYS})
         with translated():
             for table in KEYS:
                 wanted = changes.find_keys(table)
                 for window in self._find_windows(table, wanted):
                     found = [
                         self._measure_changed(database, table, window, wanted)
-                        for database in ("store", COPY)
+                        for database in _DATABASES
                     ]
                     _check_same(table, *found)
 
@@ -203,6 +218,9 @@ class Copy:
         ).to_arrow_table()
         return list(_split(found["time_ns"].to_numpy()))
 
+    def _count(self, database: str, table: str) -> tuple[Any, ...]:
+        return _fetch(self._cursor.execute(f"SELECT count(*) FROM {database}.{table}"))
+
     def _measure(self, database: str, table: str, columns: str = "*") -> tuple[Any, ...]:
         return _fetch(
             self._cursor.execute(
@@ -233,7 +251,7 @@ class Copy:
     def _compare(self, columns: dict[str, str]) -> None:
         with translated():
             for table, which in columns.items():
-                found = [self._measure(database, table, which) for database in ("store", COPY)]
+                found = [self._measure(database, table, which) for database in _DATABASES]
                 _check_same(table, *found)
 
 
@@ -309,6 +327,10 @@ def _fetch(result: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:
 def _check_same(table: str, ours: Sequence[Any], theirs: Sequence[Any]) -> None:
     if tuple(ours) != tuple(theirs):
         raise CopyError(
-            f"the copy of table {table} has {theirs[0]} rows (sum {theirs[1]}), and the store has "
-            f"{ours[0]} (sum {ours[1]})"
+            f"the copy of table {table} has {_show(theirs)}, and the store has {_show(ours)}"
         )
+
+
+def _show(found: Sequence[Any]) -> str:
+    count, *sums = found
+    return f"{count} rows" + "".join(f" (sum {each})" for each in sums)

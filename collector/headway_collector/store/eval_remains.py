@@ -1,10 +1,10 @@
 """What of evals is left when calls are erased: figures, and nothing of what was said.
 
 The rows stay, so that a run's counts do, and the metrics made of them. A run that is published
-later, or once more, loses the same texts on its way in.
+later, or once more, loses the same texts on its way in, and so does a comparison that quotes it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import duckdb
@@ -16,6 +16,9 @@ ERASED = "erased"
 
 _TEXTS = ("input", "output", "expected")
 _KEPT_OF_FLIPS = ("case_id", "direction", "tags")
+
+Cases = dict[str, set[str]]
+"""Ids of cases, by the run whose results of them were blanked."""
 
 
 def blank_results(
@@ -44,25 +47,67 @@ def blank_results(
         }
     )
     _write_results(connection, blanked)
-    cases: dict[str, set[str]] = {}
-    for _, run_id, case_id, _ in rows:
-        cases.setdefault(run_id, set()).add(case_id)
-    return {"results": len(rows), "comparisons": _blank_flips(connection, project, cases)}
+    cases = _group((run_id, case_id) for _, run_id, case_id, _ in rows)
+    return {"results": len(rows), "comparisons": blank_flips(connection, project, cases)}
 
 
 def blank_posted(
     results: list[dict[str, Any]], is_erased: Callable[[str | None, str | None], bool]
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], set[str]]:
     """Return results in the shape of the API, those of erased calls without their texts.
 
     Args:
         results: as they were posted.
         is_erased: tells it of a span id and a trace id.
+
+    Returns:
+        the results, and the ids of the cases whose results were blanked.
     """
-    return [
-        _blank_posted(each) if is_erased(each["span_id"], each["trace_id"]) else each
-        for each in results
-    ]
+    erased = [is_erased(each["span_id"], each["trace_id"]) for each in results]
+    pairs = list(zip(results, erased, strict=True))
+    kept = [_blank_posted(each) if is_gone else each for each, is_gone in pairs]
+    return kept, {each["case_id"] for each, is_gone in pairs if is_gone}
+
+
+def blank_posted_flips(
+    connection: duckdb.DuckDBPyConnection, project: str, comparison: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a comparison in the shape of the API, without the words of blanked results.
+
+    A flip names its case and not its calls: which were erased is seen by the stored results of
+    both runs. Runs that are not stored say nothing; their flips go when the run is published.
+    """
+    runs = [comparison["baseline_run_id"], comparison["candidate_run_id"]]
+    cases = _group(
+        connection.execute(
+            "SELECT run_id, case_id FROM store.results WHERE project = $1 "
+            "AND run_id IN (SELECT unnest($2::VARCHAR[])) AND input = 'null' AND output = 'null' "
+            "AND expected = 'null' AND span_id IS NULL AND trace_id IS NULL",
+            [project, runs],
+        ).fetchall()
+    )
+    erased = set().union(*cases.values())
+    return {**comparison, "flips": [_blank_flip(each, erased) for each in comparison["flips"]]}
+
+
+def blank_flips(connection: duckdb.DuckDBPyConnection, project: str, cases: Cases) -> int:
+    """Take the texts of these cases out of stored comparisons, and return how many changed."""
+    changed = 0
+    for row, baseline, candidate, text in connection.execute(
+        "SELECT rowid, baseline_run_id, candidate_run_id, flips FROM store.comparisons "
+        "WHERE project = $1 AND (baseline_run_id IN (SELECT unnest($2::VARCHAR[])) "
+        "OR candidate_run_id IN (SELECT unnest($2::VARCHAR[])))",
+        [project, list(cases)],
+    ).fetchall():
+        erased = cases.get(baseline, set()) | cases.get(candidate, set())
+        flips = [_blank_flip(flip, erased) for flip in msgspec.json.decode(text)]
+        written = msgspec.json.encode(flips).decode()
+        if written != text:
+            changed += 1
+            connection.execute(
+                "UPDATE store.comparisons SET flips = $1 WHERE rowid = $2", [written, row]
+            )
+    return changed
 
 
 def _blank_posted(result: dict[str, Any]) -> dict[str, Any]:
@@ -107,26 +152,11 @@ def _write_results(connection: duckdb.DuckDBPyConnection, blanked: pa.Table) -> 
     )
 
 
-def _blank_flips(
-    connection: duckdb.DuckDBPyConnection, project: str, cases: dict[str, set[str]]
-) -> int:
-    runs = list(cases)
-    changed = 0
-    for row, baseline, candidate, text in connection.execute(
-        "SELECT rowid, baseline_run_id, candidate_run_id, flips FROM store.comparisons "
-        "WHERE project = $1 AND (baseline_run_id IN (SELECT unnest($2::VARCHAR[])) "
-        "OR candidate_run_id IN (SELECT unnest($2::VARCHAR[])))",
-        [project, runs],
-    ).fetchall():
-        erased = cases.get(baseline, set()) | cases.get(candidate, set())
-        flips = [_blank_flip(flip, erased) for flip in msgspec.json.decode(text)]
-        written = msgspec.json.encode(flips).decode()
-        if written != text:
-            changed += 1
-            connection.execute(
-                "UPDATE store.comparisons SET flips = $1 WHERE rowid = $2", [written, row]
-            )
-    return changed
+def _group(pairs: Iterable[tuple[str, str]]) -> Cases:
+    cases: Cases = {}
+    for run_id, case_id in pairs:
+        cases.setdefault(run_id, set()).add(case_id)
+    return cases
 
 
 def _blank_flip(flip: dict[str, Any], erased: set[str]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def check_known(connection: duckdb.DuckDBPyConnection, path: str) -> None:
             f"{path} has schema {version}, and this Headway knows up to {len(MIGRATIONS)}: "
             "install the newer Headway that wrote it, or choose another file with --db"
         )
-    tables = _list_tables(connection)
+    tables = list_tables(connection)
     if version == 0 and tables:
         raise StoreError(
             f"{path} is a DuckDB database of something else (it has the table {min(tables)}): "
@@ -48,13 +48,14 @@ def check_known(connection: duckdb.DuckDBPyConnection, path: str) -> None:
 
 def read_version(connection: duckdb.DuckDBPyConnection) -> int:
     """Return the number of the last step that ran, or 0 for an empty database."""
-    if "schema_versions" not in _list_tables(connection):
+    if "schema_versions" not in list_tables(connection):
         return 0
     row = connection.execute("SELECT max(version) FROM store.schema_versions").fetchone()
     return int(row[0]) if row and row[0] is not None else 0
 
 
-def _list_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+def list_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the names of the tables of the attached ``store``."""
     rows = connection.execute(
         "SELECT table_name FROM duckdb_tables() WHERE database_name = 'store'"
     ).fetchall()

@@ -11,6 +11,8 @@ from headway_collector.errors import StoreUnavailableError
 
 # What time or an operator can mend; everything else is the fault of what was asked.
 _OUTAGES = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException)
+# What is said while the file is detached, and while somebody still has hold of the one before.
+_REOPENED = ('schema "store" does not exist', "Unique file handle conflict")
 _LOCK_HOLDER = re.compile(r"Conflicting lock is held in (.*? \(PID \d+\))")
 
 
@@ -23,8 +25,8 @@ def translated() -> Iterator[None]:
         raise StoreUnavailableError(f"the database is down: {first_line(error)}") from error
     except duckdb.TransactionException as error:
         raise StoreUnavailableError(f"the commit failed: {first_line(error)}") from error
-    except duckdb.CatalogException as error:
-        if 'schema "store" does not exist' not in str(error):
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        if not any(sign in str(error) for sign in _REOPENED):
             raise
         raise StoreUnavailableError("the database is being reopened: try again") from error
 

@@ -7,18 +7,14 @@ is one ``if``.
 """
 
 import hashlib
-import re
 import secrets
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Literal
 
 import duckdb
-import msgspec
 import pyarrow as pa
 
 from headway.records import Score
@@ -26,6 +22,7 @@ from headway_collector.decoding import Reject
 from headway_collector.otlp.telemetry import OtelLog
 from headway_collector.store.batches import Batch
 from headway_collector.store.columns import make_span_keys
+from headway_collector.store.namings import find_ids, find_names
 
 REASON = "erased"
 """Why a record is refused; of what it said nothing is kept."""
@@ -34,10 +31,6 @@ Grave = Literal["user", "session", "trace", "span", "user_trace", "session_trace
 """What was erased: a user, a session, a trace; the spans that were; the traces of an erased user or
 session, in which spans of others are welcome; the sessions of which nothing was left."""
 
-# In a refused line, which may be broken anywhere: ids in hexadecimal, and strings of JSON.
-_WORD = re.compile(rb"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{16})(?![0-9a-fA-F])")
-_STRING = re.compile(rb'"(?:[^"\\\n]|\\.){1,256}"')
-_MOST_STRINGS = 10_000
 _SALT = "tombstones"
 _SALT_BYTES = 32
 # Which kinds are of one name: the digest of a trace is looked up in three of them.
@@ -113,6 +106,12 @@ class Tombstones:
             if digests:
                 incoming = pa.table({"digest": pa.array(digests, pa.int64())})
                 _insert(connection, incoming, [project, kind, erased_ns])
+
+    def has_any(self, connection: duckdb.DuckDBPyConnection, project: str) -> bool:
+        """Return whether anything was erased in a project."""
+        if self._is_stale:
+            self._load(connection)
+        return project in self._graves
 
     def is_erased(
         self,
@@ -273,13 +272,12 @@ class _Sieve:
     def knows(self, reject: Reject) -> bool:
         """Return whether a refused line names a user or session, or what was theirs."""
         for text in (reject.raw, reject.context, reject.reason.encode()):
-            for word in _WORD.findall(text):
-                trace = word.lower().decode()
-                kind: Grave = "span" if len(trace) == 16 else "trace"
-                digest = self.digest(kind, trace)
+            for each in find_ids(text) if self.graves.sorted_digests else ():
+                kind: Grave = "span" if len(each) == 16 else "trace"
+                digest = self.digest(kind, each)
                 if self.graves.has(kind, digest) or self._is_shared(digest):
                     return True
-            for name in islice(_find_strings(text), _MOST_STRINGS):
+            for name in find_names(text) if self.graves.moments else ():
                 if self.digest("user", name) in self.graves.moments:
                     return True
                 if self.digest("session", name) in self.graves.moments:
@@ -296,12 +294,6 @@ class _Sieve:
             sql += " AND span_key = $3"
             values += make_span_keys([name]).to_pylist()
         return self.connection.execute(f"{sql} LIMIT 1", values).fetchone() is not None
-
-
-def _find_strings(text: bytes) -> Iterator[str]:
-    for match in _STRING.finditer(text):
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):
-            yield msgspec.json.decode(match[0], type=str)
 
 
 def _list_spans(batch: Batch) -> Iterable[tuple[str, str | None, str | None, int]]:

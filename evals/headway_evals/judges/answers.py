@@ -30,7 +30,7 @@ class Grade:
             value = int(value) if re.fullmatch(r"[+-]?\d{1,9}", value) else None
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return float(value) if value == int(value) and self.low <= value <= self.high else None
+        return float(value) if self.low <= value <= self.high and value == int(value) else None
 
     def share(self, grade: float) -> float:
         """Return a grade as a share of the scale."""
