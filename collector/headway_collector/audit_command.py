@@ -21,7 +21,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--action", action="append", default=[], help="only these, such as key.make; may repeat"
     )
     parser.add_argument("--key", action="append", default=[], help="only by this key; may repeat")
-    parser.add_argument("--start", metavar="TIME", help="from then on, such as 2026-11-01, or =-7d")
+    parser.add_argument("--start", metavar="TIME", help="from then on, such as 2026-11-01, or -7d")
     parser.add_argument("--end", metavar="TIME", help="before then")
     parser.add_argument("--limit", type=int, default=_MOST, help=f"at most (default {_MOST})")
     parser.add_argument("--json", action="store_true", help="a line of JSON each")

@@ -19,7 +19,6 @@ from headway.errors import ApiError, CommandError, UnreachableError
 from headway.records import DEFAULT_URL
 from headway.settings import load_sources
 from headway.transports import bearer
-from headway_collector.privacy import keep_private
 from headway_collector.retention_command import show_rule
 
 if TYPE_CHECKING:
@@ -172,7 +171,6 @@ def _run_restore(arguments: argparse.Namespace) -> int:
     # Here and not above, as for a backup.
     from headway_collector.restoring import restore
 
-    keep_private()
     restored = restore(arguments.backup, arguments.db, is_discarding=arguments.discard)
     sys.stdout.write(_describe_restored(restored, arguments.backup, arguments.db))
     return 0

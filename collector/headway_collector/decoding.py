@@ -5,7 +5,7 @@ One bad line costs nothing but itself, and the time in which the others are look
 
 import codecs
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -80,12 +80,19 @@ class Reject:
     context: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoded:
-    """What a body held."""
+    """What a body held.
+
+    Args:
+        span_lines: the line of each span, from 1.
+        score_lines: of each score.
+    """
 
     spans: list[Span] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
+    span_lines: Sequence[int] = ()
+    score_lines: Sequence[int] = ()
     prompts: list[PromptVersion] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
@@ -165,15 +172,17 @@ def decode_records(body: bytes, caps: Caps = CAPS) -> Decoded:
         BodyTooLargeError: there are more than ``MAX_LINES``.
     """
     # Bytes that repeat are few on the wire, and a line of one byte becomes a hundred times more.
-    if body.count(b"\n") > MAX_LINES:
+    newlines = body.count(b"\n")
+    if newlines > MAX_LINES:
         raise BodyTooLargeError(f"the body has over {MAX_LINES} lines: send smaller batches")
     body = body.removeprefix(codecs.BOM_UTF8)
-    return _decode_at_once(body, caps) or _decode_by_line(body, caps)
+    return _decode_at_once(body, newlines, caps) or _decode_by_line(body, caps)
 
 
-def _decode_at_once(body: bytes, caps: Caps) -> Decoded | None:
+def _decode_at_once(body: bytes, newlines: int, caps: Caps) -> Decoded | None:
     # A fifth of the time of line by line, and nothing where any line is not as it should be.
     decoded = Decoded()
+    kinds: list[type] = []
     stretch_bytes = sound = 0
     try:
         for piece in _cut_at_lines(body):
@@ -181,8 +190,10 @@ def _decode_at_once(body: bytes, caps: Caps) -> Decoded | None:
                 return None
             if len(piece) > _STRETCH_BYTES and _have_long_list(_lists_decoder.decode_lines(piece)):
                 return None
-            for record in _decoder.decode_lines(piece):
+            records = _decoder.decode_lines(piece)
+            for record in records:
                 _sort_in(record, decoded)
+            kinds += map(type, records)
             stretch_bytes += len(piece)
             if stretch_bytes > _STRETCH_BYTES:
                 if not are_sound(decoded.spans[sound:]):
@@ -200,7 +211,21 @@ def _decode_at_once(body: bytes, caps: Caps) -> Decoded | None:
     if _has_escaped_letters(body):
         for span in decoded.spans:
             _spell_out(span)
+    numbers = _number_lines(body, newlines, len(kinds))
+    decoded.span_lines, decoded.score_lines = numbers, ()
+    if others:
+        pairs = list(zip(numbers, kinds, strict=True))
+        decoded.span_lines = [number for number, kind in pairs if kind is Span]
+        decoded.score_lines = [number for number, kind in pairs if kind is Score]
     return decoded
+
+
+def _number_lines(body: bytes, newlines: int, count: int) -> Sequence[int]:
+    """Return the lines of as many records, which blank lines may stand between."""
+    if newlines + (not body.endswith(b"\n")) == count:
+        return range(1, count + 1)
+    lines = enumerate(body.split(b"\n"), start=1)
+    return [number for number, line in lines if line and not line.isspace()]
 
 
 def _have_long_list(records: Iterable[_Lists]) -> bool:
@@ -224,6 +249,9 @@ def _cut_at_lines(body: bytes) -> Iterator[memoryview]:
 
 def _decode_by_line(body: bytes, caps: Caps) -> Decoded:
     decoded = Decoded()
+    span_lines: list[int] = []
+    score_lines: list[int] = []
+    decoded.span_lines, decoded.score_lines = span_lines, score_lines
     rejects = _Rejects(decoded.rejects)
     is_ndjson = False
     is_ascii = body.isascii()
@@ -231,7 +259,7 @@ def _decode_by_line(body: bytes, caps: Caps) -> Decoded:
         if not line or line.isspace():
             continue
         try:
-            _sort_in(_decode_line(line, is_ascii, caps), decoded)
+            record = _decode_line(line, is_ascii, caps)
         except _NotJsonError as error:
             # A record that is broken is a reject; only what never looked like one is foreign.
             is_ndjson = is_ndjson or line.lstrip().startswith(b"{")
@@ -244,6 +272,9 @@ def _decode_by_line(body: bytes, caps: Caps) -> Decoded:
             rejects.add(cut_reject(number, str(error), line))
         else:
             is_ndjson = True
+            _sort_in(record, decoded)
+            if isinstance(record, Span | Score):
+                (span_lines if isinstance(record, Span) else score_lines).append(number)
     if not is_ndjson:
         raise NotNdjsonError("no line of the body is JSON: send one record a line (NDJSON)")
     rejects.end()

@@ -4,10 +4,13 @@
     headway erase --status 8f0c…
 
 The answer to an erasure comes when no read shows the calls any more. Their bytes leave the file
-with its next rewrite, which ``--now`` asks for and ``--wait`` waits for.
+with its next rewrite, which ``--now`` asks for and ``--wait`` waits for. One that found nothing
+ends with 1: it may be the wrong project.
 """
 
 import argparse
+import re
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +24,7 @@ from headway.records import DEFAULT_PROJECT, DEFAULT_URL
 from headway.settings import load_sources
 
 _KINDS = ("user", "session", "trace")
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _POLL_S = 0.5
 # Of a user with very many calls; a busy collector takes its time for each chunk.
 _TIMEOUT_S = 600.0
@@ -49,15 +53,36 @@ def _run(arguments: argparse.Namespace) -> int:
     client = ApiClient(url, api_key=sources.get("api_key", None, "") or None, timeout_s=_TIMEOUT_S)
     if arguments.status is not None:
         receipt = _read(client, arguments.status)
-    else:
-        kind = next(kind for kind in _KINDS if getattr(arguments, kind) is not None)
-        body = {"kind": kind, "id": getattr(arguments, kind), "now": arguments.now}
-        project = sources.get("project", arguments.project, DEFAULT_PROJECT)
-        receipt = client.post("/v1/erasures", body, project=project)
+        if arguments.wait:
+            receipt = wait_for_removal(client, receipt)
+        sys.stdout.write(describe_receipt(receipt))
+        return 0
+    kind = next(kind for kind in _KINDS if getattr(arguments, kind) is not None)
+    identity: str = getattr(arguments, kind)
+    if kind == "trace" and not _TRACE_ID.fullmatch(identity):
+        raise CommandError(f"--trace {identity!r} is not a trace's id: 32 lower-case hex digits")
+    if not identity:
+        raise CommandError(f"--{kind} is empty: name whose calls are to be erased")
+    project = sources.get("project", arguments.project, DEFAULT_PROJECT)
+    body = {"kind": kind, "id": identity, "now": arguments.now}
+    receipt = client.post("/v1/erasures", body, project=project)
+    if not any(receipt["counts"].values()):
+        sys.stdout.write(_explain_nothing(kind, identity, project))
+        sys.stdout.write(describe_receipt(receipt))
+        return 1
     if arguments.wait:
         receipt = wait_for_removal(client, receipt)
     sys.stdout.write(describe_receipt(receipt))
     return 0
+
+
+def _explain_nothing(kind: str, identity: str, project: str) -> str:
+    quoted = identity.replace("'", "''")
+    sql = f"SELECT DISTINCT project FROM spans WHERE {kind}_id = '{quoted}'"
+    return (
+        f"NOTHING WAS FOUND of this {kind} in project {project}. Look where the calls are, and "
+        f"erase there with --project:\n  headway sql {shlex.quote(sql)}\n"
+    )
 
 
 def wait_for_removal(
@@ -82,7 +107,9 @@ def wait_for_removal(
 def describe_receipt(receipt: dict[str, Any]) -> str:
     """Return a receipt in a few lines."""
     counts = [f"{count:,} {table}" for table, count in receipt["counts"].items() if count]
-    if receipt["stage"] == "removed":
+    if not counts:
+        stage = "what still comes of it is refused"
+    elif receipt["stage"] == "removed":
         stage = f"gone from every read and, since {receipt['removed_at']}, from the file's bytes"
     else:
         stage = "gone from every read; the bytes leave the file with its next rewrite"
@@ -90,7 +117,7 @@ def describe_receipt(receipt: dict[str, Any]) -> str:
         f"receipt {receipt['receipt_id']} of {receipt['created_at']}: a {receipt['kind']} of "
         f"project {receipt['project']}",
         f"  {stage}",
-        f"  {', '.join(counts) or 'there was nothing; what still comes is refused'}",
+        f"  {', '.join(counts) or 'there was nothing'}",
         "not in reach:",
         *(f"  {each}" for each in receipt["outside"]),
     ]

@@ -170,7 +170,7 @@ class Eraser:
 
     def _delete(self, target: Target, caller: Caller, receipt_id: str, found: _Found) -> None:
         finder = _make_finder(target, found.gone, found.shared)
-        mentions = find_all_mentions(self._store, target.project, finder, found.gone)
+        mentions = find_all_mentions(self._store, target.project, finder, found.gone, caller)
         chunks = list(cut(found.gone))
         counts: Counter[str] = Counter()
 
@@ -179,7 +179,7 @@ class Eraser:
             # What names the calls goes first: later nobody knows all their ids any more.
             if number == 0:
                 total.update(delete_mentions(connection, target.project, mentions))
-                self._jobs.drop(mentions.jobs)
+                self._jobs.drop([each.name for each in mentions.jobs])
             total.update(self._clear(connection, target, chunks[number]))
             if number == len(chunks) - 1:
                 self._sign(connection, target, caller, receipt_id, total)
@@ -224,12 +224,15 @@ def clear_around(
     return counts
 
 
-def find_all_mentions(store: Store, project: str, finder: Finder, gone: pa.Table) -> Mentions:
+def find_all_mentions(
+    store: Store, project: str, finder: Finder, gone: pa.Table, caller: Caller
+) -> Mentions:
     """Return what names the target or the calls, or may quote them, while these are there."""
     mentions = find_mentions(store, project, finder)
-    cards, jobs = find_quoting(store, gone)
-    mentions.cards = sorted({*mentions.cards, *cards})
-    mentions.jobs = sorted({*mentions.jobs, *jobs})
+    has_all = caller.projects is None
+    cards, jobs = find_quoting(store, project, gone, has_all_projects=has_all)
+    mentions.cards |= cards
+    mentions.jobs |= jobs
     return mentions
 
 
@@ -256,7 +259,7 @@ def reapply_tombstones(path: Path) -> int:
                 continue
             count += 1
             finder = _make_finder(target, gone, shared)
-            mentions = find_all_mentions(store, target.project, finder, gone)
+            mentions = find_all_mentions(store, target.project, finder, gone, EVERYONE)
             with store.transaction() as connection:
                 delete_mentions(connection, target.project, mentions)
                 delete_spans(connection, gone)
@@ -271,9 +274,7 @@ def reapply_tombstones(path: Path) -> int:
 def _make_finder(target: Target, gone: pa.Table, shared: set[str]) -> Finder:
     traces = {*gone["trace_id"].unique().to_pylist()} - shared
     ids = {*gone["span_id"].to_pylist(), *traces}
-    if target.kind == "trace":
-        return Finder(None, {*ids, target.identity})
-    return Finder(target.identity, ids)
+    return Finder(target.kind, target.identity, ids)
 
 
 def _measure(chunk: pa.Table) -> tuple[int, int]:

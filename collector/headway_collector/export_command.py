@@ -1,6 +1,6 @@
 """``headway export``: rows of any filter into a file, which is there once it is whole.
 
-headway export calls.parquet --project shop --start=-7d --kind llm
+headway export calls.parquet --project shop --start -7d --kind llm
 headway export thumbs.csv --what scores --filter 'name=helpful'
 """
 
@@ -17,6 +17,7 @@ from headway.commands import Command
 from headway.errors import ApiError, CommandError, UnreachableError
 from headway.records import DEFAULT_URL
 from headway.settings import load_sources
+from headway_collector.project_hints import explain_projects
 
 _FORMATS = {
     ".parquet": "parquet",
@@ -110,7 +111,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--project", action="append", default=[], help="only this one; may repeat (default all)"
     )
-    parser.add_argument("--start", metavar="TIME", help="only from then on: 2026-11-01, or =-7d")
+    parser.add_argument("--start", metavar="TIME", help="only from then on: 2026-11-01, or -7d")
     parser.add_argument("--end", metavar="TIME", help="only before then")
     parser.add_argument("--kind", action="append", default=[], help="such as llm; may repeat")
     parser.add_argument("--name", action="append", default=[], help="of the spans; may repeat")
@@ -168,6 +169,8 @@ def _run(arguments: argparse.Namespace) -> int:
             raise CommandError(f"{error} (nothing was written to {path})") from error
     rows, size = count_rows(path, form), path.stat().st_size
     sys.stdout.write(f"{rows:,} {arguments.what} in {path} ({size / _MB:,.1f} MB)\n")
+    if not rows and (hint := explain_projects(client, asked["project"])):
+        sys.stderr.write(f"headway: {hint}\n")
     return 0
 
 

@@ -75,6 +75,8 @@ class _Sheaf:
     derived: list[Derived] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    span_lines: list[int] = field(default_factory=list)
+    score_lines: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +129,12 @@ def decode_rows(
                 sheaf = sheaves.setdefault((place, derived.mapper_version is not None), _Sheaf())
                 sheaf.spans.append(span)
                 sheaf.derived.append(derived)
+                sheaf.span_lines.append(number)
             else:
                 score = _make_score(read)
-                sheaves.setdefault((place, False), _Sheaf()).scores.append(score)
+                sheaf = sheaves.setdefault((place, False), _Sheaf())
+                sheaf.scores.append(score)
+                sheaf.score_lines.append(number)
         except _RowFault as fault:
             reject = Reject(number, str(fault), line)
             if place is None:
@@ -261,5 +266,7 @@ def _bind(project: str, sheaf: _Sheaf, batch_id: str | None, is_foreign: bool) -
         derived=sheaf.derived,
         scores=sheaf.scores,
         rejects=sheaf.rejects,
+        span_lines=sheaf.span_lines,
+        score_lines=sheaf.score_lines,
     )
     return build_ahead(batch)

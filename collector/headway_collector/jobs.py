@@ -39,6 +39,9 @@ from headway_collector.writing import Writer
 T = TypeVar("T")
 
 MOST_WAITING = 64
+MOST_WAITING_OF_PROJECT = 16
+"""So that who asks for much in one project leaves room for others; those of several share one."""
+
 _AGAIN_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -133,7 +136,7 @@ class Jobs:
         """Queue a job, kept before this returns; the same request twice is one job.
 
         Raises:
-            QueueFullError: too many wait already.
+            QueueFullError: too many wait already, or too many of the project.
         """
         asked = msgspec.json.encode(request, order="deterministic").decode()
         with self._changed:
@@ -142,6 +145,11 @@ class Jobs:
                     return job
             if len(self._waiting) >= MOST_WAITING:
                 raise QueueFullError(f"{len(self._waiting)} jobs wait: try again later")
+            if sum(job.project == project for job in self._waiting) >= MOST_WAITING_OF_PROJECT:
+                whose = f"of project {project}" if project else "of several projects"
+                raise QueueFullError(
+                    f"{MOST_WAITING_OF_PROJECT} jobs {whose} wait, the most: try again later"
+                )
             job = Job(project, self._make_id(), kind, self._clock_ns(), asked)
             # Within the lock: who asks the same at this moment is told of a job that is kept.
             self._writer.perform(lambda connection: add_job(connection, job)).result()

@@ -78,6 +78,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _create(arguments: argparse.Namespace) -> None:
+    if bool(arguments.projects) == arguments.all_projects:
+        raise CommandError("say --project NAME, once or more often, or --all-projects, not both")
     body = {name: getattr(arguments, name) for name in _FIELDS}
     if arguments.db is None:
         made = _connect(arguments).post("/v1/keys", body)

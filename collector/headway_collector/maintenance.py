@@ -93,7 +93,7 @@ def configure_chunks(parser: argparse.ArgumentParser) -> None:
         "--project", action="append", default=[], help="only this one; may repeat (default all)"
     )
     parser.add_argument(
-        "--start", metavar="TIME", help="only calls from then on, such as 2026-11-01, or =-7d"
+        "--start", metavar="TIME", help="only calls from then on, such as 2026-11-01, or -7d"
     )
     parser.add_argument("--end", metavar="TIME", help="only calls before then")
     parser.add_argument("--cursor", help="where a run that was stopped goes on, as it said")

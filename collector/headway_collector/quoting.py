@@ -12,32 +12,46 @@ from headway_collector.errors import InvalidRequestError
 from headway_collector.schemas.drift import read_filters, read_kept
 from headway_collector.store.connections import Store
 from headway_collector.store.filters import SpanFilters
+from headway_collector.store.mentions import OwnedKey
 from headway_collector.store.quotations import find_holding, read_card_windows, read_requests
 
 Windows = list[SpanFilters] | None
 """None where what was asked cannot be read any more: it may have held anything."""
 
 
-def find_quoting(store: Store, gone: pa.Table) -> tuple[list[str], list[str]]:
-    """Return the ids of cards, and of jobs, whose windows held one of the calls.
+def find_quoting(
+    store: Store, project: str, gone: pa.Table, *, has_all_projects: bool
+) -> tuple[set[OwnedKey], set[OwnedKey]]:
+    """Return the cards, and the jobs, whose windows held one of the calls.
 
     Args:
         store: in which the calls still are.
+        project: of the calls; what is of other projects alone is not looked at.
         gone: their keys, as `store.erasures.find_spans` returns them.
+        has_all_projects: whether what is of several projects goes when it cannot be read.
     """
     if not len(gone):
-        return [], []
+        return set(), set()
     cards = {
-        card_id: _read(partial(_read_windows, said)) for card_id, said in read_card_windows(store)
+        key: _read(partial(_read_windows, said)) for key, said in read_card_windows(store, project)
     }
     jobs = {
-        job_id: _read(partial(_read_heat, text)) for job_id, text in read_requests(store, HEATMAP)
+        key: _read(partial(_read_heat, text))
+        for key, text in read_requests(store, project, HEATMAP)
     }
     windows = {each for found in (*cards.values(), *jobs.values()) for each in found or ()}
     held = find_holding(store, gone, windows)
 
-    def pick(found: dict[str, Windows]) -> list[str]:
-        return [name for name, each in found.items() if each is None or held.intersection(each)]
+    def pick(found: dict[OwnedKey, Windows]) -> set[OwnedKey]:
+        return {
+            key
+            for key, each in found.items()
+            if (
+                key.project == project or has_all_projects
+                if each is None
+                else held.intersection(each)
+            )
+        }
 
     return pick(cards), pick(jobs)
 

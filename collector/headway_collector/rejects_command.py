@@ -27,7 +27,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
             "--project", action="append", default=[], help="only this one; may repeat"
         )
         each.add_argument("--reason", metavar="TEXT", help="only with this text in the reason")
-        each.add_argument("--start", metavar="TIME", help="only what came from then on, or =-7d")
+        each.add_argument("--start", metavar="TIME", help="only what came from then on, or -7d")
         each.add_argument("--end", metavar="TIME", help="only what came before then")
         each.add_argument("--url", help=f"the collector (default {DEFAULT_URL})")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from headway.errors import CommandError
 from headway_collector.erasing import reapply_tombstones
+from headway_collector.store.privacy import keep_private
 from headway_collector.store.restores import (
     Carried,
     carry_over,
@@ -58,6 +59,7 @@ def restore(
         StoreError: the backup is none, or is damaged, or the database is in use.
         CommandError: a file cannot be written.
     """
+    keep_private()
     path = Path(os.path.realpath(path.expanduser()))
     part, before = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.before")
     if not backup.is_file():

@@ -1,7 +1,7 @@
 """``headway retention``: how long what is kept, and what is past it.
 
     headway retention set --project support-bot --days 365 --content-days 30
-    headway retention set --kind rejects --days 7
+    headway retention set --all-projects --kind rejects --days 7
     headway retention apply --dry-run
 
 Nothing is past its time at once: the collector takes it in the night, or when it is told to.
@@ -18,8 +18,10 @@ from headway.commands import Command
 from headway.errors import CommandError
 from headway.records import DEFAULT_URL
 from headway.settings import load_sources
+from headway_collector.project_hints import explain_projects
 
 _TIMEOUT_S = 120.0
+_LEAST_DAYS = 1.0
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -28,13 +30,15 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     kept = actions.add_parser("set", help="keep a rule, in place of that of the same place")
     removed = actions.add_parser("remove", help="remove a rule")
     for each in (kept, removed):
-        each.add_argument("--project", help="where it holds (default everywhere)")
+        where = each.add_mutually_exclusive_group(required=True)
+        where.add_argument("--project", help="where it holds")
+        where.add_argument("--all-projects", action="store_true", help="it holds everywhere")
         each.add_argument(
             "--kind",
             help="of spans, such as llm, or rejects, batches, jobs, drift_cards or audit "
             "(default all spans)",
         )
-    kept.add_argument("--days", type=float, help="until it is deleted")
+    kept.add_argument("--days", type=float, help="until it is deleted (at least 1)")
     kept.add_argument(
         "--content-days", type=float, help="until texts are taken out, and figures stay"
     )
@@ -64,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _list(client: ApiClient, arguments: argparse.Namespace) -> None:
     found = client.get("/v1/retention")
     for rule in found["rules"]:
-        sys.stdout.write(f"{_place(rule)}: {_describe(rule)}\n")
+        sys.stdout.write(f"{show_rule(rule)}\n")
     if not found["rules"]:
         sys.stdout.write("there are no rules: spans are kept for ever\n")
     for table, days in found["defaults"].items():
@@ -73,8 +77,26 @@ def _list(client: ApiClient, arguments: argparse.Namespace) -> None:
 
 def _set(client: ApiClient, arguments: argparse.Namespace) -> None:
     names = ("project", "kind", "days", "content_days")
+    _check_terms(arguments)
     rule = client.put("/v1/retention", {name: getattr(arguments, name) for name in names})
-    sys.stdout.write(f"{_place(rule)}: {_describe(rule)}\n")
+    sys.stdout.write(f"{show_rule(rule)}\n")
+    if arguments.project is not None and (hint := explain_projects(client, [arguments.project])):
+        sys.stderr.write(f"headway: {hint}; the rule is kept for what may come\n")
+
+
+def _check_terms(arguments: argparse.Namespace) -> None:
+    """Say in the words of the command what the collector would say in those of the API."""
+    days, content_days = arguments.days, arguments.content_days
+    if days is None and content_days is None:
+        raise CommandError("say --days, --content-days, or both")
+    for flag, value in (("--days", days), ("--content-days", content_days)):
+        if value is not None and not value >= _LEAST_DAYS:
+            raise CommandError(f"{flag} {value:g}: give at least {_LEAST_DAYS:g} day")
+    if days is not None and content_days is not None and content_days > days:
+        raise CommandError(
+            f"--content-days {content_days:g} is more than --days {days:g}: what is deleted has "
+            "no content left"
+        )
 
 
 def _remove(client: ApiClient, arguments: argparse.Namespace) -> None:
@@ -104,6 +126,11 @@ def _tell(terms: list[dict[str, Any]], were: str) -> None:
         sys.stdout.write(f"{project}: {term['count']:,} {term['table']}{kind} {were} {done}\n")
     if not terms:
         sys.stdout.write("nothing is past its time\n")
+
+
+def show_rule(rule: dict[str, Any]) -> str:
+    """Return a rule in a line."""
+    return f"{_place(rule)}: {_describe(rule)}"
 
 
 def _place(rule: dict[str, Any]) -> str:

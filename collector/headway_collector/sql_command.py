@@ -16,10 +16,12 @@ from headway.commands import Command
 from headway.errors import ApiError, CommandError
 from headway.records import DEFAULT_URL
 from headway.settings import load_sources
+from headway_collector.project_hints import explain_projects
 
 _FORMATS = ("table", "csv", "json", "jsonl")
 _TIMEOUT_S = 60.0
 _CELL_CHARS = 80
+_ANY_WIDTH = 1_000_000
 # How a spreadsheet tells a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -59,7 +61,23 @@ def _write_table(names: list[str], rows: list[list[Any]], out: TextIO) -> None:
         table.add_column(Text(_as_line(name)), justify="right" if is_number else "left")
     for row in rows:
         table.add_row(*(Text(_as_line(_as_text(value))) for value in row))
-    Console(file=out).print(table)
+    console = Console(file=out)
+    # As wide as the longest word of each column.
+    needed = console.measure(table, options=console.options.update(max_width=_ANY_WIDTH)).minimum
+    if needed > console.width and rows:
+        _write_records(names, rows, out)
+    else:
+        console.print(table)
+
+
+def _write_records(names: list[str], rows: list[list[Any]], out: TextIO) -> None:
+    """Write a column a line, with a line between rows."""
+    shown = [_as_line(name) for name in names]
+    width = max(map(len, shown))
+    for number, row in enumerate(rows, start=1):
+        out.write(f"--- row {number}\n")
+        for name, value in zip(shown, row, strict=True):
+            out.write(f"{name:<{width}}  {_as_line(_as_text(value))}".rstrip() + "\n")
 
 
 def _as_line(text: str) -> str:
@@ -83,7 +101,10 @@ def _as_cell(value: Any) -> str:
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sql", help="one SELECT, or - to read it from the standard input")
     parser.add_argument(
-        "--format", choices=_FORMATS, default="table", help="of the rows (default table)"
+        "--format",
+        choices=_FORMATS,
+        default="table",
+        help="of the rows (default table, or a column a line where that is too wide)",
     )
     parser.add_argument("--limit", type=int, metavar="N", help="the most rows (default 10000)")
     parser.add_argument(
@@ -115,6 +136,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if answer["is_truncated"]:
         why = "--limit gives more" if answer["truncated_by"] == "limit" else "select less of each"
         sys.stderr.write(f"headway: these are the first {answer['row_count']} rows; {why}\n")
+    if not answer["row_count"] and (hint := explain_projects(client, arguments.project)):
+        sys.stderr.write(f"headway: {hint}\n")
     return 0
 
 

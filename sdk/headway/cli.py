@@ -1,6 +1,7 @@
 """The ``headway`` command: finds what the installed parts registered, and runs one of them."""
 
 import argparse
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,13 +14,14 @@ from headway.errors import HeadwayError
 GROUP = "headway.commands"
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+_TIME_BACK = re.compile(r"-\d+[smhdw]")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``headway`` with ``argv``; errors are one line on stderr and exit code 2."""
     commands = find_commands()
     parser = build_parser(commands)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(join_times(sys.argv[1:] if argv is None else argv))
     if arguments.command is None:
         parser.print_help()
         return EXIT_ERROR
@@ -35,6 +37,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Ours, not the user's. Python would exit with 1, which means "regressed".
         traceback.print_exc()
         return _complain("this is a fault in Headway; please report it with the lines above")
+
+
+def join_times(argv: Sequence[str]) -> list[str]:
+    """Return the words with ``--start -7d`` as ``--start=-7d``, which argparse takes for a value.
+
+    For argparse what begins with a minus is an option, unless it is a number.
+    """
+    joined: list[str] = []
+    for place, word in enumerate(argv):
+        if word == "--":
+            return [*joined, *argv[place:]]
+        before = joined[-1] if joined else ""
+        if _TIME_BACK.fullmatch(word) and before.startswith("--") and "=" not in before:
+            joined[-1] = f"{before}={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def find_commands() -> dict[str, Command]:

@@ -1,6 +1,7 @@
 """Backups of a collector that is served, and databases restored from them."""
 
 import http.server
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ from headway_collector.backup_command import fetch_backup
 from headway_collector.errors import StoreError
 from headway_collector.restoring import restore
 from headway_collector.store.connections import Store
+from headway_collector.store.drift_cards import save_card
 from headway_collector.store.migrations import MIGRATIONS
+from tests.collector.erasure_worlds import make_card
 
 Lines = Callable[..., bytes]
 Serve = Callable[..., Any]
@@ -196,7 +199,8 @@ def test_the_commands_bring_a_database_back(
     assert f"{database} is in use by" in said.err
     assert backup.stat().st_mode & 0o777 == 0o600
     assert capsys.readouterr().out == (
-        f"{database} is what {backup} was; the database that was there is {database}.before\n"
+        f"{database} is what {backup} was; 1 rows of the audit since were kept; "
+        f"the database that was there is {database}.before\n"
     )
     assert [name for name, _ in list_spans(database)] == ["early"]
     assert [name for name, _ in list_spans(Path(f"{database}.before"))] == ["early", "late"]
@@ -295,11 +299,36 @@ def test_who_was_erased_after_the_backup_stays_erased(serve: Serve, tmp_path: Pa
     served.stop()
     restored = restore(tmp_path / "backup", database)
 
-    assert restored.tombstones > 0
+    assert restored.carried.tombstones > 0
     assert restored.erased == 1
     assert [span_id for _, span_id in list_spans(database)] == [f"{2:016x}"]
     store = Store(database)
     assert store.read("SELECT count(*) AS n FROM store.erasures") == [{"n": 1}]
+    store.close()
+
+
+def test_a_card_of_the_backup_that_may_quote_who_was_erased_since_is_not_restored(
+    serve: Serve, tmp_path: Path
+) -> None:
+    database = tmp_path / "a.duckdb"
+    make(database, add_span(1, "ann"), add_span(2, "bob"))
+    store = Store(database)
+    windows = {"held": (1, 2), "kept": (2, 3)}  # ann's call began at 1, and bob's at 2
+    with store.transaction() as connection:
+        for card_id, (start_ns, end_ns) in windows.items():
+            window = {"filters": [], "start_ns": start_ns, "end_ns": end_ns}
+            card = json.loads(make_card(card_id, "b" * 16))
+            card |= {"reference": window, "current": window}
+            save_card(connection, "p", json.dumps(card).encode(), 1)
+    store.close()
+    served = serve(database)
+    fetch_backup(served.url, tmp_path / "backup")
+    ApiClient(served.url).post("/v1/erasures", {"kind": "user", "id": "ann"}, project="p")
+    served.stop()
+    assert main(["restore", str(tmp_path / "backup"), "--db", str(database)]) == 0
+
+    store = Store(database)
+    assert store.read("SELECT card_id FROM store.drift_cards") == [{"card_id": "kept"}]
     store.close()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from headway_collector.decoding import decode_records
@@ -212,6 +213,38 @@ def test_a_change_that_nobody_noted_is_seen_in_the_comparison(
 
     with pytest.raises(CopyError, match="the copy of table"):
         copy.check_keys(Changes())
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("DELETE FROM store.spans WHERE span_id = '0000000000000001'", "spans has 2 rows, and"),
+        ("INSERT INTO store.scores FROM store.scores", "scores has 1 rows, and the store has 2"),
+        ("INSERT INTO fresh.spans FROM fresh.spans", "spans has 4 rows, and the store has 2"),
+        ("UPDATE fresh.spans SET input = '\"wrong\"'", "table spans has 1 rows .sum"),
+        ("UPDATE fresh.rejects SET reason = 'wrong'", "table rejects has 1 rows .sum"),
+    ],
+)
+def test_without_reading_all_rows_lost_ones_and_wrong_values_of_changed_ones_are_seen(
+    filed: Store, copy: Copy, span_line: Lines, score_line: Lines, statement: str, message: str
+) -> None:
+    append(filed, span_line(), span_line(), score_line(), b"{broken")
+    copy.pin()
+    copy.fill()
+    copy.save()
+    changes = Changes()
+    found = filed.read("SELECT span_key FROM store.spans WHERE span_id = '0000000000000002'")
+    changes.add("spans", pa.array([found[0]["span_key"]], pa.int64()))
+    if " store." in statement:
+        with filed.transaction() as connection:
+            connection.execute(statement)
+    copy.pin()
+    copy.catch_up(changes)
+    if " fresh." in statement:
+        copy._cursor.execute(statement)
+
+    with pytest.raises(CopyError, match=message):
+        copy.check_changed(changes)
 
 
 def test_a_text_that_differs_is_seen_when_all_is_compared(

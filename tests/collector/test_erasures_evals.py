@@ -1,5 +1,7 @@
 """Results of evals and comparisons, of calls that were erased before or after."""
 
+from typing import Any
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -40,3 +42,84 @@ def test_a_run_that_is_published_later_says_nothing_of_erased_calls(
     kept = read.json()["results"][2]
     assert (kept["input"], kept["span_id"]) == ("asked", span_of(2))
     assert [each["passed"] for each in read.json()["results"]] == [False, False, None]
+
+
+def make_run(results: list[dict[str, Any]], run_id: str = "r") -> dict[str, Any]:
+    run = {
+        **dict.fromkeys(("suite", "suite_version", "model"), "s"),
+        **{"run_id": run_id, "started_at": "2025-11-22T08:26:40Z", "ended_at": None},
+        **{"case_count": len(results), "passed_count": 0, "pass_rate": 0.0},
+    }
+    return {"run": run, "results": results}
+
+
+def make_comparison(*case_ids: str) -> dict[str, Any]:
+    flips = [
+        {"case_id": each, "direction": "to_fail", "expected": f"{MARK} {each}"} for each in case_ids
+    ]
+    return {
+        **dict.fromkeys(("comparison_id", "suite", "baseline_run_id"), "s"),
+        **{"candidate_run_id": "r", "created_at": "2025-11-22T08:26:40Z", "exit_code": 1},
+        **{"verdict": "regressed", "overall": {"verdict": "regressed", "n": 2}, "flips": flips},
+    }
+
+
+@pytest.mark.parametrize("order", [("run", "comparison"), ("comparison", "run")])
+def test_a_comparison_quotes_nothing_of_erased_calls_whichever_comes_first(
+    client: TestClient, ingest: Ingest, span_line: Ingest, erase: Erase, order: tuple[str, ...]
+) -> None:
+    ingest(span_line(trace_id=trace_of(1), span_id=span_of(1), user_id=MARK))
+    erase("user", MARK)
+    results = [
+        {"case_id": "gone", "input": MARK, "span_id": span_of(1)},
+        {"case_id": "kept", "input": "asked"},
+    ]
+    posted = {"run": make_run(results), "comparison": make_comparison("gone", "kept")}
+
+    for each in order:
+        answer = client.post(f"/v1/{each}s", json=posted[each], headers={"Headway-Project": "p"})
+        assert answer.status_code == 200, answer.text
+
+    gone, kept = client.get("/v1/comparisons/s").json()["flips"]
+    assert (gone["case_id"], gone["direction"], gone["expected"]) == ("gone", "to_fail", None)
+    assert kept["expected"] == f"{MARK} kept"
+
+
+def test_flips_of_results_without_texts_stay_where_nothing_was_erased(client: TestClient) -> None:
+    for path, body in (
+        ("/v1/runs", make_run([{"case_id": "gone"}])),
+        ("/v1/comparisons", make_comparison("gone")),
+    ):
+        client.post(path, json=body, headers={"Headway-Project": "p"})
+
+    (flip,) = client.get("/v1/comparisons/s").json()["flips"]
+    assert flip["expected"] == f"{MARK} gone"
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_the_tags_of_results_of_erased_calls_go_with_their_texts(
+    client: TestClient, ingest: Ingest, span_line: Ingest, erase: Erase, is_late: bool
+) -> None:
+    ingest(span_line(trace_id=trace_of(1), span_id=span_of(1), user_id=MARK))
+    results = [
+        {"case_id": "gone", "tags": [MARK], "span_id": span_of(1)},
+        {"case_id": "kept", "tags": ["theirs"]},
+    ]
+    flips = [{"case_id": "gone", "direction": "to_fail", "tags": [MARK]}]
+
+    def publish() -> None:
+        for path, body in (
+            ("/v1/runs", make_run(results)),
+            ("/v1/comparisons", make_comparison() | {"flips": flips}),
+        ):
+            assert client.post(path, json=body, headers={"Headway-Project": "p"}).status_code == 200
+
+    if not is_late:
+        publish()
+    erase("user", MARK)
+    if is_late:
+        publish()
+
+    read = client.get("/v1/runs/r").json()["results"]
+    assert [each["tags"] for each in read] == [[], ["theirs"]]
+    assert MARK not in client.get("/v1/comparisons/s").text

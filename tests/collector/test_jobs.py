@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from headway_collector.errors import NotFoundError, QueueFullError, StoreUnavailableError
-from headway_collector.jobs import MOST_WAITING, Jobs, Work
+from headway_collector.jobs import MOST_WAITING, MOST_WAITING_OF_PROJECT, Jobs, Work
 from headway_collector.processes import Tell
 from headway_collector.store.connections import Store
 from headway_collector.store.jobs import KEPT_NS, MOST_KEPT, Job, prune_jobs, read_job, save_job
@@ -46,8 +46,8 @@ class Desk:
     jobs: Jobs
     folders: dict[str, Path] = field(default_factory=dict)
 
-    def ask(self, kind: str, **request: Any) -> str:
-        return self.jobs.submit(kind, "p", request).job_id
+    def ask(self, kind: str, project: str = "p", **request: Any) -> str:
+        return self.jobs.submit(kind, project, request).job_id
 
     def wait(self, job_id: str, **wanted: Any) -> dict[str, Any]:
         """Return the job as it is once it has these values."""
@@ -248,11 +248,23 @@ def test_jobs_are_listed_by_project_the_newest_first(desk: Desk) -> None:
 def test_too_many_waiting_jobs_are_refused(desk: Desk) -> None:
     first = desk.ask("wait_at_gate")
     desk.wait(first, stage="columns")
-    waiting = [desk.ask("finish", number=number) for number in range(MOST_WAITING)]
+    projects = [f"p{number // MOST_WAITING_OF_PROJECT}" for number in range(MOST_WAITING)]
+    waiting = [desk.ask("finish", each, number=n) for n, each in enumerate(projects)]
 
     with pytest.raises(QueueFullError, match="64 jobs wait"):
-        desk.ask("finish", number=MOST_WAITING)
-    assert desk.ask("finish", number=3) == waiting[3]
+        desk.ask("finish", "another", number=MOST_WAITING)
+    assert desk.ask("finish", "p0", number=3) == waiting[3]
+
+
+def test_the_jobs_of_one_project_leave_room_for_those_of_others(desk: Desk) -> None:
+    first = desk.ask("wait_at_gate")
+    desk.wait(first, stage="columns")
+    for number in range(MOST_WAITING_OF_PROJECT):
+        desk.ask("finish", "greedy", number=number)
+
+    with pytest.raises(QueueFullError, match="16 jobs of project greedy wait"):
+        desk.ask("finish", "greedy", number=MOST_WAITING_OF_PROJECT)
+    assert desk.jobs.describe(desk.ask("finish", "modest"))["state"] == "queued"
 
 
 def test_jobs_that_are_over_for_long_or_are_too_many_are_forgotten(

@@ -438,7 +438,7 @@ def list_writes(both: World) -> Iterator[tuple[str, Probe]]:
         named = {"Headway-Project": FOREIGN}
         yield post(admin, "/v1/erasures", json={"kind": kind, "id": said}, headers=named)
     for project in (FOREIGN, None):
-        rule = {"project": project, "days": 0.001}
+        rule = {"project": project, "days": 1.0}
         yield admin, Probe("PUT", "/v1/retention", {"json": rule})
         asked = {} if project is None else {"project": project}
         yield admin, Probe("DELETE", "/v1/retention", {"params": asked})

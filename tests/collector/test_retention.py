@@ -192,6 +192,8 @@ def test_a_rule_is_replaced_shown_and_removed(
         ({}, "say days"),
         ({"days": 1, "content_days": 2}, "content_days=2 is more than days=1"),
         ({"days": -1}, "days"),
+        ({"days": 0}, "greater than or equal to 1"),
+        ({"content_days": 0.5}, "greater than or equal to 1"),
         ({"kind": "model", "days": 1}, "kind='model'"),
         ({"kind": "rejects", "content_days": 1}, "say days alone"),
     ],

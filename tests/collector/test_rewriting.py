@@ -16,6 +16,7 @@ from headway_collector.errors import StoreUnavailableError
 from headway_collector.rewriting import Rewriter
 from headway_collector.store.changes import note_rows
 from headway_collector.store.connections import Store
+from headway_collector.store.copies import Copy
 from headway_collector.store.interrupts import Reads
 from headway_collector.writing import Writer
 from tests.collector.killed_rewriting import BATCH_SPANS, FIRST_BATCHES, make_batch
@@ -161,6 +162,31 @@ def test_a_change_that_nobody_noted_keeps_the_old_file(
     assert list_names(tmp_path) == ["a.duckdb"]
     assert store.read("SELECT fault FROM store.rewrites") == [{"fault": outcome.fault}]
     assert Rewriter(store, writer).run("again").fault is None
+
+
+def test_while_the_writer_waits_not_all_rows_are_compared_but_all_were_beside_it(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[str, str]] = []
+
+    def noting(name: str) -> Callable[..., None]:
+        check = getattr(Copy, name)
+
+        def note(copy: Copy, *arguments: Any) -> None:
+            compared.append((name, threading.current_thread().name))
+            check(copy, *arguments)
+
+        return note
+
+    for name in ("check_all", "check_keys", "check_changed"):
+        monkeypatch.setattr(Copy, name, noting(name))
+    outcome = Rewriter(store, writer).run("test")
+
+    assert outcome.fault is None
+    waiting = [name for name, thread in compared if thread == "headway-writer"]
+    beside = [name for name, thread in compared if thread != "headway-writer"]
+    assert waiting == ["check_changed"]
+    assert beside[:2] == ["check_all", "check_keys"]
 
 
 def test_a_rewrite_gives_up_where_more_is_written_than_it_can_follow(

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from headway_collector.store.connections import Store
 from headway_collector.store.tombstones import Tombstones
+from tests.collector.otlp_requests import PROTOBUF, encode, export_spans, make_span
 
 BEFORE_NS = 1_763_700_000_000_000_000
 MARK = "mark-4711"
@@ -45,7 +46,7 @@ def test_a_users_calls_from_before_are_refused_and_new_ones_are_welcome(
     )
 
     assert (answer["accepted"], answer["rejected"]) == (2, 1)
-    assert answer["errors"] == [{"line": 0, "reason": "erased"}]
+    assert answer["errors"] == [{"line": 1, "reason": "erased"}]
     assert [row["raw"] for row in store.read("SELECT raw FROM store.rejects")] == [b""]
 
 
@@ -56,13 +57,15 @@ def test_rows_that_were_built_ahead_are_sifted_too(
     mixed = [span_line(user_id=user, start_ns=BEFORE_NS) for user in ("b", MARK) for _ in range(60)]
     theirs = [span_line(user_id=MARK, start_ns=BEFORE_NS) for _ in range(60)]
 
-    assert ingest(*mixed)["accepted"] == 60
+    answer = ingest(*mixed)
+    assert answer["accepted"] == 60
+    assert [each["line"] for each in answer["errors"]] == list(range(61, 81))
     assert ingest(*theirs) == {
         "accepted": 0,
         "duplicates": 0,
         "rejected": 60,
         "is_replay": False,
-        "errors": [{"line": 0, "reason": "erased"}],
+        "errors": [{"line": line, "reason": "erased"} for line in range(1, 21)],
     }
 
 
@@ -124,6 +127,37 @@ def test_a_refused_line_that_names_the_user_is_not_kept(
     assert answer["rejected"] == 2
     kept = [row["raw"] for row in store.read("SELECT raw FROM store.rejects ORDER BY line")]
     assert kept == [b"", b'{"type": "span", "name": "b"}']
+
+
+@pytest.mark.parametrize(
+    ("attributes", "number"),
+    [({"user.id": MARK}, 5), ({}, 1), ({"user.id": "b"}, 5)],
+    ids=["user", "ids", "another"],
+)
+def test_a_refused_span_in_protobuf_that_names_the_user_or_the_trace_is_not_kept(
+    client: TestClient,
+    store: Store,
+    ingest: Ingest,
+    span_line: Ingest,
+    erase: Callable[..., Any],
+    attributes: dict[str, str],
+    number: int,
+) -> None:
+    ingest(span_line(trace_id=trace(1), span_id=f"{1:016x}", user_id=MARK, start_ns=BEFORE_NS))
+    erase("user", MARK)
+    span = make_span(number, attributes, end_time_unix_nano=1)
+
+    client.post(
+        "/v1/traces",
+        content=encode(export_spans(span), PROTOBUF),
+        headers={"Content-Type": PROTOBUF, "Headway-Project": "p"},
+    )
+
+    (kept,) = store.read("SELECT reason, raw, context FROM store.rejects")
+    is_another = attributes.get("user.id") == "b"
+    assert (kept["reason"] != "erased") == is_another
+    assert (kept["raw"] == span.SerializeToString()) == is_another
+    assert bool(kept["context"]) == is_another
 
 
 def test_otlp_is_told_by_partial_success(

@@ -16,12 +16,13 @@ from headway_collector.dialects.models import (
     find_finish_reasons,
 )
 from headway_collector.dialects.params import find_params
-from headway_collector.dialects.people import PEOPLE_NAMES, PLACE_NAMES, find_tags
+from headway_collector.dialects.people import PLACE_NAMES, find_tags
 from headway_collector.dialects.prompts import PROMPT_NAMES, find_prompt_variables
 from headway_collector.dialects.timings import find_ttft_ms
 from headway_collector.dialects.usage import find_usage
 from headway_collector.limits import MAX_NAME_CHARS, MAX_TEXT_CHARS
 from headway_collector.originals.envelopes import pack
+from headway_collector.otlp.people import PEOPLE_NAMES
 from headway_collector.otlp.telemetry import Attributes, OtelSpan, Resource
 from headway_collector.store.batches import Derived
 

@@ -14,15 +14,19 @@ from headway_collector.routes.access import (
 )
 from headway_collector.schemas.descriptors import DescribeQuery, Descriptors
 from headway_collector.schemas.maintenance import ChunkDone
+from headway_collector.schemas.queries import ProjectQuery
 from headway_collector.store.audit import Act
 
 router = APIRouter(tags=["descriptors"], responses=REFUSALS)
 
 
 @router.get("/v1/descriptors", responses={200: {"model": Descriptors}})
-def get_descriptors(collector: CollectorAccess, caller: Reader) -> Response:
+def get_descriptors(
+    collector: CollectorAccess, caller: Reader, query: Annotated[ProjectQuery, Query()]
+) -> Response:
     """Say how many calls are described, and how far behind their arrival that is."""
-    return answer_json(collector.describer.tell(caller.projects))
+    projects = caller.narrow(query.project)
+    return answer_json(collector.describer.tell(projects or None))
 
 
 @router.post("/v1/describe", responses={200: {"model": ChunkDone}, **BUSY})

@@ -101,5 +101,7 @@ def _make_batch(
         prompts=decoded.prompts,
         rejects=decoded.rejects,
         losses=decoded.losses,
+        span_lines=decoded.span_lines,
+        score_lines=decoded.score_lines,
     )
     return build_ahead(batch)

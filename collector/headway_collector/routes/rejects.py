@@ -17,6 +17,7 @@ from headway_collector.routes.access import (
     Reader,
     answer_json,
 )
+from headway_collector.schemas.queries import ProjectQuery
 from headway_collector.schemas.rejects import (
     Reject,
     RejectListQuery,
@@ -40,9 +41,14 @@ def get_rejects(
 
 
 @router.get("/v1/rejects/{reject_id}", responses={200: {"model": Reject}, **NOT_FOUND})
-def get_reject(collector: CollectorAccess, caller: Reader, reject_id: str) -> Response:
+def get_reject(
+    collector: CollectorAccess,
+    caller: Reader,
+    reject_id: str,
+    query: Annotated[ProjectQuery, Query()],
+) -> Response:
     """Return one reject with all of its bytes that were kept."""
-    return answer_json(read_reject(collector.store, reject_id, caller.narrow(())))
+    return answer_json(read_reject(collector.store, reject_id, caller.narrow(query.project)))
 
 
 @router.post("/v1/rejects/replay", responses={200: {"model": ReplayDone}, **BUSY})

@@ -30,6 +30,7 @@ from headway_collector.schemas.life_cycle import (
     RuleQuery,
     RuleShown,
 )
+from headway_collector.schemas.queries import ProjectQuery
 from headway_collector.store.audit import save_action
 from headway_collector.store.retention import TABLES, Rule, read_rules, remove_rule, save_rule
 
@@ -40,12 +41,15 @@ router = APIRouter(tags=["retention"], responses=REFUSALS, route_class=PostedRou
 
 
 @router.get("/v1/retention", responses={200: {"model": Retention}})
-def get_retention(collector: CollectorAccess, caller: Admin) -> Response:
+def get_retention(
+    collector: CollectorAccess, caller: Admin, query: Annotated[ProjectQuery, Query()]
+) -> Response:
     """Return the rules that hold in the caller's projects, and what holds without one."""
+    projects = caller.narrow(query.project)
     rules = [
         asdict(rule)
         for rule in read_rules(collector.store)
-        if rule.project is None or caller.has_project(rule.project)
+        if rule.project is None or not projects or rule.project in projects
     ]
     defaults = {table: days for table, (_, days) in TABLES.items()}
     return answer_json({"rules": rules, "defaults": defaults})

@@ -1,5 +1,6 @@
 """Erasures and retention: what is posted, asked and answered."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
@@ -11,9 +12,13 @@ from headway_collector.store.erasures import Kind
 from headway_collector.store.retention import RULE_KINDS, TABLES
 
 MAX_ID_CHARS = 1024
+TRACE_ID = re.compile(r"[0-9a-f]{32}")
 MAX_DAYS = 100_000.0
 
-_Days = Annotated[float, Field(ge=0, le=MAX_DAYS, allow_inf_nan=False)]
+# With less a slip of the hand takes what came today.
+MIN_DAYS = 1.0
+
+_Days = Annotated[float, Field(ge=MIN_DAYS, le=MAX_DAYS, allow_inf_nan=False)]
 
 
 class ErasureBody(Writable):
@@ -22,6 +27,12 @@ class ErasureBody(Writable):
     kind: Kind
     id: str = Field(min_length=1, max_length=MAX_ID_CHARS, examples=["user-4711"])
     now: bool = Field(False, description="have the file rewritten at once, not in the night")
+
+    @model_validator(mode="after")
+    def _check_trace(self) -> "ErasureBody":
+        if self.kind == "trace" and not TRACE_ID.fullmatch(self.id):
+            raise ValueError(f"id={self.id[:80]!r} is not a trace's: 32 lower-case hex digits")
+        return self
 
 
 class Erasure(BaseModel):

@@ -35,8 +35,9 @@ class Batch:
     The spans are either in ``rows``, built as the store takes them (see ``columns.build_ahead``),
     or in ``spans``, of which there are few; ``derived`` then has one item for each. ``logs`` are
     events that belong to spans of the project, whether those are stored already or still to come.
-    ``note`` is called in the transaction that writes the batch, with how many of its records are
-    new, where any are: what an administrator brings stands in the audit.
+    ``span_lines`` and ``score_lines`` say where spans and scores stood in the body, where it has
+    lines. ``note`` is called in the transaction that writes the batch, with how many of its records
+    are new, where any are: what an administrator brings stands in the audit.
     """
 
     project: str
@@ -49,6 +50,8 @@ class Batch:
     losses: Sequence[Loss] = ()
     logs: Sequence[OtelLog] = ()
     rows: pa.Table | None = None
+    span_lines: Sequence[int] = ()
+    score_lines: Sequence[int] = ()
     note: Callable[[duckdb.DuckDBPyConnection, int], None] | None = None
 
     @property

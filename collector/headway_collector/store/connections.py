@@ -5,6 +5,7 @@ place. Each read has its own cursor and is never blocked by the writer; transact
 and ``heal`` belong to the one writer thread.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -33,6 +34,7 @@ from headway_collector.store.outages import (
     quote,
     translated,
 )
+from headway_collector.store.privacy import is_readable_by_all, keep_private
 from headway_collector.store.swaps import find_copy_path, put_in_place, remove_copy
 
 MEMORY = ":memory:"
@@ -67,6 +69,8 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 
+_log = logging.getLogger(__name__)
+
 
 class Store:
     """One open database.
@@ -96,6 +100,7 @@ class Store:
             for setting in _SETTINGS:
                 self._connection.execute(setting)
             if self.path != MEMORY:
+                keep_private()
                 self._connection.execute("SET GLOBAL temp_directory = $1", [f"{self.path}.tmp"])
                 self._refuse_foreign()
             with self.memory.widened():
@@ -358,6 +363,10 @@ class Store:
         remove_beginning(self.path)
         if not os.path.exists(self.path):
             return
+        if is_readable_by_all(os.path.expanduser(self.path)):
+            _log.warning(
+                "%s can be read by every user of this machine: chmod o= %s", self.path, self.path
+            )
         self._connection.execute(f"ATTACH {quote(self.path)} AS store (READ_ONLY)")
         migrations.check_known(self._connection, self.path)
         self._connection.execute("DETACH DATABASE store")

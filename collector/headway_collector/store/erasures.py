@@ -15,7 +15,7 @@ import pyarrow as pa
 from headway_collector.store.changes import note_keys
 from headway_collector.store.descriptor_rows import forget
 from headway_collector.store.descriptors import TRACE_KEY
-from headway_collector.store.mentions import REJECT_DIGEST, Mentions
+from headway_collector.store.mentions import REJECT_DIGEST, Mentions, OwnedKey
 from headway_collector.store.tombstones import Grave, Tombstones
 
 Kind = Literal["user", "session", "trace"]
@@ -228,11 +228,14 @@ def delete_around(
 def delete_mentions(
     connection: duckdb.DuckDBPyConnection, project: str, mentions: Mentions
 ) -> dict[str, int]:
-    """Delete the cards, jobs and refused lines that name the target or what it did."""
+    """Delete the cards, jobs and refused lines that name the target or what it did.
+
+    Those of several projects are not counted: the receipt is for whoever has this one.
+    """
     counts = {
         "rejects": 0,
-        "drift_cards": _delete_ids(connection, "drift_cards", "card_id", mentions.cards),
-        "jobs": _delete_ids(connection, "jobs", "job_id", mentions.jobs),
+        "drift_cards": _delete_owned(connection, project, "drift_cards", "card_id", mentions.cards),
+        "jobs": _delete_owned(connection, project, "jobs", "job_id", mentions.jobs),
     }
     if mentions.rejects:
         received_ns, lines, digests = zip(*mentions.rejects, strict=True)
@@ -334,12 +337,23 @@ def _forget_author(connection: duckdb.DuckDBPyConnection, target: Target) -> Non
         )
 
 
-def _delete_ids(
-    connection: duckdb.DuckDBPyConnection, table: str, column: str, ids: list[str]
+def _delete_owned(
+    connection: duckdb.DuckDBPyConnection,
+    project: str,
+    table: str,
+    column: str,
+    keys: Iterable[OwnedKey],
 ) -> int:
-    if not ids:
-        return 0
-    row = connection.execute(
-        f"DELETE FROM store.{table} WHERE {column} IN (SELECT unnest($1::VARCHAR[]))", [ids]
-    ).fetchone()
-    return int(row[0]) if row else 0
+    """Delete cards or jobs, and return how many of them were the project's own."""
+    names: dict[str, list[str]] = {}
+    for key in keys:
+        names.setdefault(key.project, []).append(key.name)
+    counts = dict.fromkeys((project, *names), 0)
+    for owner, each in names.items():
+        row = connection.execute(
+            f"DELETE FROM store.{table} WHERE project = $1 "
+            f"AND {column} IN (SELECT unnest($2::VARCHAR[]))",
+            [owner, each],
+        ).fetchone()
+        counts[owner] = int(row[0]) if row else 0
+    return counts[project]

@@ -15,7 +15,7 @@ ERASED = "erased"
 """Stands for an error whose words are gone."""
 
 _TEXTS = ("input", "output", "expected")
-_KEPT_OF_FLIPS = ("case_id", "direction", "tags")
+_KEPT_OF_FLIPS = ("case_id", "direction")
 
 Cases = dict[str, set[str]]
 """Ids of cases, by the run whose results of them were blanked."""
@@ -113,7 +113,8 @@ def blank_flips(connection: duckdb.DuckDBPyConnection, project: str, cases: Case
 def _blank_posted(result: dict[str, Any]) -> dict[str, Any]:
     error = None if result["error"] is None else ERASED
     blank = dict.fromkeys((*_TEXTS, "span_id", "trace_id"))
-    return {**result, **blank, "error": error, "scores": _blank_details(result["scores"])}
+    scores = _blank_details(result["scores"])
+    return {**result, **blank, "error": error, "tags": [], "scores": scores}
 
 
 def _find_results(
@@ -147,7 +148,7 @@ def _write_results(connection: duckdb.DuckDBPyConnection, blanked: pa.Table) -> 
         f"""UPDATE store.results AS results SET
             input = 'null', output = 'null', expected = 'null', scores = blanked.scores,
             error = CASE WHEN error IS NULL THEN NULL ELSE '{ERASED}' END,
-            span_id = NULL, trace_id = NULL
+            tags = [], span_id = NULL, trace_id = NULL
         FROM blanked WHERE results.rowid = blanked.row"""
     )
 
@@ -162,4 +163,5 @@ def _group(pairs: Iterable[tuple[str, str]]) -> Cases:
 def _blank_flip(flip: dict[str, Any], erased: set[str]) -> dict[str, Any]:
     if flip.get("case_id") not in erased:
         return flip
-    return {name: value if name in _KEPT_OF_FLIPS else None for name, value in flip.items()}
+    blank = {name: value if name in _KEPT_OF_FLIPS else None for name, value in flip.items()}
+    return {**blank, "tags": []} if "tags" in flip else blank

@@ -1,27 +1,25 @@
 """Where an erased user, session, trace or span is named: in cards, jobs and refused lines.
 
-These hold ids inside texts and bytes, so that they are read one by one, beside the writer. An id of
-fewer than four characters counts only as a whole JSON string, or every line with a 1 in it would
-name user 1.
+They are named by fields: a filter, an attribute, an id of a call. A word is no person, or a user
+``ok`` would take every line with that status along. Only in bytes that cannot be read, a whole word
+counts, where it is long enough to be no word of ours. All is read beside the writer.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import pyarrow as pa
 
+from headway_collector.ownership import Owners, find_owners, read_owners, scan_owners
 from headway_collector.store.connections import Store
+from headway_collector.store.drift_cards import SEVERAL
+from headway_collector.store.namings import RARE_CHARS, find_ids
 
-_SHORT_CHARS = 4
 _READ_ROWS = 64
-_HEX = re.compile(rb"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{16})(?![0-9a-fA-F])")
-# In protobuf an id stands behind its length, at any offset.
-_TRACE_BYTES = re.compile(rb"(?=\x10(.{16}))", re.DOTALL)
-_SPAN_BYTES = re.compile(rb"(?=\x08(.{8}))", re.DOTALL)
-
+_SIDES = ("reference", "current", "window")
 
 REJECT_DIGEST = "hash(rejects.reason, rejects.raw)"
 """Tells refused lines of one commit apart, which may have the same number in their batches."""
@@ -35,80 +33,138 @@ class RejectKey(NamedTuple):
     digest: int
 
 
+class OwnedKey(NamedTuple):
+    """A card or job, and whose it is: a project's, or of several."""
+
+    project: str
+    name: str
+
+
 @dataclass(slots=True)
 class Mentions:
-    """What names the target: ids of cards and jobs, keys of rejects, keys of batches."""
+    """What names the target: cards and jobs, keys of rejects, keys of batches."""
 
-    cards: list[str] = field(default_factory=list)
-    jobs: list[str] = field(default_factory=list)
+    cards: set[OwnedKey] = field(default_factory=set)
+    jobs: set[OwnedKey] = field(default_factory=set)
     rejects: list[RejectKey] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
 
 
 class Finder:
-    """Says whether bytes name somebody or something that is erased.
+    """Says whether something names somebody or something that is erased.
 
     Args:
-        identity: of the user or session; None where a trace is erased.
-        ids: of traces and spans, in hexadecimal.
+        kind: of what the identity is the id.
+        identity: of the user, session or trace.
+        ids: of traces and spans that went, in hexadecimal.
     """
 
-    def __init__(self, identity: str | None, ids: Iterable[str]) -> None:
-        self._ids = {each.encode() for each in ids}
-        self._raw = {bytes.fromhex(each.decode()) for each in self._ids if _HEX.fullmatch(each)}
-        self._identity = None if not identity else _compile(identity)
+    def __init__(
+        self, kind: Literal["user", "session", "trace"], identity: str, ids: Iterable[str]
+    ) -> None:
+        self._kind = kind
+        self._identity = identity
+        self._ids = {each.lower() for each in ids}
+        self._word: re.Pattern[bytes] | None = None
+        self._quoted: re.Pattern[bytes] | None = None
+        if kind == "trace":
+            self._ids.add(identity.lower())
+        elif len(identity) >= RARE_CHARS:
+            written = b"|".join(map(re.escape, _spell(identity)))
+            self._word = re.compile(rb"(?<!\w)(?:" + written + rb")(?!\w)")
+            self._quoted = re.compile(rb"(['\"])(?:" + written + rb")\1")
+
+    def names(self, owners: Owners) -> bool:
+        """Return whether fields name the target, or its calls without anybody else's name."""
+        named = {"user": owners.users, "session": owners.sessions}.get(self._kind, set())
+        if self._identity in named or not self._ids.isdisjoint(owners.spans):
+            return True
+        return not named and not self._ids.isdisjoint(owners.traces)
 
     def finds_in(self, text: bytes) -> bool:
-        """Return whether the text, or JSON, or protobuf, has one of the ids."""
-        if self._identity is not None and self._identity.search(text):
+        """Return whether bytes that cannot be read have the target's id, or one of its calls'."""
+        if self.names(scan_owners(text)) or (self._word is not None and self._word.search(text)):
             return True
-        if not self._ids:
-            return False
-        if any(word.lower() in self._ids for word in _HEX.findall(text)):
-            return True
-        return any(
-            match[1] in self._raw
-            for pattern in (_TRACE_BYTES, _SPAN_BYTES)
-            for match in pattern.finditer(text)
-        )
+        return bool(self._ids) and any(each in self._ids for each in find_ids(text))
 
-    def finds_word_in(self, text: bytes) -> bool:
-        """Return the same of text that is known to be no protobuf."""
-        if self._identity is not None and self._identity.search(text):
+    def finds_quoted(self, text: bytes) -> bool:
+        """Return the same of a sentence of ours, which has ids of others in quotes."""
+        if self._quoted is not None and self._quoted.search(text):
             return True
-        return any(word.lower() in self._ids for word in _HEX.findall(text))
+        return bool(self._ids) and any(each in self._ids for each in find_ids(text))
 
 
 def find_mentions(store: Store, project: str, finder: Finder) -> Mentions:
-    """Return what names the target; cards and jobs of other projects too, which may look here."""
+    """Return what names the target, of its own project, and of several where it is among them."""
     found = Mentions()
-    for card_id, *texts in _read(
+    owners = [project, SEVERAL]
+    for owner, name, *texts in _read(
         store,
-        "SELECT card_id, card, reference_query, current_query FROM store.drift_cards",
-        [],
+        "SELECT project, card_id, card, reference_query, current_query FROM store.drift_cards "
+        "WHERE project IN (SELECT unnest($1::VARCHAR[]))",
+        [owners],
     ):
-        if any(finder.finds_word_in(text.encode()) for text in texts):
-            found.cards.append(card_id)
-    for job_id, *texts in _read(store, "SELECT job_id, request, result, error FROM store.jobs", []):
-        if any(finder.finds_word_in(text.encode()) for text in texts if text):
-            found.jobs.append(job_id)
-    for *key, reason, raw, context in _read(
+        card, *windows = map(_decode, texts)
+        is_ours = owner == project or holds_project(windows, project)
+        if is_ours and (finder.names(find_owners(windows)) or _quotes(finder, card)):
+            found.cards.add(OwnedKey(owner, name))
+    for owner, name, request, result, error in _read(
         store,
-        f"SELECT received_ns, line, {REJECT_DIGEST} AS digest, reason, raw, "
+        "SELECT project, job_id, request, result, error FROM store.jobs "
+        "WHERE project IN (SELECT unnest($1::VARCHAR[]))",
+        [owners],
+    ):
+        asked = _decode(request)
+        if owner != project and not holds_project(_list_windows(asked), project):
+            continue
+        is_named = finder.names(find_owners(asked)) or _quotes(finder, _decode(result))
+        if is_named or (error and finder.finds_quoted(error.encode())):
+            found.jobs.add(OwnedKey(owner, name))
+    for *key, reason, form, raw, context in _read(
+        store,
+        f"SELECT received_ns, line, {REJECT_DIGEST} AS digest, reason, form, raw, "
         "coalesce(context, ''::BLOB) AS context FROM store.rejects AS rejects WHERE project = $1",
         [project],
     ):
-        is_in_bytes = finder.finds_in(raw) or finder.finds_in(context)
-        if is_in_bytes or finder.finds_word_in(reason.encode()):
+        named = read_owners(form, raw, context)
+        if named is None:
+            is_named = finder.finds_in(raw) or finder.finds_in(context)
+            is_named = is_named or finder.finds_quoted(reason.encode())
+        else:
+            is_named = finder.names(named)
+        if is_named:
             found.rejects.append(RejectKey(*key))
     for key, errors in _read(
         store,
         "SELECT batch_key, errors FROM store.batches WHERE project = $1 AND errors <> '[]'",
         [project],
     ):
-        if finder.finds_word_in(errors.encode()):
+        said = msgspec.json.decode(errors, type=list[dict[str, Any]])
+        if any(finder.finds_quoted(each["reason"].encode()) for each in said):
             found.batches.append(key)
     return found
+
+
+def holds_project(windows: Sequence[dict[str, Any]], project: str) -> bool:
+    """Return whether one of some windows has calls of a project; without one it has all's."""
+    return any(project in (each.get("project") or [project]) for each in windows)
+
+
+def _quotes(finder: Finder, made: Any) -> bool:
+    """Return whether what was computed has one of the calls; what it says of users are figures."""
+    found = find_owners(made)
+    return finder.names(Owners(traces=found.traces, spans=found.spans))
+
+
+def _list_windows(asked: Any) -> list[dict[str, Any]]:
+    """Return the filters of the windows that a job was asked about."""
+    windows = [asked.get(side) for side in _SIDES] if isinstance(asked, dict) else []
+    filters = [each["filters"] for each in windows if isinstance(each, dict) and "filters" in each]
+    return [dict(each) for each in filters]
+
+
+def _decode(text: str | None) -> Any:
+    return None if not text else msgspec.json.decode(text)
 
 
 def _read(store: Store, sql: str, values: list[object]) -> Iterator[tuple[Any, ...]]:
@@ -121,18 +177,13 @@ def _rows(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
     return zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def _compile(identity: str) -> re.Pattern[bytes]:
-    plain = identity.encode()
-    written = {
+def _spell(identity: str) -> set[bytes]:
+    """Return an id as it may be written: plainly, and in JSON with and without its letters."""
+    return {
+        identity.encode(),
         msgspec.json.encode(identity)[1:-1],
         "".join(_escape(letter) for letter in identity).encode(),
     }
-    # Behind its length, as protobuf has it: what follows there may look like a letter.
-    ways = [re.escape(_length(len(plain)) + plain)]
-    ways += [b'"' + re.escape(each) + b'"' for each in written]
-    if len(identity) >= _SHORT_CHARS:
-        ways += [rb"(?<!\w)" + re.escape(each) + rb"(?!\w)" for each in {plain, *written}]
-    return re.compile(b"|".join(ways))
 
 
 def _escape(letter: str) -> str:
@@ -141,13 +192,3 @@ def _escape(letter: str) -> str:
         return msgspec.json.encode(letter).decode()[1:-1]
     units = letter.encode("utf-16-be")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
-
-
-def _length(count: int) -> bytes:
-    """Return a length as protobuf has it."""
-    size = bytearray()
-    while count > 0x7F:
-        size.append(count & 0x7F | 0x80)
-        count >>= 7
-    size.append(count)
-    return bytes(size)

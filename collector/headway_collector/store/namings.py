@@ -22,6 +22,10 @@ _FIELD = re.compile(rb"(?=\x0a([\x01-\x7f]|[\x80-\xff][\x01\x02]))")
 # In msgpack the first byte of a string says its length, or that the next one does.
 _PACKED = re.compile(rb"(?=([\xa1-\xbf]|\xd9[\x20-\xff]))")
 _MOST_BYTES = 256
+
+RARE_CHARS = 8
+"""An id of so many characters is looked for as a word in bytes that cannot be read."""
+
 _MOST_STRINGS = 10_000
 _MOST_VALUES = 50_000
 

@@ -13,7 +13,9 @@ import msgspec
 import pyarrow as pa
 
 from headway_collector.store.connections import Store
+from headway_collector.store.drift_cards import SEVERAL
 from headway_collector.store.filters import SpanFilters, select_by_columns
+from headway_collector.store.mentions import OwnedKey
 from headway_collector.store.predicates import TEXTS
 
 _CHUNK_ROWS = 50_000
@@ -36,19 +38,28 @@ _COLUMNS = (
 )
 
 
-def read_card_windows(store: Store) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield the id of each card, and what its two windows were asked for by."""
-    for row in store.read("SELECT card_id, reference_query, current_query FROM store.drift_cards"):
-        sides = (row["reference_query"], row["current_query"])
-        yield row["card_id"], [msgspec.json.decode(each) for each in sides]
-
-
-def read_requests(store: Store, kind: str) -> Iterator[tuple[str, str]]:
-    """Yield the id of each job of a kind that has a result, and what it was asked."""
+def read_card_windows(
+    store: Store, project: str
+) -> Iterator[tuple[OwnedKey, list[dict[str, Any]]]]:
+    """Yield the cards of a project and of several, and what their two windows were asked for by."""
     for row in store.read(
-        "SELECT job_id, request FROM store.jobs WHERE kind = $1 AND result IS NOT NULL", [kind]
+        "SELECT project, card_id, reference_query, current_query FROM store.drift_cards "
+        "WHERE project IN (SELECT unnest($1::VARCHAR[]))",
+        [[project, SEVERAL]],
     ):
-        yield row["job_id"], row["request"]
+        sides = (row["reference_query"], row["current_query"])
+        key = OwnedKey(row["project"], row["card_id"])
+        yield key, [msgspec.json.decode(each) for each in sides]
+
+
+def read_requests(store: Store, project: str, kind: str) -> Iterator[tuple[OwnedKey, str]]:
+    """Yield the jobs of a kind that have a result, of a project and of several; what was asked."""
+    for row in store.read(
+        "SELECT project, job_id, request FROM store.jobs WHERE kind = $1 AND result IS NOT NULL "
+        "AND project IN (SELECT unnest($2::VARCHAR[]))",
+        [kind, [project, SEVERAL]],
+    ):
+        yield OwnedKey(row["project"], row["job_id"]), row["request"]
 
 
 def find_holding(

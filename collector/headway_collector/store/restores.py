@@ -23,7 +23,8 @@ from headway_collector.store.retention import Rule
 
 _OLD = "replaced"
 _SAME_PLACE = (
-    "ours.project IS NOT DISTINCT FROM theirs.project AND ours.kind IS NOT DISTINCT FROM theirs.kind"
+    "ours.project IS NOT DISTINCT FROM theirs.project "
+    "AND ours.kind IS NOT DISTINCT FROM theirs.kind"
 )
 _REMOVAL = "retention.remove"
 
@@ -149,7 +150,7 @@ def _remove_rules(connection: duckdb.DuckDBPyConnection) -> list[Rule]:
         AND EXISTS (
             FROM {_OLD}.audit AS done WHERE done.action = $1 AND done.time_ns >= ours.changed_ns
             AND done.project IS NOT DISTINCT FROM ours.project
-            AND done.detail ->> '$.kind' IS NOT DISTINCT FROM ours.kind)
+            AND (done.detail ->> '$.kind') IS NOT DISTINCT FROM ours.kind)
         RETURNING project, kind, days, content_days""",
         [_REMOVAL],
     ).fetchall()
@@ -159,7 +160,8 @@ def _remove_rules(connection: duckdb.DuckDBPyConnection) -> list[Rule]:
 def _carry_rules(connection: duckdb.DuckDBPyConnection) -> list[Rule]:
     """Take rules that were made or changed after the backup was made."""
     newer = f"""FROM {_OLD}.retention AS theirs WHERE NOT EXISTS (
-        FROM store.retention AS ours WHERE {_SAME_PLACE} AND ours.changed_ns >= theirs.changed_ns)"""
+        FROM store.retention AS ours
+        WHERE {_SAME_PLACE} AND ours.changed_ns >= theirs.changed_ns)"""
     rows = connection.execute(
         f"SELECT project, kind, days, content_days {newer} "
         "ORDER BY project NULLS FIRST, kind NULLS FIRST"

@@ -182,7 +182,8 @@ def check_function(node: Node, allowed: Iterable[str], what: str) -> str:
     is_qualified = node["catalog"] not in ("", "system") or node["schema"] not in ("", "main")
     if name not in allowed or is_qualified:
         raise InvalidRequestError(
-            f"the {what} {show(name)} is not possible here; docs/sql.md lists those that are"
+            f"the {what} {show(name)} is not possible here: docs/sql.md says which kinds are, "
+            "and what to write in place of others"
         )
     if node.get("export_state"):
         raise InvalidRequestError("EXPORT_STATE is not possible here")

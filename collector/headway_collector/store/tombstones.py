@@ -20,9 +20,10 @@ import pyarrow as pa
 from headway.records import Score
 from headway_collector.decoding import Reject
 from headway_collector.otlp.telemetry import OtelLog
+from headway_collector.ownership import Owners, read_owners, scan_owners
 from headway_collector.store.batches import Batch
 from headway_collector.store.columns import make_span_keys
-from headway_collector.store.namings import find_ids, find_names
+from headway_collector.store.namings import RARE_CHARS, find_ids, find_names
 
 REASON = "erased"
 """Why a record is refused; of what it said nothing is kept."""
@@ -31,6 +32,8 @@ Grave = Literal["user", "session", "trace", "span", "user_trace", "session_trace
 """What was erased: a user, a session, a trace; the spans that were; the traces of an erased user or
 session, in which spans of others are welcome; the sessions of which nothing was left."""
 
+# As many as an answer shows.
+_MOST_APART = 20
 _SALT = "tombstones"
 _SALT_BYTES = 32
 # Which kinds are of one name: the digest of a trace is looked up in three of them.
@@ -193,21 +196,24 @@ class Tombstones:
 
         sieve = _Sieve(connection, batch.project, graves, digest)
         kept_spans = [sieve.keeps_span(*each) for each in _list_spans(batch)]
-        kept_scores = [each for each in batch.scores if sieve.keeps_score(each)]
+        kept_scores = [sieve.keeps_score(each) for each in batch.scores]
         kept_logs = [each for each in batch.logs if sieve.keeps_log(each)]
         rejects = [
-            Reject(each.line, REASON, b"", each.count) if sieve.knows(each) else each
-            for each in batch.rejects
+            _refuse(each.line, each.count) if sieve.knows(each) else each for each in batch.rejects
         ]
-        lost = (
-            kept_spans.count(False)
-            + (len(batch.scores) - len(kept_scores))
-            + (len(batch.logs) - len(kept_logs))
-        )
+        lost_logs = len(batch.logs) - len(kept_logs)
+        lost = kept_spans.count(False) + kept_scores.count(False) + lost_logs
         if not lost:
             return replace(batch, rejects=rejects) if rejects else batch
-        rejects.append(Reject(0, REASON, b"", lost))
-        batch = replace(batch, scores=kept_scores, logs=kept_logs, rejects=rejects)
+        lines = _list_lost(batch.span_lines, kept_spans)
+        lines += _list_lost(batch.score_lines, kept_scores)
+        rejects += _refuse_all(sorted(lines), lost)
+        rejects.sort(key=lambda each: each.line)
+        scores = [each for each, is_kept in zip(batch.scores, kept_scores, strict=True) if is_kept]
+        score_lines = _list_kept(batch.score_lines, kept_scores)
+        batch = replace(
+            batch, scores=scores, score_lines=score_lines, logs=kept_logs, rejects=rejects
+        )
         return batch if all(kept_spans) else _keep_spans(batch, kept_spans)
 
 
@@ -270,18 +276,47 @@ class _Sieve:
         return not self._is_shared(trace) or self._is_stored("span_id", log.span_id)
 
     def knows(self, reject: Reject) -> bool:
-        """Return whether a refused line names a user or session, or what was theirs."""
-        for text in (reject.raw, reject.context, reject.reason.encode()):
-            for each in find_ids(text) if self.graves.sorted_digests else ():
-                kind: Grave = "span" if len(each) == 16 else "trace"
-                digest = self.digest(kind, each)
-                if self.graves.has(kind, digest) or self._is_shared(digest):
-                    return True
-            for name in find_names(text) if self.graves.moments else ():
-                if self.digest("user", name) in self.graves.moments:
-                    return True
-                if self.digest("session", name) in self.graves.moments:
-                    return True
+        """Return whether a refused line is of somebody, or names calls, that were erased.
+
+        By its fields where it can be read, else by ids and long words.
+        """
+        owners = read_owners(reject.form, reject.raw, reject.context)
+        if owners is not None:
+            return self._names(owners)
+        texts = (reject.raw, reject.context, reject.reason.encode())
+        return any(self._names(scan_owners(text)) or self._finds_in(text) for text in texts)
+
+    def _names(self, owners: Owners) -> bool:
+        graves = self.graves
+        if any(self.digest("user", each) in graves.moments for each in owners.users):
+            return True
+        if any(self.digest("session", each) in graves.moments for each in owners.sessions):
+            return True
+        if any(graves.has("span", self.digest("span", each)) for each in owners.spans):
+            return True
+        for trace in (self.digest("trace", each) for each in owners.traces):
+            # Others are welcome in the traces of an erased user or session.
+            if (
+                graves.has("trace", trace)
+                or (not owners.users and graves.has("user_trace", trace))
+                or (not owners.sessions and graves.has("session_trace", trace))
+            ):
+                return True
+        return False
+
+    def _finds_in(self, text: bytes) -> bool:
+        for each in find_ids(text) if self.graves.sorted_digests else ():
+            kind: Grave = "span" if len(each) == 16 else "trace"
+            digest = self.digest(kind, each)
+            if self.graves.has(kind, digest) or self._is_shared(digest):
+                return True
+        for name in find_names(text) if self.graves.moments else ():
+            if len(name) < RARE_CHARS:
+                continue
+            if self.digest("user", name) in self.graves.moments:
+                return True
+            if self.digest("session", name) in self.graves.moments:
+                return True
         return False
 
     def _is_shared(self, trace: int) -> bool:
@@ -296,6 +331,28 @@ class _Sieve:
         return self.connection.execute(f"{sql} LIMIT 1", values).fetchone() is not None
 
 
+def _refuse(line: int, count: int = 1) -> Reject:
+    """Return what stands for records of which nothing is kept, nor can be read again."""
+    return Reject(line, REASON, b"", count, form="cut")
+
+
+def _refuse_all(lines: Sequence[int], count: int) -> list[Reject]:
+    """Return the first so many by themselves, and one for all others; line 0 is none."""
+    rejects = [_refuse(line) for line in lines[:_MOST_APART]]
+    if count > len(rejects):
+        first = lines[_MOST_APART] if len(lines) > _MOST_APART else 0
+        rejects.append(_refuse(first, count - len(rejects)))
+    return rejects
+
+
+def _list_lost(lines: Sequence[int], kept: Sequence[bool]) -> list[int]:
+    return [line for line, is_kept in zip(lines, kept, strict=False) if not is_kept]
+
+
+def _list_kept(lines: Sequence[int], kept: Sequence[bool]) -> list[int]:
+    return [line for line, is_kept in zip(lines, kept, strict=False) if is_kept]
+
+
 def _list_spans(batch: Batch) -> Iterable[tuple[str, str | None, str | None, int]]:
     if batch.rows is None:
         return [
@@ -308,10 +365,11 @@ def _list_spans(batch: Batch) -> Iterable[tuple[str, str | None, str | None, int
 def _keep_spans(batch: Batch, kept: Sequence[bool]) -> Batch:
     if batch.rows is not None:
         rows = batch.rows.filter(pa.array(kept)) if any(kept) else None
-        return replace(batch, rows=rows)
+        return replace(batch, rows=rows, span_lines=_list_kept(batch.span_lines, kept))
     spans = [each for each, is_kept in zip(batch.spans, kept, strict=True) if is_kept]
     derived = [each for each, is_kept in zip(batch.derived, kept, strict=True) if is_kept]
-    return replace(batch, spans=spans, derived=derived)
+    lines = _list_kept(batch.span_lines, kept)
+    return replace(batch, spans=spans, derived=derived, span_lines=lines)
 
 
 def _insert(
