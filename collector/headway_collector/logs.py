@@ -68,7 +68,7 @@ def start_logging(
         has_access_log: whether each request is a line, whatever the level.
         stream: standard error where it is not given.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler(stream) if stream else _StandardError()
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -146,3 +146,11 @@ def _say(record: logging.LogRecord) -> str:
 def _format_time(record: logging.LogRecord) -> str:
     moment = datetime.fromtimestamp(record.created, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to standard error as it is at the moment, which may be another by then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)

@@ -41,6 +41,7 @@ Content = Literal["full", "preview", "none"]
 
 _LARGEST_PAGE = 500
 _TOO_LONG = (400, 414, 431)
+_IS_TOO_LONG = "its URL or headers are too long"
 
 
 class Client:
@@ -287,7 +288,7 @@ def _in_own_words() -> Iterator[None]:
         raise
     except ApiError as error:
         said = in_own_words(str(error))
-        if error.status in _TOO_LONG and not error.code:
+        if error.status in _TOO_LONG and (not error.code or _IS_TOO_LONG in said):
             # The server does not read such an address to its end.
             said += ": the filters are too long for one request, give shorter or fewer values"
         raise ApiError(said, status=error.status, code=error.code) from error

@@ -180,7 +180,7 @@ def test_a_file_that_is_not_there_is_not_made_to_look_into_it(
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (("--scope", "read"), "name projects"),
+        (("--scope", "read"), "say --project NAME"),
         (("--scope", "read", "--project", "p", "--expires", "soon"), "expires='soon'"),
         (("--scope", "read", "--project", "p", "--requests-per-s", "0"), "requests_per_s"),
         (("--scope", "write", "--project", "p"), "'write'"),
