@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from headway.records import (
@@ -25,6 +24,7 @@ from headway.records import (
     Status,
 )
 from headway_collector.errors import BodyTooLargeError, NotNdjsonError
+from headway_collector.escapes import has_escaped_letters, spell_out
 from headway_collector.limits import (
     CAPS,
     MAX_CUT_BYTES,
@@ -119,9 +119,6 @@ class _Lists(msgspec.Struct, gc=False):
 
 _decoder = msgspec.json.Decoder(Record | Loss)
 _lists_decoder = msgspec.json.Decoder(_Lists)
-_any_decoder = msgspec.json.Decoder()
-_any_encoder = msgspec.json.Encoder()
-_text_decoder = msgspec.json.Decoder(str)
 
 _PIECE_BYTES = 64 * 1024
 # After so many the spans are looked at, so that those of too much are not all kept until the end;
@@ -129,29 +126,6 @@ _PIECE_BYTES = 64 * 1024
 _STRETCH_BYTES = 1024 * 1024
 # A letter takes twelve bytes at most, as two halves that are escaped.
 _MAX_LIST_BYTES = MAX_LIST_TEXTS * (12 * MAX_LIST_TEXT_CHARS + len('"", '))
-_BACKSLASH = ord("\\")
-_ESCAPE = int.from_bytes(b"\\u", "little")
-# So begin the digits of those that JSON has no other way to write.
-_CONTROLS = (b"000", b"001")
-# As many of these bytes as there are, so many items are in some JSON at most.
-_ITEM_MARKS = (b",", b"[", b"{")
-_FEW_ITEMS = 10_000
-# Stands for a backslash that is escaped; JSON never has it.
-_BACKSLASHES = b"\0"
-_SHORT_ESCAPES = {
-    b"\\u0008": b"\\b",
-    b"\\u0009": b"\\t",
-    b"\\u000a": b"\\n",
-    b"\\u000A": b"\\n",
-    b"\\u000c": b"\\f",
-    b"\\u000C": b"\\f",
-    b"\\u000d": b"\\r",
-    b"\\u000D": b"\\r",
-    b"\\u0022": b'\\"',
-    b"\\u005c": _BACKSLASHES,
-    b"\\u005C": _BACKSLASHES,
-}
-_RAW_FIELDS = ("input", "output", "params", "prompt_variables", "attributes")
 _ALLOWED = {
     "`$.kind`": KINDS,
     "`$.status`": get_args(Status),
@@ -208,9 +182,9 @@ def _decode_at_once(body: bytes, newlines: int, caps: Caps) -> Decoded | None:
         return None
     if not are_sound(decoded.spans[sound:]) or any(find_fault(each) is not None for each in others):
         return None
-    if _has_escaped_letters(body):
+    if has_escaped_letters(body):
         for span in decoded.spans:
-            _spell_out(span)
+            spell_out(span)
     numbers = _number_lines(body, newlines, len(kinds))
     decoded.span_lines, decoded.score_lines = numbers, ()
     if others:
@@ -336,26 +310,6 @@ def _is_utf8(body: bytes) -> bool:
     return True
 
 
-def _has_escaped_letters(body: bytes) -> bool:
-    r"""Whether a character that JSON need not escape is escaped, as in ``\u00e9``."""
-    # Two bytes at a time: a search would stop at each of the many \n.
-    for offset in (0, 1):
-        pairs = np.frombuffer(body, "<u2", (len(body) - offset) // 2, offset)
-        is_escape = pairs == _ESCAPE
-        if np.count_nonzero(is_escape):
-            starts = (2 * index + offset for index in np.flatnonzero(is_escape).tolist())
-            if any(_is_escaped_letter(body, start) for start in starts):
-                return True
-    return False
-
-
-def _is_escaped_letter(body: bytes, start: int) -> bool:
-    first = start
-    while first > 0 and body[first - 1] == _BACKSLASH:
-        first -= 1
-    return (start - first) % 2 == 0 and body[start + 2 : start + 5] not in _CONTROLS
-
-
 def _decode_line(line: bytes, is_ascii: bool, caps: Caps) -> Record | Loss:
     if len(line) > caps.record_bytes:
         raise _TooLargeError(say_record_too_large(len(line), caps))
@@ -366,7 +320,7 @@ def _decode_line(line: bytes, is_ascii: bool, caps: Caps) -> Record | Loss:
             raise _NotRecordError(f"tags or finish_reasons are over {_MAX_LIST_BYTES} bytes")
         record: Record | Loss = _decoder.decode(line)
         if b"\\u" in line and isinstance(record, Span):
-            _spell_out(record)
+            spell_out(record)
     except msgspec.ValidationError as error:
         raise _NotRecordError(_explain(str(error))) from error
     except RecursionError as error:
@@ -383,41 +337,6 @@ def _decode_line(line: bytes, is_ascii: bool, caps: Caps) -> Record | Loss:
         if fault is not None:
             raise _TooLargeError(fault)
     return record
-
-
-def _spell_out(span: Span) -> None:
-    # Many encoders escape all but ASCII; text is searched as it is stored, so it is stored plain.
-    for name in _RAW_FIELDS:
-        raw = bytes(getattr(span, name))
-        if b"\\u" in raw:
-            setattr(span, name, msgspec.Raw(_encode_anew(raw) or _replace_escapes(raw)))
-
-
-def _encode_anew(raw: bytes) -> bytes | None:
-    if sum(map(raw.count, _ITEM_MARKS)) > _FEW_ITEMS:
-        return None
-    try:
-        return _any_encoder.encode(_any_decoder.decode(raw))
-    except msgspec.MsgspecError:  # a number such as 1e400 is JSON, and nothing that Python has
-        return None
-
-
-def _replace_escapes(raw: bytes) -> bytes:
-    """Return JSON with every escaped letter as itself, and all else as it is.
-
-    Slower than encoding it anew; but as objects, items of a few bytes take fifty times their size.
-    So the JSON is quoted as if it were a text, all but what is to go, and read as that text.
-    """
-    quoted = raw.replace(b"\\\\", _BACKSLASHES)  # from here on a backslash begins an escape
-    if b"\\u00" in quoted:
-        for escape, short in _SHORT_ESCAPES.items():
-            quoted = quoted.replace(escape, short)
-    quoted = quoted.replace(b"\\", b"\\\\").replace(b"\\\\u", b"\\u")
-    for digits in _CONTROLS:
-        quoted = quoted.replace(b"\\u" + digits, b"\\\\u" + digits)
-    quoted = quoted.replace(b'"', b'\\"').replace(b"\t", b"\\t").replace(b"\r", b"\\r")
-    quoted = quoted.replace(_BACKSLASHES, b"\\\\\\\\")
-    return _text_decoder.decode(b'"' + quoted + b'"').encode()
 
 
 def _explain(message: str) -> str:
