@@ -31,6 +31,7 @@ page = st.navigation(
 )
 st.logo(WORDMARK, size="large", icon_image=LOGO)
 
+links.restate()
 try:
     sidebars.draw(queries.health(), queries.projects())
     page.run()

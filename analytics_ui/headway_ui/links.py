@@ -25,6 +25,7 @@ QUALITY = "views/quality.py"
 DRIFT = "views/drift.py"
 
 Value = str | Sequence[str]
+_HERE = "links_here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +122,17 @@ def follow(link: Link) -> None:
     # What the sidebar is bound to stays in the URL by itself, and may not be set from outside.
     query = {key: value for key, value in link.query.items() if key not in ("project", "range")}
     st.switch_page(link.page, query_params=query)
+
+
+def restate() -> None:
+    """Put into the browser's address what this run of the script was asked for.
+
+    A link between two views of one page changes what the script is run with, and not the address:
+    a reload would open the view that was left.
+    """
+    asked = st.query_params
+    here = {name: asked.get_all(name) for name in asked}
+    if st.session_state.get(_HERE) not in (None, here):
+        # Nothing is changed; that it is sent is what counts.
+        asked.update({})
+    st.session_state[_HERE] = here

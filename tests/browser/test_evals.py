@@ -156,3 +156,21 @@ def test_two_runs_of_a_suite_are_picked_and_held_against_each_other(open_page: O
 
     expect(page).to_have_url(re.compile("baseline=.*&candidate="))
     expect(page.get_by_test_id("stCode")).to_contain_text("headway eval compare")
+
+
+def test_a_link_within_a_page_is_a_step_of_the_browser(open_page: Open) -> None:
+    page = open_page("pair")
+    pair = page.get_by_role("heading", level=1, name=re.compile("against"))
+    run = page.get_by_role("heading", level=1, name=re.compile(" on triage."))
+
+    page.get_by_role("link", name="The case in this run").first.click()
+
+    expect(run).to_be_visible()
+    expect(page).to_have_url(re.compile("run=lab-0&case="))
+    page.go_back()
+    expect(pair).to_be_visible()
+    expect(page).to_have_url(re.compile("baseline=lab-0&candidate=lab-1"))
+    page.go_forward()
+    expect(run).to_be_visible()
+    page.reload()
+    expect(run).to_be_visible(timeout=SLOW_MS)

@@ -320,7 +320,8 @@ def test_a_key_is_shown_whole_by_its_making_alone(local: TestClient) -> None:
     listed = local.get("/v1/keys", headers=bear(root))
 
     assert made.headers["Cache-Control"] == "no-store"
-    assert listed.json()["keys"][0] | {"key": made.json()["key"]} == made.json()
+    shown = {each["key_id"]: each for each in listed.json()["keys"]}[made.json()["key_id"]]
+    assert shown | {"key": made.json()["key"]} == made.json()
     assert made.json()["expires_at"] == "2026-02-20T08:26:40.000000000Z"
     for key in (root, made.json()["key"]):
         assert key.rpartition("_")[2] not in listed.text

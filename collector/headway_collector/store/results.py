@@ -135,7 +135,7 @@ def tally(store: Store, project: str, run_ids: Sequence[str], parts: Sequence[Pa
             ),
             judged AS ({_SOURCES[part].format(group=_GROUP)}),
             grouped AS (
-                SELECT run_id, name, grouped, count(*) AS n, count_if(passed) AS passed
+                SELECT run_id, name, grouped, count(*) AS n, count(*) FILTER (passed) AS passed
                 FROM judged WHERE passed IS NOT NULL GROUP BY ALL
             )
             SELECT run_id, name, n, passed, count(*) AS groups
@@ -154,9 +154,9 @@ def count_outcomes(store: Store, run: Mapping[str, Any]) -> dict[str, int]:
     (row,) = store.read(
         f"""
         SELECT count(*) AS results,
-            count_if(error IS NOT NULL AND starts_with(error, 'missing: not asked')) AS not_asked,
-            count_if(error IS NOT NULL AND starts_with(error, 'missing: ')) AS missing,
-            count_if(error IS NOT NULL AND {_NOT_MISSING}) AS errors
+            count(*) FILTER (starts_with(error, 'missing: not asked')) AS not_asked,
+            count(*) FILTER (starts_with(error, 'missing: ')) AS missing,
+            count(*) FILTER (error IS NOT NULL AND {_NOT_MISSING}) AS errors
         FROM store.results {conditions.where}""",
         conditions.values,
     )
@@ -185,8 +185,9 @@ def list_flips(
     values = [candidate["project"], baseline["run_id"], candidate["run_id"]]
     (counts,) = store.read(
         f"""
-        SELECT count(*) AS n, count_if(before.passed AND NOT after.passed) AS flips_to_fail,
-            count_if(after.passed AND NOT before.passed) AS flips_to_pass {paired}""",
+        SELECT count(*) AS n,
+            count(*) FILTER (before.passed AND NOT after.passed) AS flips_to_fail,
+            count(*) FILTER (after.passed AND NOT before.passed) AS flips_to_pass {paired}""",
         values,
     )
     rows = store.read(

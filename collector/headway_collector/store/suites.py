@@ -79,8 +79,8 @@ def list_flipping(
             WHERE project = ? AND suite = ? AND run_id IN ({marks}) AND passed IS NOT NULL
                 AND NOT starts_with(coalesce(error, ''), 'missing: ')
         )
-        SELECT case_id, count_if(passed <> before) AS flip_count, count(*) AS run_count,
-            count_if(passed) AS passed_count, arg_max(tags, (started_ns, run_id)) AS tags,
+        SELECT case_id, count(*) FILTER (passed <> before) AS flip_count, count(*) AS run_count,
+            count(*) FILTER (passed) AS passed_count, arg_max(tags, (started_ns, run_id)) AS tags,
             arg_max(run_id, (started_ns, run_id)) AS last_run_id,
             arg_max(passed, (started_ns, run_id)) AS has_passed
         FROM judged GROUP BY case_id HAVING flip_count > 0
