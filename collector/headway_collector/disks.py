@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from headway_collector.store.connections import MEMORY
+from headway_collector.store.openings import MEMORY
 
 RESERVE_BYTES = 256 * 1024 * 1024
 """A log of 128 MiB, after which there is a checkpoint, and as much once more in the file."""

@@ -12,8 +12,8 @@ import duckdb
 import msgspec
 
 from headway_collector.errors import NotFoundError
-from headway_collector.jobs import Work
 from headway_collector.processes import Tell
+from headway_collector.running import Work
 from headway_collector.schemas.drift import read_filters
 from headway_collector.store.connections import Store
 from headway_collector.store.drift_cards import (

@@ -25,17 +25,12 @@ from headway_collector.store.audit import save_action
 from headway_collector.store.connections import Store
 from headway_collector.store.erasures import (
     Remains,
-    Target,
-    bury,
     bury_sessions,
     cut,
     delete_around,
     delete_mentions,
     delete_spans,
     find_remains,
-    find_shared,
-    find_spans,
-    list_targets,
 )
 from headway_collector.store.eval_remains import blank_results
 from headway_collector.store.mentions import Finder, Mentions, find_mentions
@@ -47,6 +42,7 @@ from headway_collector.store.receipts import (
     save_begun,
     save_receipt,
 )
+from headway_collector.store.targets import Target, bury, find_shared, find_spans, list_targets
 from headway_collector.store.tombstones import Tombstones
 from headway_collector.writing import Writer
 

@@ -27,7 +27,7 @@ def find_quoting(
     Args:
         store: in which the calls still are.
         project: of the calls; what is of other projects alone is not looked at.
-        gone: their keys, as `store.erasures.find_spans` returns them.
+        gone: their keys, as `store.targets.find_spans` returns them.
         has_all_projects: whether what is of several projects goes when it cannot be read.
     """
     if not len(gone):

@@ -18,11 +18,12 @@ from headway_collector.callers import Caller
 from headway_collector.costs.pricing import Prices
 from headway_collector.decoding import decode_records
 from headway_collector.errors import RequestError
-from headway_collector.exports import FindCalls, export_logs, export_spans
+from headway_collector.exports import export_logs, export_spans
 from headway_collector.limits import CAPS, Caps
 from headway_collector.otlp import json_bodies, protobufs
 from headway_collector.otlp.checks import UnreadableError, find_log_fault, find_span_fault
 from headway_collector.otlp.telemetry import OtelLog, OtelSpan, Resource, Scope, Telemetry
+from headway_collector.sheaves import FindCalls
 from headway_collector.store.audit import save_action
 from headway_collector.store.batches import Batch, Derived
 from headway_collector.store.rejects import (

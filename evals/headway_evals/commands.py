@@ -5,7 +5,6 @@ The work stands in ``evaluating`` and ``demo.runner``, which are imported when t
 """
 
 import argparse
-import math
 
 from headway.commands import Command
 from headway_evals import judge_arguments, sweep_commands
@@ -13,6 +12,18 @@ from headway_evals.flake_arguments import add_flakes
 from headway_evals.importing.arguments import add_export, add_import
 from headway_evals.importing.result_arguments import add_results
 from headway_evals.judge_arguments import add_agreement, add_judge, add_labels
+from headway_evals.shared_arguments import (
+    add_cache,
+    add_collector,
+    add_engine_checks,
+    add_margin,
+    add_numerics,
+    add_reports,
+    add_runs_dir,
+    add_server,
+    add_weights,
+    count,
+)
 from headway_evals.sweep_commands import add_flips, add_models, add_sweep
 
 _SUITE_FILE = "the suite's file, YAML or JSONL"
@@ -31,21 +42,21 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--baseline", metavar="SPEC_OR_RUN", help="what to compare with: a model, or an earlier run"
     )
-    _add_margin(run)
+    add_margin(run)
     run.add_argument(
         "--stop-early",
         action="store_true",
         help="ask cases in a drawn order, and no more of them than the verdict takes",
     )
     add_labels(run)
-    _add_numerics(run)
-    _add_weights(run)
-    _add_engine_checks(run)
-    _add_server(run)
-    _add_cache(run)
-    _add_reports(run)
-    _add_runs_dir(run)
-    _add_collector(run)
+    add_numerics(run)
+    add_weights(run)
+    add_engine_checks(run)
+    add_server(run)
+    add_cache(run)
+    add_reports(run)
+    add_runs_dir(run)
+    add_collector(run)
 
     rerun = actions.add_parser(
         "rerun",
@@ -54,46 +65,47 @@ def _configure_eval(parser: argparse.ArgumentParser) -> None:
         "that are given here.",
     )
     rerun.add_argument("run", metavar="RUN", help="a run's id or folder")
-    _add_engine_checks(rerun)
-    _add_server(rerun)
-    _add_runs_dir(rerun)
-    _add_collector(rerun)
+    add_engine_checks(rerun)
+    add_server(rerun)
+    add_runs_dir(rerun)
+    add_collector(rerun)
 
     compare = actions.add_parser("compare", help="judge one run against another")
     compare.add_argument("baseline", metavar="BASELINE_RUN", help="a run's id or folder")
     compare.add_argument("candidate", metavar="CANDIDATE_RUN", help="a run's id or folder")
-    _add_margin(compare)
+    add_margin(compare)
     add_labels(compare)
-    _add_reports(compare)
-    _add_runs_dir(compare)
-    _add_collector(compare)
+    add_reports(compare)
+    add_runs_dir(compare)
+    add_collector(compare)
 
     sweep = add_sweep(actions)
-    _add_margin(sweep)
-    _add_numerics(sweep)
-    _add_weights(sweep)
-    _add_engine_checks(sweep)
-    _add_server(sweep)
-    _add_cache(sweep)
-    _add_runs_dir(sweep)
-    _add_collector(sweep)
+    add_margin(sweep)
+    add_labels(sweep)
+    add_numerics(sweep)
+    add_weights(sweep)
+    add_engine_checks(sweep)
+    add_server(sweep)
+    add_cache(sweep)
+    add_runs_dir(sweep)
+    add_collector(sweep)
 
     judge = add_judge(actions)
-    _add_engine_checks(judge)
-    _add_server(judge)
-    _add_cache(judge)
-    _add_reports(judge)
-    _add_runs_dir(judge)
-    _add_collector(judge)
+    add_engine_checks(judge)
+    add_server(judge)
+    add_cache(judge)
+    add_reports(judge)
+    add_runs_dir(judge)
+    add_collector(judge)
 
     agreement = add_agreement(actions)
-    _add_runs_dir(agreement)
-    _add_collector(agreement)
+    add_runs_dir(agreement)
+    add_collector(agreement)
 
-    _add_runs_dir(add_flips(actions))
-    _add_runs_dir(add_export(actions))
-    _add_runs_dir(add_results(actions))
-    _add_runs_dir(actions.add_parser("runs", help="list the runs on this machine"))
+    add_runs_dir(add_flips(actions))
+    add_runs_dir(add_export(actions))
+    add_runs_dir(add_results(actions))
+    add_runs_dir(actions.add_parser("runs", help="list the runs on this machine"))
     add_models(actions)
 
     cache = actions.add_parser(
@@ -106,7 +118,7 @@ def _configure_suite(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = actions.add_parser("check", help="tell a suite's faults with their lines")
     check.add_argument("suite", metavar="FILE", help=_SUITE_FILE)
-    _add_runs_dir(check)
+    add_runs_dir(check)
     add_import(actions)
     add_flakes(actions)
 
@@ -129,7 +141,7 @@ def _configure_demo(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--calls",
-        type=_count,
+        type=count,
         default=2400,
         metavar="N",
         help="how many calls to make (default %(default)s)",
@@ -186,157 +198,6 @@ def _run_demo(arguments: argparse.Namespace) -> int:
     from headway_evals.demo.runner import run_demo
 
     return run_demo(arguments)
-
-
-def _add_margin(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--margin",
-        type=_margin,
-        help="the drop that still passes: a fraction, or where scores are no shares a number in "
-        "their unit or a part of the baseline's mean such as 10%% (default: the suite's); where "
-        "there are several gates, that of the first",
-    )
-
-
-def _add_reports(parser: argparse.ArgumentParser) -> None:
-    reports = parser.add_argument_group("reports, besides the one on the terminal")
-    reports.add_argument("--markdown", metavar="FILE", help="write the report as Markdown")
-    reports.add_argument("--junit", metavar="FILE", help="write it as JUnit XML, for build servers")
-    reports.add_argument("--html", metavar="FILE", help="write it as one HTML file of its own")
-    reports.add_argument(
-        "--annotations",
-        action="store_true",
-        help="write GitHub's annotations, and the Markdown to the page of the job",
-    )
-
-
-def _add_numerics(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--limit", type=_count, metavar="N", help="only the first N cases")
-    parser.add_argument(
-        "--device", help="cpu, cuda or cuda:N (default: the GPU where there is one)"
-    )
-    parser.add_argument("--dtype", help="float32, bfloat16 or float16 (default: suits the device)")
-    parser.add_argument(
-        "--batch-tokens", type=_count, metavar="N", help="the most tokens of a batch"
-    )
-
-
-def _add_weights(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--quantise",
-        choices=["int8", "int4", "nf4"],
-        help="weights of hf: models in 8 or 4 bits, by torchao, optimum-quanto or bitsandbytes, "
-        "whichever is installed",
-    )
-    parser.add_argument(
-        "--allow-pickle",
-        action="store_true",
-        help="read pickled weights (.bin) of hf: models that have no safetensors",
-    )
-
-
-# Without a default of their own, so that a rerun can tell what was given.
-def _add_engine_checks(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--self-check",
-        type=_whole,
-        default=argparse.SUPPRESS,
-        metavar="N",
-        help="on how many cases of an hf: model the engine is checked against the plain path "
-        "before its answers count; 0 checks none (default 4)",
-    )
-    parser.add_argument(
-        "--noise-floor",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="ask an hf: model for everything twice, in other batches, and tell what changes",
-    )
-
-
-def _add_server(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(
-        "openai: and python: models", argument_default=argparse.SUPPRESS
-    )
-    group.add_argument(
-        "--concurrency",
-        type=_count,
-        metavar="N",
-        help="how many requests, or calls of an async python: function, are under way at once "
-        "(default 16)",
-    )
-    group.add_argument(
-        "--retries",
-        type=_whole,
-        metavar="N",
-        help="how often a request is tried again after a fault that passes (default 5)",
-    )
-    group.add_argument("--rate", metavar="RATE", help="the most requests, such as 600/min or 10/s")
-    group.add_argument(
-        "--timeout",
-        type=_count,
-        dest="timeout_s",
-        metavar="SECONDS",
-        help="the longest wait for a whole answer (default 300)",
-    )
-
-
-def _add_cache(parser: argparse.ArgumentParser) -> None:
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument(
-        "--no-cache", dest="cache", action="store_false", help="neither use nor keep answers"
-    )
-    choice.add_argument(
-        "--refresh", action="store_true", help="ask for every answer anew, and keep them"
-    )
-    parser.add_argument(
-        "--cache-functions",
-        action="store_true",
-        help="keep the answers of python: models too, until the function's file changes",
-    )
-
-
-def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--out", metavar="DIR", help="the folder of the runs (default: .headway/runs)"
-    )
-
-
-def _add_collector(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--url", help="the collector's address")
-    parser.add_argument("--project", help="the project to read logs from and to publish to")
-    parser.add_argument(
-        "--publish",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="send runs and verdicts to the collector (default: where one answers)",
-    )
-
-
-def _count(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a count: give 1 or more, such as 100")
-    return value
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a count: give 0 or more, such as 5")
-    return int(text)
-
-
-def _margin(text: str) -> str:
-    """Return what may be a margin; of which scores, the suite has to say."""
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a margin: give a fraction, such as 0.05, which is 5 points, or where "
-            "scores are no shares a number in their unit, or a part such as 10%"
-        )
-    return text
 
 
 EVAL = Command(

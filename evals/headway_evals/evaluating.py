@@ -18,7 +18,7 @@ from rich.text import Text
 from headway.settings import load_sources
 from headway_evals.caching import clear
 from headway_evals.comparisons import check_suites
-from headway_evals.desks import Desk, Task, find_cache_dir, find_runs_dir, make_console
+from headway_evals.desks import Desk, find_cache_dir, find_runs_dir, make_console
 from headway_evals.early_stops import is_stopped
 from headway_evals.errors import RunError
 from headway_evals.history import past_changes
@@ -27,6 +27,7 @@ from headway_evals.margins import with_margin
 from headway_evals.outcomes import EXIT_PASSED, EXIT_REGRESSED
 from headway_evals.pairings import question_of
 from headway_evals.prompts import has_fields, is_chat
+from headway_evals.running import Runner, Task
 from headway_evals.runs import Run, RunRecord, find_run, is_finished, list_runs, load_run
 from headway_evals.stopping import Stopping, check_stoppable
 from headway_evals.suite_files import load_suite
@@ -48,11 +49,12 @@ def run_suite(arguments: argparse.Namespace) -> int:
     if is_stopping:
         check_stoppable(suite, gates, arguments)
     # Models are found before any is run: a typing error should not cost an hour.
-    candidate = desk.stoppable(arguments.model, task)
+    runner = Runner(desk, task)
+    candidate = runner.stoppable(arguments.model)
     if arguments.baseline is None:
         return desk.tell(candidate(None), task.suite.gate, task.path, suite=suite)
     if ":" in arguments.baseline:
-        baseline = desk.baseline(arguments.baseline, task)()
+        baseline = runner.baseline(arguments.baseline)()
     else:
         baseline = load_run(arguments.baseline, desk.runs_dir)
         check_suites(baseline, suite.name)
@@ -86,7 +88,8 @@ def rerun(arguments: argparse.Namespace) -> int:
     )
     # Answers that are only looked up would be the same for certain.
     desk = dataclasses.replace(desk, options=options, is_refreshed=earlier is not None)
-    record = desk.candidate(manifest.spec, Task(suite, manifest.suite, manifest.limit))()
+    task = Task(suite, manifest.suite, manifest.limit)
+    record = Runner(desk, task).candidate(manifest.spec)()
     desk.tell(record, suite.gate)
     if earlier is None:
         return EXIT_PASSED

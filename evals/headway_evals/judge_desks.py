@@ -58,21 +58,38 @@ class BenchDesk:
             return None
         return Bench({spec: self._model(spec) for spec in specs}, self.keep, budget)
 
-    def pair(self, baseline: RunRecord, candidate: RunRecord, suite: Suite | None) -> Paired:
+    def pair(
+        self,
+        baseline: RunRecord,
+        candidate: RunRecord,
+        suite: Suite | None,
+        bench: Bench | None = None,
+    ) -> Paired:
         """Ask the judges that compare two runs' answers, where there are such.
+
+        Args:
+            baseline: the trusted model's run.
+            candidate: the judged model's run.
+            suite: says what they may cost; None leaves it to the candidate's run.
+            bench: the judges, where they are found already.
 
         Raises:
             ModelError: a judge cannot answer, or is not here.
         """
         scorers = pairwise_scorers(candidate)
-        told = candidate.run.settings.get(JUDGES, {}).get("budget", {})
-        budget = suite.judging if suite is not None else Budget(**told)
-        bench = self.bench({each.judge for each in scorers.values()}, budget)
-        return (
-            Paired(baseline, candidate, {})
-            if bench is None
-            else judge_pairs(baseline, candidate, bench)
-        )
+        if bench is None:
+            told = candidate.run.settings.get(JUDGES, {}).get("budget", {})
+            budget = suite.judging if suite is not None else Budget(**told)
+            bench = self.bench({each.judge for each in scorers.values()}, budget)
+        if bench is None or not scorers:
+            return Paired(baseline, candidate)
+        return judge_pairs(baseline, candidate, bench)
+
+    def labels_named(self, suite: Suite | None) -> str | None:
+        """Return where people's labels are, by the command or else by the suite."""
+        if self.labels_given is None and suite is not None and suite.labels is not None:
+            return str(suite.labels)
+        return self.labels_given
 
     def labels(self, records: Sequence[RunRecord], suite: Suite | None = None) -> Labels | None:
         """Return people's labels of runs, None where nobody named any.
@@ -81,9 +98,7 @@ class BenchDesk:
             RunError: the collector does not give them.
             SuiteError: the file has faults.
         """
-        given = self.labels_given
-        if given is None and suite is not None and suite.labels is not None:
-            given = str(suite.labels)
+        given = self.labels_named(suite)
         if given is None:
             return None
         if not any(judge_scorers(record) for record in records):

@@ -18,6 +18,7 @@ from headway.settings import load_sources
 from headway_evals.averages import Report
 from headway_evals.desks import find_runs_dir
 from headway_evals.errors import RunError
+from headway_evals.judges.scoring import JUDGES
 from headway_evals.junit_reports import junit
 from headway_evals.prompts import as_text
 from headway_evals.runs import Result, RunRecord, ScoreSummary, Weighing, load_run
@@ -77,7 +78,7 @@ def as_promptfoo(record: RunRecord) -> bytes:
         "assertPassCount": passed,
         "assertFailCount": len(parts) - passed,
         "totalLatencyMs": sum(each.latency_ms or 0 for each in record.results),
-        "tokenUsage": tokens,
+        "tokenUsage": {**tokens, "assertions": _judges_tokens(record)},
         **_named_totals(entries),
         "cost": sum(entry["cost"] for entry in entries),
     }
@@ -124,14 +125,14 @@ def _entry(record: RunRecord, index: int, result: Result) -> dict[str, Any]:
             "pass": each.passed is not False,
             "score": shares[name],
             "reason": each.error or each.detail or "Assertion passed",
-            "assertion": _assertion(name, each, weighing),
+            "assertion": _assertion(record, name, each, weighing),
         }
         for name, each in scores.items()
     ]
     named = {name: result.scores[name].value for name in metrics if name in result.scores}
     variables = result.input if isinstance(result.input, Mapping) else {"input": result.input}
     reason = _NO_FAILURE if result.passed else _FAILED_ASSERTION
-    if result.output is None:
+    if result.output is None or result.is_missing:  # not answered, or not judged
         reason = _ERROR
     tokens = _tokens(result.input_tokens or 0, result.output_tokens or 0)
     entry: dict[str, Any] = {
@@ -172,8 +173,14 @@ def _entry(record: RunRecord, index: int, result: Result) -> dict[str, Any]:
     return entry
 
 
-def _assertion(name: str, score: ScoreValue, weighing: Weighing) -> dict[str, Any]:
+def _assertion(
+    record: RunRecord, name: str, score: ScoreValue, weighing: Weighing
+) -> dict[str, Any]:
     assertion: dict[str, Any] = {"type": name}
+    judged = record.run.settings.get(JUDGES, {}).get("scorers", {}).get(name)
+    if judged is not None:
+        # Cases may be asked by rubrics of their own: the run keeps one of a name.
+        assertion["provider"] = judged.get("judge")
     if name in weighing.weights:
         assertion["weight"] = weighing.weights[name]
     if name in weighing.metrics:
@@ -217,6 +224,15 @@ def _named_totals(entries: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
             sums[name] = sums.get(name, 0.0) + value
             counts[name] = counts.get(name, 0) + 1
     return {"namedScores": sums, "namedScoresCount": counts}
+
+
+def _judges_tokens(record: RunRecord) -> dict[str, int]:
+    """Return what judges read and wrote; no answer is told its own share."""
+    models = record.run.settings.get(JUDGES, {}).get("models", {}).values()
+    return _tokens(
+        sum(each.get("input_tokens") or 0 for each in models),
+        sum(each.get("output_tokens") or 0 for each in models),
+    )
 
 
 def _tokens(prompt: int, completion: int) -> dict[str, int]:

@@ -8,8 +8,9 @@ from rich.text import Text
 
 from headway_evals.outcomes import Comparison
 from headway_evals.pairings import Pair
-from headway_evals.sweeps import Flips, Row, Sweep
-from headway_evals.wordings import bounds, change, one_line, value
+from headway_evals.sweep_verdicts import Contender
+from headway_evals.sweeps import Flips, Judging, Row, Spent, Sweep
+from headway_evals.wordings import bounds, change, dollars, one_line, value
 from headway_measures.scores import counted
 
 STYLES = {
@@ -24,25 +25,30 @@ _MOST_FLIPS = 20
 
 
 def write_sweep_report(
-    console: Console, sweep: Sweep, comparisons: dict[str, Comparison], baseline: str
+    console: Console, sweep: Sweep, contenders: Sequence[Contender], baseline: str
 ) -> None:
     """Write the table of a sweep.
 
     Args:
         console: where to.
         sweep: at its end.
-        comparisons: of the candidates, by the id of their run.
+        contenders: the candidates that were judged.
         baseline: the baseline model's name.
     """
     console.print(Text(one_line(headline(sweep, baseline), 500)))
+    by_position = {each.position: each for each in contenders}
+    has_cost = any(row.cost_usd is not None for row in sweep.rows)
+    has_judges = any(row.judging is not None for row in sweep.rows)
     table = Table("candidate", box=None, header_style="bold", pad_edge=False)
     for column in ("cases", "mean", "difference", "interval", "p (Holm)"):
         table.add_column(column, justify="right")
     table.add_column("verdict")
     for column in ("− / +", "took", "tokens out"):
         table.add_column(column, justify="right")
+    for column in ["cost"] * has_cost + ["judge"] * has_judges:
+        table.add_column(column, justify="right")
     for row in ranked(sweep.rows):
-        overall = comparisons[row.run_id].overall
+        overall = by_position[row.position].comparison.overall
         table.add_row(
             Text(one_line(row.model, 60)),
             f"{row.n:,}",
@@ -54,12 +60,21 @@ def write_sweep_report(
             f"{overall.flips_to_fail} / {overall.flips_to_pass}",
             _took(row),
             f"{row.output_tokens:,}",
+            *([dollars(row.cost_usd)] if has_cost else []),
+            *([_judged(row.judging)] if has_judges else []),
         )
     if sweep.rows:
         console.print(table)
     for row in ranked(sweep.rows):
-        for told in filter(None, (row.note, *_regressions(comparisons[row.run_id]))):
-            console.print(Text(f"  {one_line(row.model, 60)}: {one_line(told, 300)}", "dim"))
+        contender = by_position[row.position]
+        told_of = (row.note, *_regressions(contender.comparison), *contender.notes)
+        for told in filter(None, told_of):
+            console.print(Text(f"  {one_line(row.model, 60)}: {one_line(told, 500)}", "dim"))
+        for warning in contender.comparison.overall.warnings:
+            told = f"warning: {one_line(row.model, 60)}: {one_line(warning, 500)}"
+            console.print(Text(told, style="yellow"))
+    if sweep.spent is not None:
+        console.print(Text(f"  {_spent(sweep.spent)}", "dim"))
     for failure in sweep.failed:
         told = f"{failure['candidate']}: no run: {failure['error']}"
         console.print(Text(one_line(told, 600), style="red"))
@@ -139,6 +154,18 @@ def _write_matrix(console: Console, flips: Flips, names: Sequence[str]) -> None:
 def _took(row: Row) -> str:
     told = f"{row.took_s:,.1f} s"
     return f"{told}, {row.kept_count:,} kept" if row.kept_count else told
+
+
+def _judged(judging: Judging | None) -> str:
+    if judging is None:
+        return "none"
+    told = counted(judging.calls, "call")
+    return told if judging.cost_usd is None else f"{told}, {dollars(judging.cost_usd)}"
+
+
+def _spent(spent: Spent) -> str:
+    told = f"judges of all runs of the sweep: {counted(spent.calls, 'call')}"
+    return told if spent.cost_usd is None else f"{told}, {dollars(spent.cost_usd)}"
 
 
 def _regressions(comparison: Comparison) -> list[str]:

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from headway_evals.comparisons import change_by, compare
 from headway_evals.errors import ComparisonError
+from headway_evals.label_corrections import Labels
 from headway_evals.outcomes import (
     EXIT_INCONCLUSIVE,
     EXIT_PASSED,
@@ -23,7 +24,7 @@ from headway_evals.outcomes import (
 from headway_evals.pairings import pair_runs
 from headway_evals.runs import Result, RunRecord
 from headway_evals.suites import Gate, named
-from headway_evals.sweeps import Entry, Flips, Row
+from headway_evals.sweeps import Entry, Flips, Judging, Row
 from headway_measures.multiplicity import holm
 from headway_measures.verdicts import Verdict
 
@@ -37,24 +38,41 @@ class Contender:
     Args:
         position: its place among the candidates, from 0.
         spec: what names it.
+        baseline: the sweep's baseline, with its scores by judges that compare it with this one.
         record: its run.
-        comparison: against the sweep's baseline.
+        comparison: against the baseline.
+        labels: people's, by which the comparison is corrected.
+        judging: what judges took; None where there are none.
+        notes: what is to be told of them.
     """
 
     position: int
     spec: str
+    baseline: RunRecord
     record: RunRecord
     comparison: Comparison
+    labels: Labels | None = None
+    judging: Judging | None = None
+    notes: tuple[str, ...] = ()
+
+    def p_value(self, gates: Sequence[Gate]) -> float:
+        """Return the smallest p-value of its gates after Holm over them."""
+        return min(
+            holm(
+                [
+                    change_by(self.baseline, self.record, gate, labels=self.labels).p_value
+                    for gate in gates
+                ]
+            )
+        )
 
 
-def judge_contenders(
-    baseline: RunRecord, contenders: Sequence[Contender], gates: Sequence[Gate]
-) -> tuple[Row, ...]:
+def judge_contenders(contenders: Sequence[Contender], gates: Sequence[Gate]) -> tuple[Row, ...]:
     """Return the rows of the table, in the order given."""
     gates = named(gates)
-    p_values = [_p_value(baseline, each.record, gates) for each in contenders]
+    p_values = [each.p_value(gates) for each in contenders]
     return tuple(
-        _row(baseline, each, gates, p_value, adjusted, len(contenders))
+        _row(each, gates, p_value, adjusted, len(contenders))
         for each, p_value, adjusted in zip(contenders, p_values, holm(p_values), strict=True)
     )
 
@@ -91,12 +109,7 @@ def exit_code_of(rows: Sequence[Row], entries: Sequence[Entry]) -> int:
     return EXIT_REGRESSED if regressed else EXIT_INCONCLUSIVE
 
 
-def _p_value(baseline: RunRecord, candidate: RunRecord, gates: Sequence[Gate]) -> float:
-    return min(holm([change_by(baseline, candidate, gate).p_value for gate in gates]))
-
-
 def _row(
-    baseline: RunRecord,
     contender: Contender,
     gates: Sequence[Gate],
     p_value: float,
@@ -106,14 +119,15 @@ def _row(
     comparison, record = contender.comparison, contender.record
     overall, run = comparison.overall, record.run
     verdict, note = comparison.verdict, overall.note
-    if count > 1 and not _is_proven(baseline, contender, gates, adjusted, count):
-        note = f"{verdict} if it stood alone, not proven among so many candidates"
+    if count > 1 and not _is_proven(contender, gates, adjusted, count):
+        weak = f"{verdict} if it stood alone, not proven among so many candidates"
+        note = "; ".join(filter(None, (weak, note)))
         verdict = "inconclusive" if verdict == "regressed" else "passed"
     return Row(
         position=contender.position,
         candidate=contender.spec,
         run_id=run.run_id,
-        baseline_run_id=baseline.run.run_id,
+        baseline_run_id=comparison.baseline_run_id,
         comparison_id=comparison.comparison_id,
         model=run.model,
         n=overall.n,
@@ -134,11 +148,11 @@ def _row(
         input_tokens=sum(each.input_tokens or 0 for each in record.results),
         output_tokens=sum(each.output_tokens or 0 for each in record.results),
         kept_count=run.settings.get("kept_count", 0),
+        judging=contender.judging,
     )
 
 
 def _is_proven(
-    baseline: RunRecord,
     contender: Contender,
     gates: Sequence[Gate],
     adjusted: float,
@@ -159,7 +173,8 @@ def _is_proven(
     if any(gate.margin.is_hard for gate in gates):
         # The p-value is that of any drop; of one beyond the margin, a narrower alpha speaks.
         narrow = [replace(gate, alpha=gate.alpha / count, slices="none") for gate in gates]
-        return compare(baseline, contender.record, narrow).verdict == "regressed"
+        again = compare(contender.baseline, contender.record, narrow, labels=contender.labels)
+        return again.verdict == "regressed"
     return adjusted < alpha
 
 

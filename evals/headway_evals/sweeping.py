@@ -11,7 +11,6 @@ A candidate without a run is a line in the table, and the others go on.
 
 import argparse
 import dataclasses
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,18 +22,19 @@ import msgspec
 from rich.text import Text
 
 from headway.errors import HeadwayError
-from headway_evals.comparisons import check_suites, compare
-from headway_evals.desks import Desk, Task
-from headway_evals.errors import RunError
+from headway_evals.comparisons import check_suites
+from headway_evals.desks import Desk
 from headway_evals.executions import new_run_id
+from headway_evals.judges.pairwise import pairwise_scorers
 from headway_evals.manifests import OPTIONS
 from headway_evals.margins import with_margin
-from headway_evals.models.folders import ADAPTER_CONFIG
-from headway_evals.outcomes import Comparison
+from headway_evals.running import Runner, Task
 from headway_evals.runs import RunRecord, load_run
 from headway_evals.stopping import Stopping, check_stoppable
 from headway_evals.suite_files import load_suite
-from headway_evals.suites import Gate, named
+from headway_evals.suites import ALL_SCORERS, Gate, named
+from headway_evals.sweep_candidates import baseline_of, candidates_of
+from headway_evals.sweep_judging import SweepJudges
 from headway_evals.sweep_reports import write_sweep_report
 from headway_evals.sweep_verdicts import (
     Contender,
@@ -54,8 +54,6 @@ from headway_evals.sweeps import (
 )
 from headway_measures.scores import counted
 
-_DIGITS = re.compile(r"(\d+)")
-
 MakeRun = Callable[[RunRecord], RunRecord]
 """Makes a candidate's run, given the baseline's."""
 
@@ -74,69 +72,9 @@ def run_sweep(arguments: argparse.Namespace) -> int:
         check_stoppable(suite, gates, given)
     started = _begin(desk, task, gates, specs, reference)
     with _claimed(desk, started) as sweep:
-        desk = dataclasses.replace(desk, labels={SWEEP_ID: sweep.sweep_id})
-        work = _Sweeping(desk, task, gates, sweep)
-        return work.run(reference)
-
-
-def candidates_of(arguments: argparse.Namespace) -> list[str]:
-    """Return the specs of all candidates, each once: adapters on the base, then other models.
-
-    Raises:
-        RunError: there is none, or adapters have no base.
-    """
-    adapters = [*arguments.adapter, *_adapters_in(arguments.adapters)]
-    if adapters and not arguments.base:
-        raise RunError("--adapter and --adapters need --base, the model that they are merged into")
-    specs = [with_adapter(arguments.base, each) for each in adapters]
-    specs = list(dict.fromkeys([*specs, *arguments.model]))
-    if not specs:
-        raise RunError(
-            "there is no candidate: give --base with --adapter or --adapters, or --model"
-        )
-    return specs
-
-
-def baseline_of(arguments: argparse.Namespace) -> str:
-    """Return what candidates are compared with: as it was given, or the base without an adapter.
-
-    Raises:
-        RunError: there is neither.
-    """
-    if arguments.baseline:
-        return str(arguments.baseline)
-    if not arguments.base:
-        raise RunError("--model needs --baseline, a model or an earlier run to compare with")
-    return _spec(arguments.base)
-
-
-def with_adapter(base: str, adapter: str) -> str:
-    """Return the spec of an adapter on a base, which may have options behind a question mark."""
-    model, mark, options = _spec(base).partition("?")
-    return f"{model}+{adapter}{mark}{options}"
-
-
-def _spec(base: str) -> str:
-    return base if base.startswith(("hf:", "vllm:")) else f"hf:{base}"
-
-
-def _adapters_in(folder: str | None) -> list[str]:
-    """Return the adapters in a folder, ``step-9`` before ``step-10``.
-
-    Raises:
-        RunError: it holds none.
-    """
-    if folder is None:
-        return []
-    found = [path.parent for path in Path(folder).glob(f"*/{ADAPTER_CONFIG}")]
-    if not found:
-        raise RunError(f"{folder} holds no adapter: no folder in it has an {ADAPTER_CONFIG}")
-
-    def by_number(path: Path) -> list[tuple[bool, int, str]]:
-        parts = _DIGITS.split(path.name)
-        return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
-
-    return [str(path) for path in sorted(found, key=by_number)]
+        judges = SweepJudges.of(desk.judges, suite, sweep.spent)
+        runner = Runner(desk, task, judges.bench, {SWEEP_ID: sweep.sweep_id})
+        return _Sweeping(desk, runner, judges, gates, sweep).run(reference)
 
 
 def _begin(
@@ -191,7 +129,8 @@ class _Sweeping:
     """One sweep under way."""
 
     desk: Desk
-    task: Task
+    runner: Runner
+    judges: SweepJudges
     gates: Sequence[Gate]
     sweep: Sweep
     _contenders: list[Contender] = field(default_factory=list)
@@ -202,19 +141,23 @@ class _Sweeping:
         # All are found before any is run: a typing error is told now and not in an hour.
         waiting = [self._find(position) for position in range(len(self.sweep.entries))]
         self._keep()
-        baseline = make_baseline()
-        del make_baseline  # its model, where no candidate shares its weights
-        for position, make_run in enumerate(waiting):
-            waiting[position] = None
-            if make_run is not None:
-                self._run(position, make_run, baseline)
+        try:
+            baseline = make_baseline()
+            del make_baseline  # its model, where no candidate shares its weights
+            self.judges.check_labels(baseline)
+            for position, make_run in enumerate(waiting):
+                waiting[position] = None
+                if make_run is not None:
+                    self._run(position, make_run, baseline)
+        finally:
+            self._keep()  # also what judges cost until somebody stopped it
         return self._finish(baseline)
 
     def _baseline(self, reference: str) -> Callable[[], RunRecord]:
         if ":" in reference:
-            return self.desk.baseline(reference, self.task)
+            return self.runner.baseline(reference)
         record = load_run(reference, self.desk.runs_dir)
-        check_suites(record, self.task.suite.name)
+        check_suites(record, self.runner.task.suite.name)
         return lambda: record
 
     def _find(self, position: int) -> MakeRun | None:
@@ -222,7 +165,7 @@ class _Sweeping:
         try:
             if self.desk.arguments.stop_early:
                 return self._stopping(entry.candidate)
-            run = self.desk.candidate(entry.candidate, self.task, earlier=entry.run_id)
+            run = self.runner.candidate(entry.candidate, earlier=entry.run_id)
             return lambda baseline: run()
         except HeadwayError as error:
             self._mark(Entry(candidate=entry.candidate, error=str(error)), position)
@@ -230,7 +173,7 @@ class _Sweeping:
 
     def _stopping(self, spec: str) -> MakeRun:
         """Return what runs a candidate until its verdict is certain, also among so many."""
-        run = self.desk.stoppable(spec, self.task)
+        run = self.runner.stoppable(spec)
         count = len(self.sweep.entries)
         # As strict as Holm at its strictest, for the others are not known yet.
         gates = [dataclasses.replace(gate, alpha=gate.alpha / count) for gate in self.gates]
@@ -240,11 +183,11 @@ class _Sweeping:
         spec = self.sweep.entries[position].candidate
         try:
             record = make_run(baseline)
-            comparison = compare(baseline, record, self.gates)
+            contender = self.judges.contend(position, spec, baseline, record, self.gates)
         except HeadwayError as error:
             self._mark(Entry(candidate=spec, error=str(error)), position)
         else:
-            self._contenders.append(Contender(position, spec, record, comparison))
+            self._contenders.append(contender)
             self._mark(Entry(candidate=spec, run_id=record.run.run_id), position)
         self._keep()
 
@@ -253,13 +196,14 @@ class _Sweeping:
         entries[position] = entry
         self.sweep = msgspec.structs.replace(self.sweep, entries=tuple(entries))
         if entry.error is not None:
-            self.desk.tell_fault(f"{entry.candidate}: {entry.error}")
+            self.desk.say(f"{entry.candidate}: {entry.error}")
 
     def _keep(self) -> Path:
+        self.sweep = msgspec.structs.replace(self.sweep, spent=self.judges.spent)
         return write_sweep(self.desk.runs_dir, self.sweep)
 
     def _finish(self, baseline: RunRecord) -> int:
-        rows = judge_contenders(baseline, self._contenders, self.gates)
+        rows = judge_contenders(self._contenders, self.gates)
         records = [baseline, *(each.record for each in self._contenders)]
         exit_code = exit_code_of(rows, self.sweep.entries)
         self.sweep = msgspec.structs.replace(
@@ -267,21 +211,28 @@ class _Sweeping:
             ended_at=_rfc3339(datetime.now(UTC)),
             baseline_run_id=baseline.run.run_id,
             rows=rows,
-            flips=count_flips(records, self.gates[0].scorer),
+            flips=count_flips(records, self._flipping),
             exit_code=exit_code,
         )
         path = self._keep()
-        comparisons = {each.record.run.run_id: each.comparison for each in self._contenders}
-        write_sweep_report(self.desk.report, self.sweep, comparisons, baseline.run.model)
+        write_sweep_report(self.desk.report, self.sweep, self._contenders, baseline.run.model)
         self.desk.report.print(Text(f"\nall of it in {path}", style="dim"), soft_wrap=True)
-        self._publish(baseline, list(comparisons.values()))
+        self._publish(baseline)
         return exit_code
 
-    def _publish(self, baseline: RunRecord, comparisons: Sequence[Comparison]) -> None:
+    @property
+    def _flipping(self) -> str:
+        """Return whose flips are counted: a judge of pairs says nothing of one run alone."""
+        scorer = self.gates[0].scorer
+        is_paired = any(scorer in pairwise_scorers(each.record) for each in self._contenders)
+        return ALL_SCORERS if is_paired else scorer
+
+    def _publish(self, baseline: RunRecord) -> None:
         published = [
             dataclasses.replace(each.record, run=with_row(each.record, self.sweep, place))
             for place, each in enumerate(self._contenders)
         ]
+        comparisons = [each.comparison for each in self._contenders]
         self.desk.publish([baseline, *published], *comparisons)
 
 

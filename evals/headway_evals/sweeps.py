@@ -38,6 +38,34 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class Judging(msgspec.Struct, frozen=True, kw_only=True):
+    """What judging one candidate took.
+
+    Args:
+        calls: of judges, without answers that were kept from earlier.
+        kept_count: how many of their answers were kept from earlier, or had for another candidate.
+        nonsense_count: how many of their answers could not be read.
+        cost_usd: of the calls; None where no judge tells its price.
+        unjudged_count: how many cases were not judged.
+    """
+
+    calls: int = 0
+    kept_count: int = 0
+    nonsense_count: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    unjudged_count: int = 0
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """What judges cost in a sweep so far, with the dearest call; None where they tell no price."""
+
+    calls: int
+    cost_usd: float | None = None
+    dearest_usd: float | None = None
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate's line in the table; the numbers are those of the first gate.
 
@@ -48,9 +76,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         p_value: of the candidate alone.
         p_adjusted: Holm's over the sweep's candidates.
         verdict: among so many candidates.
-        note: what that takes from the verdict of the candidate alone.
+        note: what that takes from the verdict of the candidate alone, and what it rests on.
         took_s: how long its run took, in seconds.
+        cost_usd: of its answers, by the suite's scorer ``cost``; None where it has none.
         kept_count: how many of its answers were kept from earlier, and took no time.
+        judging: what judges took; None where there are none.
     """
 
     position: int
@@ -77,6 +107,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int
     output_tokens: int
     kept_count: int
+    judging: Judging | None = None
 
 
 class Flips(msgspec.Struct, frozen=True):
@@ -100,6 +131,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
         ended_at: None while it is not at its end.
         rows: of the candidates that were judged, in the order in which they were given.
         exit_code: what the command returned.
+        spent: on judges so far, also in earlier tries of the same sweep; None where there are none.
     """
 
     sweep_id: str
@@ -114,6 +146,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...] = ()
     flips: Flips | None = None
     exit_code: int | None = None
+    spent: Spent | None = None
 
     @property
     def failed(self) -> list[dict[str, Any]]:

@@ -112,6 +112,11 @@ def percent(number: float, digits: int = 1) -> str:
     return f"{number * 100:.{digits}f} %"
 
 
+def dollars(cost: float | None) -> str:
+    """Return what calls cost, "–" where it is not known."""
+    return "–" if cost is None else f"{cost:.4f} dollars"
+
+
 def points(number: float) -> str:
     """Return a difference of fractions as signed percentage points."""
     return f"{number * 100:+.1f} points".replace("-", "−")

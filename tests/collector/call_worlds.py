@@ -11,7 +11,8 @@ from headway.records import Span
 from headway_collector.describing import Describer
 from headway_collector.store.batches import Batch, Derived
 from headway_collector.store.chunks import Selection
-from headway_collector.store.connections import MEMORY, Store
+from headway_collector.store.connections import Store
+from headway_collector.store.openings import MEMORY
 from headway_collector.store.paging import Page
 from headway_collector.store.rewrites import Place, StoredSpan, find_spans, replace_spans
 from headway_collector.writing import Writer

@@ -5,8 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -17,10 +19,12 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics, ScopeMetrics
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from starlette.testclient import TestClient
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 START_NS = 1_763_800_000_000_000_000
+both_encodings = pytest.mark.parametrize("media_type", [PROTOBUF, JSON])
 _ID_KEYS = ("traceId", "spanId", "parentSpanId")
 
 
@@ -121,6 +125,38 @@ def as_json(request: Message) -> bytes:
 def encode(request: Message, media_type: str) -> bytes:
     """Return the request in the encoding."""
     return as_json(request) if media_type == JSON else request.SerializeToString()
+
+
+def post(
+    client: TestClient, path: str, request: Message | bytes, media_type: str, **headers: str
+) -> Any:
+    """Export, and return the response."""
+    body = request if isinstance(request, bytes) else encode(request, media_type)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post(path, content=body, headers={"Content-Type": media_type} | named)
+
+
+def read_refusal(response: Any) -> Status:
+    """Return the ``google.rpc.Status`` of a response in either encoding."""
+    if response.headers["Content-Type"] == PROTOBUF:
+        status = Status.FromString(response.content)
+    else:
+        said = response.json()
+        status = Status(code=said["code"], message=said["message"])
+    assert status.message
+    return status
+
+
+def export(client: TestClient, path: str, body: Any, **headers: str) -> bytes:
+    """Export, and return the body of the answer."""
+    response = client.post(
+        path,
+        content=body.SerializeToString(),
+        headers={"Content-Type": PROTOBUF}
+        | {name.replace("_", "-"): value for name, value in headers.items()},
+    )
+    assert response.status_code == 200, response.text
+    return response.content
 
 
 def _spell_ids(value: Any) -> Any:

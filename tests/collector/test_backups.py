@@ -1,25 +1,19 @@
-"""Backups of a collector that is served, and databases restored from them."""
+"""Backups of a collector that is served, fetched whole or not at all."""
 
 import http.server
-import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from headway.apis import ApiClient
 from headway.cli import main
 from headway.errors import ApiError, CommandError, UnreachableError
 from headway_collector.backup_command import fetch_backup
-from headway_collector.errors import StoreError
 from headway_collector.restoring import restore
 from headway_collector.store.connections import Store
-from headway_collector.store.drift_cards import save_card
-from headway_collector.store.migrations import MIGRATIONS
-from tests.collector.erasure_worlds import make_card
 
 Lines = Callable[..., bytes]
 Serve = Callable[..., Any]
@@ -32,24 +26,6 @@ def list_spans(path: Path) -> list[tuple[str, str]]:
     rows = store.read("SELECT name, span_id FROM store.spans ORDER BY ALL")
     store.close()
     return [(row["name"], row["span_id"]) for row in rows]
-
-
-def make(path: Path, *statements: str) -> None:
-    """Make a database, or open one, and run statements in it."""
-    store = Store(path)
-    for statement in statements:
-        with store.transaction() as connection:
-            connection.execute(statement)
-    store.close()
-
-
-def add_span(number: int, user: str = "somebody") -> str:
-    return (
-        "INSERT INTO store.spans (project, name, kind, trace_id, span_id, span_key, start_ns, "
-        "end_ns, received_ns, user_id) "
-        f"VALUES ('p', 'triage', 'llm', '{number:032x}', '{number:016x}', {number}, {number}, "
-        f"{number}, {number}, '{user}')"
-    )
 
 
 def test_a_backup_under_load_has_whole_batches_and_all_that_was_acknowledged_before(
@@ -205,154 +181,3 @@ def test_the_commands_bring_a_database_back(
     assert [name for name, _ in list_spans(database)] == ["early"]
     assert [name for name, _ in list_spans(Path(f"{database}.before"))] == ["early", "late"]
     assert list(tmp_path.glob("*.part*")) == []
-
-
-def test_a_restore_may_discard_what_was_there(tmp_path: Path) -> None:
-    make(tmp_path / "backup", add_span(1))
-    make(tmp_path / "a.duckdb", add_span(2))
-    restored = restore(tmp_path / "backup", tmp_path / "a.duckdb", is_discarding=True)
-
-    assert restored.kept is None
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.duckdb", "backup"]
-    assert [span_id for _, span_id in list_spans(tmp_path / "a.duckdb")] == [f"{1:016x}"]
-
-
-def test_what_was_only_in_the_log_of_the_replaced_database_is_kept_with_it(tmp_path: Path) -> None:
-    make(tmp_path / "backup", add_span(1))
-    store = Store(tmp_path / "a.duckdb")
-    with store.transaction() as connection:
-        connection.execute(add_span(2))
-    log = (tmp_path / "a.duckdb.wal").read_bytes()
-    file = (tmp_path / "a.duckdb").read_bytes()
-    store.close()
-    (tmp_path / "a.duckdb").write_bytes(file)  # as a kill leaves both
-    (tmp_path / "a.duckdb.wal").write_bytes(log)
-    restore(tmp_path / "backup", tmp_path / "a.duckdb")
-
-    assert [span_id for _, span_id in list_spans(tmp_path / "a.duckdb")] == [f"{1:016x}"]
-    assert [span_id for _, span_id in list_spans(tmp_path / "a.duckdb.before")] == [f"{2:016x}"]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"no database at all" * 1000, "not a DuckDB database"),
-        (None, "there is no file"),
-    ],
-)
-def test_a_file_that_is_no_backup_changes_nothing(
-    tmp_path: Path, content: bytes | None, message: str
-) -> None:
-    make(tmp_path / "a.duckdb", add_span(2))
-    if content is not None:
-        (tmp_path / "backup").write_bytes(content)
-
-    with pytest.raises((StoreError, CommandError), match=message):
-        restore(tmp_path / "backup", tmp_path / "a.duckdb")
-    assert [span_id for _, span_id in list_spans(tmp_path / "a.duckdb")] == [f"{2:016x}"]
-    assert not (tmp_path / "a.duckdb.before").exists()
-
-
-@pytest.mark.parametrize(
-    ("statement", "message"),
-    [
-        ("CREATE TABLE somebody (id INT)", "something else"),
-        ("SELECT 1", "an empty database, not a backup"),
-        (
-            "CREATE TABLE schema_versions AS SELECT 99 AS version, now() AS applied_at",
-            f"schema 99, and this Headway knows up to {len(MIGRATIONS)}",
-        ),
-    ],
-)
-def test_a_database_of_others_or_of_a_newer_headway_is_no_backup(
-    tmp_path: Path, statement: str, message: str
-) -> None:
-    with duckdb.connect(tmp_path / "backup") as connection:
-        connection.execute(statement)
-
-    with pytest.raises(StoreError, match=message):
-        restore(tmp_path / "backup", tmp_path / "a.duckdb")
-    assert [each.name for each in tmp_path.iterdir()] == ["backup"]
-
-
-def test_a_file_that_was_copied_while_it_was_served_is_no_backup(tmp_path: Path) -> None:
-    make(tmp_path / "backup", add_span(1))
-    (tmp_path / "backup.wal").write_bytes(b"rows that the file has not")
-
-    with pytest.raises(CommandError, match=r"backup\.wal lies beside .* with `headway backup`"):
-        restore(tmp_path / "backup", tmp_path / "a.duckdb")
-
-
-def test_a_database_is_not_restored_from_itself(tmp_path: Path) -> None:
-    make(tmp_path / "a.duckdb", add_span(1))
-
-    with pytest.raises(CommandError, match="is the database itself"):
-        restore(tmp_path / "a.duckdb", tmp_path / "a.duckdb")
-
-
-def test_who_was_erased_after_the_backup_stays_erased(serve: Serve, tmp_path: Path) -> None:
-    database = tmp_path / "a.duckdb"
-    make(database, add_span(1, "ann"), add_span(2, "bob"))
-    served = serve(database)
-    fetch_backup(served.url, tmp_path / "backup")
-    ApiClient(served.url).post("/v1/erasures", {"kind": "user", "id": "ann"}, project="p")
-    served.stop()
-    restored = restore(tmp_path / "backup", database)
-
-    assert restored.carried.tombstones > 0
-    assert restored.erased == 1
-    assert [span_id for _, span_id in list_spans(database)] == [f"{2:016x}"]
-    store = Store(database)
-    assert store.read("SELECT count(*) AS n FROM store.erasures") == [{"n": 1}]
-    store.close()
-
-
-def test_a_card_of_the_backup_that_may_quote_who_was_erased_since_is_not_restored(
-    serve: Serve, tmp_path: Path
-) -> None:
-    database = tmp_path / "a.duckdb"
-    make(database, add_span(1, "ann"), add_span(2, "bob"))
-    store = Store(database)
-    windows = {"held": (1, 2), "kept": (2, 3)}  # ann's call began at 1, and bob's at 2
-    with store.transaction() as connection:
-        for card_id, (start_ns, end_ns) in windows.items():
-            window = {"filters": [], "start_ns": start_ns, "end_ns": end_ns}
-            card = json.loads(make_card(card_id, "b" * 16))
-            card |= {"reference": window, "current": window}
-            save_card(connection, "p", json.dumps(card).encode(), 1)
-    store.close()
-    served = serve(database)
-    fetch_backup(served.url, tmp_path / "backup")
-    ApiClient(served.url).post("/v1/erasures", {"kind": "user", "id": "ann"}, project="p")
-    served.stop()
-    assert main(["restore", str(tmp_path / "backup"), "--db", str(database)]) == 0
-
-    store = Store(database)
-    assert store.read("SELECT card_id FROM store.drift_cards") == [{"card_id": "kept"}]
-    store.close()
-
-
-def test_erasures_of_another_collector_are_not_lost_in_a_restore(tmp_path: Path) -> None:
-    for name, salt in (("backup", "AA"), ("a.duckdb", "BB")):
-        make(
-            tmp_path / name,
-            f"INSERT INTO store.salts VALUES ('tombstones', '\\x{salt}'::BLOB)",
-            "INSERT INTO store.tombstones VALUES ('p', 'user', 5, 7)",
-        )
-
-    with pytest.raises(StoreError, match="of another collector"):
-        restore(tmp_path / "backup", tmp_path / "a.duckdb")
-
-
-def test_a_key_that_was_revoked_after_the_backup_stays_revoked(tmp_path: Path) -> None:
-    add_key = "INSERT INTO store.keys (key_id, name) VALUES ('k1', 'one'), ('k2', 'two')"
-    make(tmp_path / "backup", add_key)
-    make(tmp_path / "a.duckdb", add_key, "UPDATE store.keys SET revoked_ns = 9 WHERE key_id = 'k1'")
-    restore(tmp_path / "backup", tmp_path / "a.duckdb")
-
-    store = Store(tmp_path / "a.duckdb")
-    assert store.read("SELECT key_id, revoked_ns FROM store.keys ORDER BY key_id") == [
-        {"key_id": "k1", "revoked_ns": 9},
-        {"key_id": "k2", "revoked_ns": None},
-    ]
-    store.close()

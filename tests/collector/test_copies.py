@@ -20,8 +20,9 @@ from headway_collector.store.changes import (
     unwatch,
     watch,
 )
-from headway_collector.store.connections import MEMORY, Store
+from headway_collector.store.connections import Store
 from headway_collector.store.copies import Copy
+from headway_collector.store.openings import MEMORY
 from headway_collector.store.swaps import find_copy_path, list_logs
 from headway_collector.store.writes import append_batches
 

@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from headway_collector.callers import EVERYONE
 from headway_collector.store.connections import Store
-from headway_collector.store.erasures import Target
+from headway_collector.store.targets import Target
 from tests.collector.erasure_worlds import (
     BEFORE_NS,
     MARK,

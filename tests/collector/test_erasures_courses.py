@@ -9,11 +9,12 @@ from starlette.testclient import TestClient
 
 from headway_collector.callers import EVERYONE
 from headway_collector.describing import Describer, Describing
-from headway_collector.jobs import Jobs, Work
+from headway_collector.jobs import Jobs
 from headway_collector.processes import Tell
+from headway_collector.running import Work
 from headway_collector.store.connections import Store
-from headway_collector.store.erasures import Target
 from headway_collector.store.jobs import Job
+from headway_collector.store.targets import Target
 from headway_collector.writing import Writer
 from tests.collector.erasure_worlds import BEFORE_NS, MARK, Erase, Ingest, list_names, make_erase
 

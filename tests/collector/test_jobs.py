@@ -14,8 +14,9 @@ import duckdb
 import pytest
 
 from headway_collector.errors import NotFoundError, QueueFullError, StoreUnavailableError
-from headway_collector.jobs import MOST_WAITING, MOST_WAITING_OF_PROJECT, Jobs, Work
+from headway_collector.jobs import MOST_WAITING, MOST_WAITING_OF_PROJECT, Jobs
 from headway_collector.processes import Tell
+from headway_collector.running import Work
 from headway_collector.store.connections import Store
 from headway_collector.store.jobs import KEPT_NS, MOST_KEPT, Job, prune_jobs, read_job, save_job
 from headway_collector.store.paging import Page

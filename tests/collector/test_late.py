@@ -1,112 +1,51 @@
-"""Log events and their spans: joined in either order, once; given up after a day, or when full."""
+"""Log events and their spans: joined in either order, and once."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
 import pytest
 
-from headway.records import Span
-from headway_collector.dialects.mapping import map_span
 from headway_collector.originals.envelopes import unpack
-from headway_collector.otlp.telemetry import OtelLog, OtelSpan, Resource
+from headway_collector.otlp.telemetry import Resource
 from headway_collector.remapping import Remapper
-from headway_collector.store.batches import Batch, Derived
+from headway_collector.store.batches import Batch
 from headway_collector.store.connections import Store
 from headway_collector.store.late import LateEvents
 from headway_collector.store.rewrites import Place, find_spans
 from headway_collector.store.writes import append_batches
-
-DAY_NS = 86_400_000_000_000
-HOUR_NS = DAY_NS // 24
-START_NS = 1_763_800_000_000_000_000
-TRACE, SPAN = "ab" * 16, "cd" * 8
-
-Commit = Callable[..., None]
+from tests.collector.late_worlds import (
+    DAY_NS,
+    HOUR_NS,
+    SPAN,
+    START_NS,
+    TRACE,
+    Commit,
+    choice_event,
+    list_duplicates,
+    log_batch,
+    make_commit,
+    native_batch,
+    row,
+    rows,
+    said,
+    span_batch,
+    user_event,
+    waiting,
+)
 
 
 @pytest.fixture
 def commit(store: Store) -> Commit:
     """Write batches in one transaction, as the writer does."""
-    late = LateEvents(Remapper().reread, DAY_NS)
-
-    def write(*batches: Batch, now_ns: int = START_NS) -> None:
-        with store.transaction() as connection:
-            append_batches(connection, batches, now_ns)
-            late.join(connection, batches, now_ns)
-
-    return write
+    return make_commit(store)
 
 
-def span_batch(**fields: Any) -> Batch:
-    otel = OtelSpan(
-        **{
-            "trace_id": TRACE,
-            "span_id": SPAN,
-            "name": "chat gpt-4o",
-            "start_ns": START_NS,
-            "end_ns": START_NS + HOUR_NS,
-            "attributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"},
-            **fields,
-        }
-    )
-    mapped = map_span(otel)
-    return Batch("p", None, [mapped.span], [mapped.derived])
-
-
-def native_batch() -> Batch:
-    span = Span(trace_id=TRACE, span_id=SPAN, name="mine", start_ns=START_NS, end_ns=START_NS + 1)
-    span.input = msgspec.Raw(b'"as we logged it"')
-    return Batch("p", None, [span], [Derived()])
-
-
-def user_event(text: str = "where is my parcel?", **fields: Any) -> OtelLog:
-    return OtelLog(
-        **{
-            "time_ns": START_NS + 1,
-            "event_name": "gen_ai.user.message",
-            "body": {"content": text},
-            "trace_id": TRACE,
-            "span_id": SPAN,
-            **fields,
-        }
-    )
-
-
-def choice_event(text: str = "on its way", **fields: Any) -> OtelLog:
-    message = {"role": "assistant", "content": text}
-    return user_event(
-        event_name="gen_ai.choice",
-        time_ns=START_NS + 2,
-        body={"index": 0, "finish_reason": "stop", "message": message},
-        **fields,
-    )
-
-
-def log_batch(*logs: OtelLog) -> Batch:
-    return Batch("p", logs=logs)
-
-
-def rows(store: Store) -> list[dict[str, Any]]:
-    return store.read("SELECT * EXCLUDE start_time FROM store.spans ORDER BY start_ns, span_id")
-
-
-def row(store: Store) -> dict[str, Any]:
-    (only,) = rows(store)
-    return only
-
-
-def said(store: Store) -> list[Any]:
-    """Return the texts of the one span's messages, in order."""
-    only = row(store)
-    messages = [msgspec.json.decode(only[name] or "[]") for name in ("input", "output")]
-    return [part["content"] for each in messages for m in each for part in m["parts"]]
-
-
-def waiting(store: Store) -> int:
-    return int(store.read("SELECT count(*) AS n FROM store.late_events")[0]["n"])
+@pytest.fixture(autouse=True)
+def _no_duplicates(store: Store) -> Iterator[None]:
+    """No test may leave a span twice."""
+    yield
+    assert list_duplicates(store) == []
 
 
 def test_every_order_and_repetition_gives_the_same_row() -> None:
@@ -269,101 +208,6 @@ def test_an_event_far_from_a_stored_span_is_joined_before_it_would_be_given_up(
     assert waiting(store) == 0
 
 
-def test_an_event_without_a_span_is_given_up_after_a_day_and_counted(
-    store: Store, commit: Commit, caplog: pytest.LogCaptureFixture
-) -> None:
-    commit(log_batch(user_event(), choice_event()))
-    other = log_batch(user_event(span_id="ee" * 8))
-    commit(other, now_ns=START_NS + DAY_NS - HOUR_NS)
-    before = waiting(store)
-    commit(other, now_ns=START_NS + DAY_NS + HOUR_NS)
-
-    assert before == 2
-    assert waiting(store) == 2  # the other one, twice
-    assert caplog.messages == ["2 log events of p are lost: their spans never came"]
-    assert store.read("SELECT project, reason, count FROM store.losses") == [
-        {"project": "p", "reason": "event_without_span", "count": 2}
-    ]
-
-
-def test_only_what_waited_long_enough_is_given_up(store: Store, commit: Commit) -> None:
-    commit(log_batch(user_event()))
-    commit(log_batch(choice_event()), now_ns=START_NS + DAY_NS - HOUR_NS)
-    commit(log_batch(user_event(span_id="ee" * 8)), now_ns=START_NS + DAY_NS + HOUR_NS)
-    commit(span_batch(), now_ns=START_NS + DAY_NS + 2 * HOUR_NS)
-
-    assert said(store) == ["on its way"]
-
-
-def test_what_was_given_up_adds_up(store: Store, commit: Commit) -> None:
-    for day in range(0, 9, 2):
-        each = user_event(span_id=f"{day + 1:016x}")
-        commit(log_batch(each), now_ns=START_NS + day * DAY_NS)
-
-    assert store.read("SELECT count FROM store.losses") == [{"count": 4}]
-
-
-def test_of_more_than_may_wait_the_oldest_are_given_up_and_counted(
-    store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
-    late = LateEvents(Remapper().reread, DAY_NS, limit_bytes=20_000)
-    for number in range(200):
-        event = user_event("x" * 100, span_id=f"{number + 1:016x}")
-        join(store, late, log_batch(event), START_NS + number)
-
-    kept = store.read("SELECT received_ns, octet_length(events) AS size FROM store.late_events")
-    assert 10_000 < sum(row["size"] for row in kept) < 20_000
-    assert min(row["received_ns"] for row in kept) == START_NS + 200 - len(kept)
-    assert store.read("SELECT project, reason, count FROM store.losses") == [
-        {"project": "p", "reason": "event_without_span", "count": 200 - len(kept)}
-    ]
-    assert "more than 20000 bytes of events wait for their spans" in caplog.text
-
-
-def test_what_waits_in_the_file_counts_after_a_restart(store: Store, commit: Commit) -> None:
-    commit(*[log_batch(user_event("x" * 100, span_id=f"{n:016x}")) for n in range(1, 101)])
-    restarted = LateEvents(Remapper().reread, DAY_NS, limit_bytes=5_000)
-    join(store, restarted, log_batch(user_event()), START_NS + 1)
-
-    assert waiting(store) == 1
-    assert store.read("SELECT count FROM store.losses") == [{"count": 100}]
-
-
-def test_an_event_far_from_its_stored_span_is_joined_when_its_room_is_needed(
-    store: Store, commit: Commit
-) -> None:
-    commit(span_batch(start_ns=START_NS - 400 * DAY_NS, end_ns=START_NS - 399 * DAY_NS))
-    full = LateEvents(Remapper().reread, DAY_NS, limit_bytes=100)
-    join(store, full, log_batch(user_event(time_ns=0)), START_NS)
-
-    assert said(store) == ["where is my parcel?"]
-    assert store.read("SELECT count FROM store.losses") == []
-
-
-def test_a_commit_that_failed_leaves_what_waits_within_its_limit(store: Store) -> None:
-    late = LateEvents(Remapper().reread, DAY_NS, limit_bytes=5_000)
-    for number in range(60):
-        event = user_event("x" * 100, span_id=f"{number + 1:016x}")
-        with suppress(_FullDiskError), store.transaction() as connection:
-            late.join(connection, [log_batch(event)], START_NS + number)
-            if number % 2:
-                raise _FullDiskError
-
-    (row,) = store.read("SELECT sum(octet_length(events)) AS size FROM store.late_events")
-    (lost,) = store.read("SELECT count FROM store.losses")
-    assert 0 < row["size"] < 5_000
-    assert lost["count"] + waiting(store) == 30
-
-
-class _FullDiskError(Exception):
-    """What makes a commit fail."""
-
-
-def join(store: Store, late: LateEvents, batch: Batch, now_ns: int) -> None:
-    with store.transaction() as connection:
-        late.join(connection, [batch], now_ns)
-
-
 def test_records_of_our_own_clients_leave_waiting_events_alone(
     store: Store, commit: Commit
 ) -> None:
@@ -385,15 +229,3 @@ def test_a_row_whose_original_is_damaged_stays_and_holds_up_no_other(
     assert (damaged["otel"], damaged["input"]) == ("torn", None)
     assert "where is my parcel?" in whole["input"]
     assert "cannot be mapped again" in caplog.text
-
-
-@pytest.fixture(autouse=True)
-def _no_duplicates(store: Store) -> Iterator[None]:
-    """No test may leave a span twice."""
-    yield
-    assert (
-        store.read(
-            "SELECT project, trace_id, span_id FROM store.spans GROUP BY ALL HAVING count(*) > 1"
-        )
-        == []
-    )

@@ -17,8 +17,9 @@ from headway_collector.apps import create_app
 from headway_collector.describing import Describer
 from headway_collector.errors import StoreUnavailableError
 from headway_collector.store.batches import Batch, Derived
-from headway_collector.store.connections import MEMORY, Store
+from headway_collector.store.connections import Store
 from headway_collector.store.memories import CACHE_BYTES, is_short_of_memory
+from headway_collector.store.openings import MEMORY
 from headway_collector.writing import Limits, Writer
 
 SPANS = 384

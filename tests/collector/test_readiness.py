@@ -16,7 +16,8 @@ from starlette.testclient import TestClient
 
 from headway_collector.apps import create_app
 from headway_collector.disks import RESERVE_BYTES, Disk, Space
-from headway_collector.store.connections import MEMORY, Store
+from headway_collector.store.connections import Store
+from headway_collector.store.openings import MEMORY
 from headway_collector.writing import Limits
 from tests.collector.conftest import Served
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from headway_collector.errors import InvalidRequestError
-from headway_collector.store.connections import ROW_GROUP_ROWS, Store
+from headway_collector.store.connections import Store
+from headway_collector.store.openings import ROW_GROUP_ROWS
 from headway_collector.store.sql import run_sql
 
 ROWS = 50_000

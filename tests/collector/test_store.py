@@ -13,7 +13,8 @@ from headway_collector.decoding import decode_records
 from headway_collector.errors import StoreError, StoreUnavailableError, UnstorableError
 from headway_collector.store import migrations
 from headway_collector.store.batches import Batch, Derived
-from headway_collector.store.connections import ROW_GROUP_ROWS, Store
+from headway_collector.store.connections import Store
+from headway_collector.store.openings import ROW_GROUP_ROWS
 from headway_collector.store.writes import append_batches
 
 Lines = Callable[..., bytes]

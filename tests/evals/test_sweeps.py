@@ -3,94 +3,23 @@
 import argparse
 import json
 import shutil
-import warnings
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
-import peft
 import pytest
-import torch
-import transformers
 
 from headway.errors import HeadwayError
-from headway_evals.commands import EVAL
 from headway_evals.comparisons import compare
 from headway_evals.models import loading
 from headway_evals.models.bases import Base
-from headway_evals.runs import RunRecord, list_runs, load_run
+from headway_evals.runs import list_runs, load_run
 from headway_evals.suites import Gate
-from headway_evals.sweep_verdicts import (
-    Contender,
-    count_flips,
-    exit_code_of,
-    judge_contenders,
-)
-from headway_evals.sweeping import candidates_of, with_adapter
-from headway_evals.sweeps import Entry, Sweep, read_sweep
+from headway_evals.sweep_candidates import candidates_of, with_adapter
 from headway_measures.verdicts import Margin
 from tests.evals.conftest import StandIn
-from tests.evals.made_runs import record, results
-
-SUITE = """
-    suite: tails
-    prompt: "{input}"
-    generation: {max_new_tokens: 12}
-    scorers: [{regex: {pattern: "e"}}]
-    gate: {margin: 0.1}
-    cases: cases.jsonl
-"""
-COUNT = 24
-
-
-def make_adapter(checkpoint: Path, folder: Path, seed: int) -> Path:
-    torch.manual_seed(seed)
-    model = transformers.AutoModelForCausalLM.from_pretrained(checkpoint)
-    config = peft.LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        peft.get_peft_model(model, config).save_pretrained(folder)
-    return folder
-
-
-class Folder:
-    """A folder with a suite, a checkpoint and adapters of it, and ``headway eval`` in it."""
-
-    def __init__(self, path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.path = path
-        self._capsys = capsys
-        self.said = ""
-        self.base = Path(shutil.copytree(checkpoint, path / "base"))
-        for number in (1, 2, 10):
-            make_adapter(checkpoint, path / "adapters" / f"step-{number}", seed=number)
-        (path / "suite.yaml").write_text(dedent(SUITE))
-        cases = [
-            {"id": f"c{i}", "input": f"tell me of {i}", "tags": [f"part:{i % 2}"]}
-            for i in range(COUNT)
-        ]
-        (path / "cases.jsonl").write_text("\n".join(map(json.dumps, cases)))
-
-    @property
-    def sweeps(self) -> list[Sweep]:
-        paths = sorted((self.path / ".headway" / "runs").glob("*/sweep.json"))
-        return [read_sweep(path) for path in paths]
-
-    def record(self, run_id: str | None) -> RunRecord:
-        assert run_id is not None
-        return load_run(run_id, self.path / ".headway" / "runs")
-
-    def type(self, *words: str) -> int:
-        parser = argparse.ArgumentParser()
-        EVAL.configure(parser)
-        try:
-            return EVAL.run(parser.parse_args(words))
-        finally:
-            said = self._capsys.readouterr()
-            self.said = said.err + said.out
-
-    def sweep(self, *words: str) -> int:
-        given = words or ("--adapters", "adapters")
-        return self.type("sweep", "suite.yaml", "--base", "base", *given, "--no-publish")
+from tests.evals.made_adapters import make_adapter
+from tests.evals.served_models import Asked, Said, serve
+from tests.evals.sweep_folders import COUNT, Folder
 
 
 @pytest.fixture
@@ -274,6 +203,28 @@ def test_a_sweep_that_stops_early_settles_what_it_stops(folder: Folder) -> None:
     assert bad.n < 100
 
 
+def test_what_answers_cost_stands_in_the_table_where_the_suite_scores_it(folder: Folder) -> None:
+    (folder.path / "suite.yaml").write_text(
+        "suite: letters\nscorers: [{includes: {values: a}}, cost]\ngate: {scorer: includes}\n"
+        "cases: cases.jsonl\n"
+    )
+
+    def answer(asked: Asked) -> Said:
+        price = 0.25 if asked.body["model"] == "dear" else 0.125
+        usage = {"prompt_tokens": 5, "completion_tokens": 2, "cost": price}
+        return Said({"choices": [{"text": "a", "finish_reason": "stop"}], "usage": usage})
+
+    with serve(answer) as served:
+        specs = [f"openai:{name}@{served.url}" for name in ("cheap", "dear")]
+        folder.type(
+            *("sweep", "suite.yaml", "--baseline", specs[0], "--model", specs[1], "--no-publish")
+        )
+
+    (row,) = folder.sweeps[0].rows
+    assert row.cost_usd == 0.25 * COUNT
+    assert "6.0000 dollars" in folder.said
+
+
 def test_runs_verdicts_rows_and_flips_go_to_the_collector(
     folder: Folder, collector: StandIn
 ) -> None:
@@ -347,109 +298,6 @@ def test_candidates_are_taken_once_and_steps_by_their_number(folder: Folder) -> 
         "hf:base",
     ]
     assert with_adapter("vllm:base?max_model_len=9", "a") == "vllm:base+a?max_model_len=9"
-
-
-def contenders(baseline: RunRecord, *losses: int, gate: Gate) -> list[Contender]:
-    """Candidates that lose so many of the baseline's two hundred cases, and gain none."""
-    found = []
-    for position, lost in enumerate(losses):
-        passes = [i >= lost for i in range(200)]
-        run = record(f"m{position}", results(passes))
-        found.append(Contender(position, f"m{position}", run, compare(baseline, run, gate)))
-    return found
-
-
-@pytest.fixture
-def perfect() -> RunRecord:
-    return record("base", results([True] * 200), settings={})
-
-
-@pytest.mark.parametrize("is_hard", [False, True])
-def test_a_loser_that_one_finds_by_chance_among_many_is_not_called_one(
-    perfect: RunRecord, is_hard: bool
-) -> None:
-    # Six losses and no gain: p = 2/2^6 = 0.031 alone, and five times that among five.
-    gate = Gate(margin=Margin(0.0, is_hard))
-    alone = judge_contenders(perfect, contenders(perfect, 6, gate=gate), [gate])
-    many = judge_contenders(perfect, contenders(perfect, 6, 0, 0, 0, 0, gate=gate), [gate])
-
-    assert alone[0].verdict == "regressed"
-    assert many[0].p_value == pytest.approx(alone[0].p_value)
-    assert many[0].p_adjusted == pytest.approx(5 * alone[0].p_value)
-    assert many[0].verdict == "inconclusive"
-    assert many[0].note == "regressed if it stood alone, not proven among so many candidates"
-
-
-def test_a_loser_that_is_plain_stays_one_among_many(perfect: RunRecord) -> None:
-    gate = Gate()
-
-    rows = judge_contenders(perfect, contenders(perfect, 60, 0, 0, 0, gate=gate), [gate])
-
-    assert [row.verdict for row in rows] == ["regressed", "passed", "passed", "passed"]
-
-
-def test_a_winner_by_chance_only_passes() -> None:
-    baseline = record("base", results([i >= 6 for i in range(200)]))
-    gate = Gate()
-    records = [
-        record(f"m{i}", results([j >= lost for j in range(200)]))
-        for i, lost in enumerate([0, 6, 6, 6, 6])
-    ]
-    given = [
-        Contender(i, each.run.model, each, compare(baseline, each, gate))
-        for i, each in enumerate(records)
-    ]
-
-    rows = judge_contenders(baseline, given, [gate])
-
-    assert given[0].comparison.verdict == "improved"
-    assert rows[0].verdict == "passed"
-
-
-def test_a_case_that_must_pass_decides_among_many_as_alone() -> None:
-    baseline = record("base", results([True] * 100))
-    broken = record("new", results([i > 0 for i in range(100)]), settings={"must_pass": ["c000"]})
-    fine = record("fine", results([True] * 100))
-    gate = Gate()
-    given = [
-        Contender(i, each.run.model, each, compare(baseline, each, gate))
-        for i, each in enumerate((broken, fine))
-    ]
-
-    rows = judge_contenders(baseline, given, [gate])
-
-    assert [row.verdict for row in rows] == ["regressed", "passed"]
-
-
-def test_flips_are_counted_both_ways_and_not_where_runs_share_no_case() -> None:
-    first = record("a", results([True, True, False, False]))
-    second = record("b", results([True, False, True, True]))
-    other = record("c", [*results([True])], settings={})
-    alien = record("d", [each for each in results([True] * 6) if each.case_id > "c003"])
-
-    flips = count_flips([first, second, other, alien], "all")
-
-    assert flips.counts == (
-        (0, 1, 0, None),
-        (2, 0, 0, None),
-        (0, 0, 0, None),
-        (None, None, None, 0),
-    )
-
-
-@pytest.mark.parametrize(
-    ("losses", "failed", "code"),
-    [((60, 0), 0, 0), ((60, 0), 1, 0), ((60, 60), 0, 1), ((60,), 1, 2), ((60, 12), 0, 3)],
-)
-def test_the_exit_code_says_whether_there_is_a_candidate_to_take(
-    perfect: RunRecord, losses: tuple[int, ...], failed: int, code: int
-) -> None:
-    gate = Gate(margin=Margin(0.05, is_hard=True))
-    rows = judge_contenders(perfect, contenders(perfect, *losses, gate=gate), [gate])
-    entries = [Entry(candidate=row.candidate, run_id=row.run_id) for row in rows]
-    entries += [Entry(candidate="x", error="e")] * failed
-
-    assert exit_code_of(rows, entries) == code
 
 
 def _interrupt(*_: object) -> None:

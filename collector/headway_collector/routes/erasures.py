@@ -16,8 +16,8 @@ from headway_collector.routes.access import (
 from headway_collector.routes.posted import PostedRoute
 from headway_collector.schemas.life_cycle import Erasure, ErasureBody, Erasures
 from headway_collector.schemas.queries import PageQuery, ProjectQuery
-from headway_collector.store.erasures import Target
 from headway_collector.store.receipts import list_receipts, read_receipt
+from headway_collector.store.targets import Target
 
 router = APIRouter(tags=["erasures"], responses=REFUSALS, route_class=PostedRoute)
 

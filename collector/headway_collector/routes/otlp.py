@@ -36,7 +36,7 @@ from headway_collector.routes.direct import (
     read_body,
 )
 from headway_collector.store.calls import find_calls
-from headway_collector.store.tombstones import REASON
+from headway_collector.store.sieves import REASON
 
 Reader = Callable[[bytes, MediaType, str | None, Collector], Export]
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from headway_collector.limits import MAX_NAME_CHARS
 from headway_collector.schemas.evaluations import Writable
 from headway_collector.schemas.queries import ProjectQuery
-from headway_collector.store.erasures import Kind
 from headway_collector.store.retention import RULE_KINDS, TABLES
+from headway_collector.store.targets import Kind
 
 MAX_ID_CHARS = 1024
 TRACE_ID = re.compile(r"[0-9a-f]{32}")

@@ -1,12 +1,9 @@
-"""The database: opening it with the settings that were measured best, reading, one transaction.
+"""The database while it is open: reading, one transaction, checkpoints, and its file replaced.
 
-Every table stands in the attached database ``store``, so that a shared lakehouse can take its
-place. Each read has its own cursor and is never blocked by the writer; transactions, checkpoints
-and ``heal`` belong to the one writer thread.
+Each read has its own cursor and is never blocked by the writer; transactions, checkpoints and
+``heal`` belong to the one writer thread.
 """
 
-import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -22,54 +19,22 @@ from headway_collector.errors import (
     StoreUnavailableError,
     UnstorableError,
 )
-from headway_collector.store import migrations
-from headway_collector.store.beginnings import remove_beginning
+from headway_collector.store import migrations, openings
 from headway_collector.store.interrupts import Reads, interrupting
 from headway_collector.store.memories import USUAL, Memory, is_short_of_memory
+from headway_collector.store.openings import MEMORY
 from headway_collector.store.outages import (
     explain_opening,
     first_line,
     is_given_up,
     is_in_use,
-    quote,
     translated,
 )
-from headway_collector.store.privacy import is_readable_by_all, keep_private
 from headway_collector.store.swaps import find_copy_path, put_in_place, remove_copy
 
-MEMORY = ":memory:"
-"""The path of a database that lives and dies with the process."""
-
-ROW_GROUP_ROWS = 10_240
-"""Small row groups keep checkpoints short and let time ranges skip most of the file.
-
-Halved from 20,480, with checkpoints of as many rows, a checkpoint stalls half as long at the same
-cost a row; the file grows by an eighth.
-"""
-
-# Compression is ignored below this storage version, and DuckDB 2 reads and keeps it.
-STORAGE = f"STORAGE_VERSION 'v1.5.0', ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
-_SETTINGS = (
-    "SET GLOBAL TimeZone = 'UTC'",
-    # The writer checkpoints between commits; DuckDB itself never does inside one.
-    "SET GLOBAL checkpoint_threshold = '1TB'",
-    # DuckDB's own limit is what is free when a read first needs room, for as long as the process
-    # lives: after a disk that was full for a moment no large read would end well again.
-    "SET GLOBAL max_temp_directory_size = '16GB'",
-    "SET GLOBAL preserve_insertion_order = false",
-    # A page's keys are looked for first and its rows fetched by them; DuckDB doing the same once
-    # more, by row numbers, takes five times as long.
-    "SET GLOBAL late_materialization_max_rows = 0",
-)
 # DuckDB counts sixteen bytes for a text however long it is, so that what it would work out ahead of
 # who takes the rows, a megabyte by its count, is two hundred where a row is one text.
 _READ_AHEAD = "SET SESSION streaming_buffer_size = '16KB'"
-OFFLINE: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
-
-_log = logging.getLogger(__name__)
 
 
 class Store:
@@ -94,18 +59,13 @@ class Store:
         self.path = str(path)
         self._is_broken = False
         self._reads = Reads()
-        self._connection = duckdb.connect(MEMORY, config=OFFLINE)
+        self._connection = openings.connect()
         self.memory = Memory(self._connection, usual_memory, most_memory)
         try:
-            for setting in _SETTINGS:
-                self._connection.execute(setting)
-            if self.path != MEMORY:
-                keep_private()
-                self._connection.execute("SET GLOBAL temp_directory = $1", [f"{self.path}.tmp"])
-                self._refuse_foreign()
+            openings.set_up(self._connection, self.path)
             with self.memory.widened():
-                self._attach()
-            self._identity = self._identify()
+                openings.attach(self._connection, self.path)
+            self._identity = openings.identify(self.path)
             if self.file is not None:
                 remove_copy(find_copy_path(self.file))
             migrations.migrate(self._connection)
@@ -193,9 +153,7 @@ class Store:
     @property
     def file(self) -> Path | None:
         """The database's file, behind any link; None in memory."""
-        if self.path == MEMORY:
-            return None
-        return Path(os.path.realpath(os.path.expanduser(self.path)))
+        return openings.resolve(self.path)
 
     def open_cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a cursor with transactions of its own, for the caller to interrupt and close."""
@@ -301,7 +259,7 @@ class Store:
             on_stage("detached")
             try:
                 put_in_place(copy, self.file)
-                self._identity = self._identify()
+                self._identity = openings.identify(self.path)
                 on_stage("renamed")
             finally:
                 self.heal()
@@ -323,12 +281,12 @@ class Store:
             translated(),
         ):
             self._connection.execute("DETACH DATABASE IF EXISTS store")
-            self._attach()
+            openings.attach(self._connection, self.path)
         self._is_broken = False
 
     def find_fault(self) -> str | None:
         """Return why rows would be lost with this process, however well they are written."""
-        if self._identify() == self._identity:
+        if openings.identify(self.path) == self._identity:
             return None
         return (
             f"{self.path} was moved or deleted while in use: put that very file back, "
@@ -344,29 +302,3 @@ class Store:
         fault = self.find_fault()
         if fault is not None:
             raise StoreUnavailableError(fault)
-
-    def _identify(self) -> tuple[int, int] | None:
-        """Return what tells the file from any other at its path; None without a file."""
-        if self.path == MEMORY:
-            return None
-        try:
-            found = os.stat(os.path.expanduser(self.path))
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
-    def _attach(self) -> None:
-        self._connection.execute(f"ATTACH {quote(self.path)} AS store ({STORAGE})")
-
-    def _refuse_foreign(self) -> None:
-        # Read-only first: a file that is not ours to use is not touched, not even its log.
-        remove_beginning(self.path)
-        if not os.path.exists(self.path):
-            return
-        if is_readable_by_all(os.path.expanduser(self.path)):
-            _log.warning(
-                "%s can be read by every user of this machine: chmod o= %s", self.path, self.path
-            )
-        self._connection.execute(f"ATTACH {quote(self.path)} AS store (READ_ONLY)")
-        migrations.check_known(self._connection, self.path)
-        self._connection.execute("DETACH DATABASE store")

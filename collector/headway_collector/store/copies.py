@@ -18,7 +18,8 @@ import pyarrow as pa
 from headway_collector.errors import CopyError
 from headway_collector.store import migrations
 from headway_collector.store.changes import KEYS, Changes
-from headway_collector.store.connections import MEMORY, OFFLINE, STORAGE, Store
+from headway_collector.store.connections import Store
+from headway_collector.store.openings import MEMORY, OFFLINE, STORAGE
 from headway_collector.store.outages import quote, translated
 from headway_collector.store.swaps import remove_copy, sync_path
 

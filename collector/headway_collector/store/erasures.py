@@ -1,34 +1,25 @@
-"""What is erased: the spans of a user, a session or a trace, and whatever hangs on them.
+"""What goes with an erasure: the spans, and whatever hangs on them or names who is erased.
 
-Of a user that is each span with the user's id, and each without any in a trace that has one of the
-user's; spans of others stay, in the same trace too. A session likewise. The spans are found and
-deleted in the writer's transactions, many of them in several.
+All is deleted in the writer's transactions, many spans in several; each leaves nothing behind of
+the calls it deletes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from headway_collector.store.changes import note_keys
 from headway_collector.store.descriptor_rows import forget
-from headway_collector.store.descriptors import TRACE_KEY
 from headway_collector.store.mentions import REJECT_DIGEST, Mentions, OwnedKey
-from headway_collector.store.tombstones import Grave, Tombstones
-
-Kind = Literal["user", "session", "trace"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+from headway_collector.store.targets import Target
+from headway_collector.store.tombstones import Tombstones
 
 CHUNK_ROWS = 10_000
 """Spans in one transaction."""
 
-_OWNER: dict[Kind, str] = {"user": "user_id", "session": "session_id"}
-_KEYS = (
-    f"spans.project, spans.trace_id, spans.span_id, spans.span_key, {TRACE_KEY} AS trace_key, "
-    "spans.start_ns, spans.session_id"
-)
 _IS_GONE = (
     "spans.span_key = gone.span_key AND spans.span_id = gone.span_id "
     "AND spans.trace_id = gone.trace_id AND spans.project = gone.project"
@@ -42,78 +33,11 @@ _SCORES_OF_SPANS = """project = $1 AND span_id IN (SELECT span_id FROM gone) AND
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Whose spans are erased.
-
-    Args:
-        kind: what the identity is the id of.
-    """
-
-    project: str
-    kind: Kind
-    identity: str
-
-
-@dataclass(frozen=True, slots=True)
 class Remains:
     """What of the traces and sessions of erased spans is left without a span."""
 
     traces: list[str] = field(default_factory=list)
     sessions: list[str] = field(default_factory=list)
-
-
-def find_spans(connection: duckdb.DuckDBPyConnection, target: Target) -> pa.Table:
-    """Return the keys of the spans that are the target's.
-
-    Those without an owner come first: should an erasure be cut off, the owner's own are still there
-    to say which traces they were in.
-    """
-    if target.kind == "trace":
-        sql = "project = $1 AND trace_id = $2 ORDER BY start_ns"
-    else:
-        owner = _OWNER[target.kind]
-        sql = (
-            f"project = $1 AND ({owner} = $2 OR (coalesce({owner}, '') = '' AND trace_id IN ("
-            f"SELECT trace_id FROM store.spans WHERE project = $1 AND {owner} = $2))) "
-            f"ORDER BY coalesce({owner}, '') <> '', start_ns"
-        )
-    found = connection.execute(
-        f"SELECT {_KEYS} FROM store.spans AS spans WHERE {sql}", [target.project, target.identity]
-    )
-    return found.to_arrow_table()
-
-
-def find_shared(connection: duckdb.DuckDBPyConnection, project: str, gone: pa.Table) -> list[str]:
-    """Return the traces of the spans that others are in, too."""
-    return _column(
-        connection,
-        gone,
-        "SELECT trace_id FROM (SELECT trace_id, count(*) AS stored FROM store.spans "
-        "WHERE project = $1 AND trace_id IN (SELECT trace_id FROM gone) GROUP BY trace_id) "
-        "JOIN (SELECT trace_id, count(*) AS going FROM gone GROUP BY trace_id) USING (trace_id) "
-        "WHERE stored > going",
-        [project],
-    )
-
-
-def bury(
-    connection: duckdb.DuckDBPyConnection,
-    tombstones: Tombstones,
-    target: Target,
-    gone: pa.Table,
-    erased_ns: int,
-) -> None:
-    """Keep tombstones of the target, its spans, and the traces that they were in."""
-    names: dict[Grave, Iterable[str]] = {
-        target.kind: [target.identity],
-        "span": gone["span_id"].to_pylist(),
-    }
-    traces = gone["trace_id"].unique().to_pylist()
-    if target.kind == "user":
-        names["user_trace"] = traces
-    if target.kind == "session":
-        names["session_trace"] = traces
-    tombstones.bury(connection, target.project, names, erased_ns)
 
 
 def bury_sessions(
@@ -139,7 +63,7 @@ def delete_spans(connection: duckdb.DuckDBPyConnection, gone: pa.Table) -> dict[
 
     Args:
         connection: the writer's.
-        gone: their keys, as `find_spans` returns them.
+        gone: their keys, as `targets.find_spans` returns them.
 
     Returns:
         how many rows went, by table.
@@ -260,25 +184,6 @@ def delete_mentions(
             [project, mentions.batches],
         )
     return {**counts, "batches": len(mentions.batches)}
-
-
-def list_targets(
-    connection: duckdb.DuckDBPyConnection, tombstones: Tombstones
-) -> Iterator[tuple[Target, int]]:
-    """Yield who was erased and is in the store all the same, as after a restore, and when."""
-    moments = tombstones.list_moments(connection)
-    for project, kind in dict.fromkeys((project, kind) for project, kind, _ in moments):
-        if kind not in KINDS:
-            continue
-        column = _OWNER.get(kind, "trace_id")
-        for (name,) in connection.execute(
-            f"SELECT DISTINCT {column} FROM store.spans "
-            f"WHERE project = $1 AND coalesce({column}, '') <> ''",
-            [project],
-        ).fetchall():
-            erased_ns = moments.get((project, kind, tombstones.digest(project, kind, name)))
-            if erased_ns is not None:
-                yield Target(project, kind, name), erased_ns
 
 
 def _delete(

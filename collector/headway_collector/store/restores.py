@@ -17,7 +17,7 @@ from headway_collector.callers import EVERYONE
 from headway_collector.errors import StoreError
 from headway_collector.store import migrations
 from headway_collector.store.audit import save_action
-from headway_collector.store.connections import MEMORY, OFFLINE, STORAGE
+from headway_collector.store.openings import MEMORY, OFFLINE, STORAGE
 from headway_collector.store.outages import explain_opening, first_line, quote
 from headway_collector.store.retention import Rule
 

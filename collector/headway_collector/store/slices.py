@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from headway_collector.store.connections import ROW_GROUP_ROWS, Store
+from headway_collector.store.connections import Store
 from headway_collector.store.filters import Conditions
+from headway_collector.store.openings import ROW_GROUP_ROWS
 from headway_collector.times import SECOND_NS
 
 SLICE_S = 1.0

@@ -32,7 +32,8 @@ def add_import(actions: Any) -> None:
     parser.add_argument(
         "--allow-code",
         action="store_true",
-        help="take over Python that the file names, and files outside its folder",
+        help="take over Python that the file names, and run it where the import needs it; read "
+        "files outside its folder",
     )
     parser.add_argument(
         "--map",
@@ -42,6 +43,12 @@ def add_import(actions: Any) -> None:
         help="which column is our key, such as expected=label",
     )
     parser.add_argument("--data", metavar="FILE", help="read the cases from this file instead")
+    parser.add_argument(
+        "--judge",
+        metavar="SPEC",
+        help="the model that judges, any model, where the file has a model judge "
+        "(default: the one that the file names)",
+    )
 
 
 def add_export(actions: Any) -> argparse.ArgumentParser:

@@ -17,6 +17,7 @@ from headway_evals.errors import ImportingError, SuiteError
 from headway_evals.importing.formats import import_file
 from headway_evals.importing.reports import ImportedSuite, ImportOptions, ImportReport
 from headway_evals.importing.writing import suite_text, write_suite
+from headway_evals.models.specs import SCHEMES
 from headway_evals.suite_files import load_suite
 from headway_evals.wordings import one_line
 from headway_measures.scores import counted
@@ -29,13 +30,14 @@ _LONGEST_LINE = 1000
 def run(arguments: argparse.Namespace) -> int:
     """Import a file."""
     path = Path(arguments.file)
-    options = ImportOptions(
-        allow_code=arguments.allow_code,
-        fields=dict(arguments.map or []),
-        data=Path(arguments.data) if arguments.data else None,
-    )
     console = make_console(stderr=arguments.out is None)
     try:
+        options = ImportOptions(
+            allow_code=arguments.allow_code,
+            fields=dict(arguments.map or []),
+            data=Path(arguments.data) if arguments.data else None,
+            judge=_judge(arguments.judge),
+        )
         suites, report = import_file(path, arguments.format, options)
         if arguments.strict and report.omissions:
             lines = ["Nothing was written: --strict wants all, and not all can be imported"]
@@ -49,6 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
     for line in (*told, *_told(report)):
         console.print(Text(one_line(line, _LONGEST_LINE)), soft_wrap=True)
     return EXIT_IMPORTED
+
+
+def _judge(spec: str | None) -> str | None:
+    """Return a judge's spec as it was given; whether its model is here is a run's concern."""
+    if spec is not None and not (spec.partition(":")[0] in SCHEMES and spec.partition(":")[2]):
+        known = ", ".join(f"{scheme}:…" for scheme in SCHEMES)
+        raise ImportingError(f"--judge is {spec!r}, which is no model: write one of {known}")
+    return spec
 
 
 def _write(suites: Sequence[ImportedSuite], out: str | None) -> list[str]:

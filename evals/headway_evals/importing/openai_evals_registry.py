@@ -5,7 +5,7 @@
 
 A sample is ``{"input": [messages] or "text", "ideal": "text" or ["texts"]}``. The classes keep
 their meaning: Match, Includes, FuzzyMatch, JsonMatch and MultipleChoice, of which the last reads a
-dataset that is given by ``--data``.
+dataset that is given by ``--data``; ModelBasedClassify is asked of the model of ``--judge``.
 """
 
 import random
@@ -16,6 +16,8 @@ from typing import Any
 
 from headway_evals.documents import Faults, MarkedDict, parse_yaml
 from headway_evals.errors import ImportingError
+from headway_evals.importing.case_scorers import take_shared
+from headway_evals.importing.openai_evals_judges import GradedSpec, read_spec
 from headway_evals.importing.reports import ImportedSuite, ImportOptions, ImportReport
 from headway_evals.importing.sources import SourceFiles, SourceRefused
 from headway_evals.importing.table_files import Row, read_table
@@ -25,20 +27,29 @@ from headway_measures.scores import shown
 _SHUFFLED_BY = 7
 """The seed that orders the letters of MultipleChoice; theirs goes by the sample's index."""
 
+_JUDGED = "ModelBasedClassify"
+
 _SCORERS: Mapping[str, list[Any]] = {
     "Match": ["starts_with"],
     "Includes": [{"includes": {"mode": "any"}}],
     "FuzzyMatch": ["fuzzy_match", "f1"],
     "JsonMatch": ["json_match"],
     "MultipleChoice": ["starts_with"],
+    _JUDGED: ["classify"],
 }
-_LENGTHS = {"Match": 500, "FuzzyMatch": 100, "JsonMatch": 512, "MultipleChoice": 1}
+_LENGTHS = {"Match": 500, "FuzzyMatch": 100, "JsonMatch": 512, "MultipleChoice": 1, _JUDGED: 1024}
 _ARGUMENTS: Mapping[str, frozenset[str]] = {
     "Match": frozenset(["samples_jsonl", "max_tokens", "num_few_shot", "few_shot_jsonl"]),
     "Includes": frozenset(["samples_jsonl", "ignore_case"]),
     "FuzzyMatch": frozenset(["samples_jsonl", "max_tokens"]),
     "JsonMatch": frozenset(["samples_jsonl", "max_tokens"]),
     "MultipleChoice": frozenset(["dataset", "instructions"]),
+    _JUDGED: frozenset(
+        [
+            *("samples_jsonl", "modelgraded_spec", "modelgraded_spec_args", "eval_type"),
+            *("max_tokens", "samples_renamings", "multicomp_n", "metaeval"),
+        ]
+    ),
 }
 _KNOWN_DATA = {
     "hellaswag": ("ctx", "endings", "label"),
@@ -121,29 +132,31 @@ class _EvalImport:
 
     @property
     def feature(self) -> str:
-        return f"eval {self.key}" if self.kind in _SCORERS else f"class {self.kind}"
+        is_plain = self.kind in _SCORERS and self.kind != _JUDGED
+        return f"eval {self.key}" if is_plain else f"class {self.kind}"
 
     def suite(self, name: str) -> ImportedSuite:
         kind, arguments = self.kind, self.entry.get("args")
         given: Mapping[str, Any] = arguments if isinstance(arguments, Mapping) else {}
-        if kind == "ModelBasedClassify":
-            raise ImportingError(
-                f"{self.key} asks a judge: write its prompt and choices as the scorer `classify`"
-            )
         if kind not in _SCORERS:
             raise ImportingError(f"{self.key} is of class {kind}; known: {', '.join(_SCORERS)}")
         for each in (*given, *(key for key in self.entry if key not in ("class", "args"))):
             if each not in _ARGUMENTS[kind] and each not in ("description", "metrics"):
                 line = getattr(self.entry, "lines", {}).get(each, 0)
                 self.report.omit(f"argument {each}", f"{kind} has no such", self.path.name, line)
+        spec = None
+        if kind == _JUDGED:
+            spec = read_spec(self.files, given, self.key, self.options.judge)
         rows = self._rows(given)
-        if kind == "MultipleChoice":
+        if spec is not None:
+            cases = self._judged(rows, spec, given.get("samples_renamings") or {})
+        elif kind == "MultipleChoice":
             cases = self._choices(rows, str(given.get("instructions") or ""))
         else:
             cases = self._cases(rows, self._shots(given))
         if not cases:
             raise ImportingError(f"{self.key} has no sample that can be a case")
-        scorers = _SCORERS[kind]
+        scorers = take_shared(cases) if spec is not None else _SCORERS[kind]
         if kind == "Includes" and given.get("ignore_case"):
             scorers = [{"includes": {"mode": "any", "ignore_case": True}}]
         if kind == "FuzzyMatch":
@@ -154,9 +167,9 @@ class _EvalImport:
             document["generation"] = {"max_new_tokens": int(length)}
         if kind == "Match":
             self.report.note(f"{name}: Match sends no max_tokens; here answers end at {length}")
-        document |= {"scorers": scorers, "cases": cases}
-        if kind == "FuzzyMatch":
-            document["gate"] = {"scorer": "fuzzy_match"}
+        document |= {"scorers": scorers, "cases": cases} if scorers else {"cases": cases}
+        if kind in ("FuzzyMatch", _JUDGED):
+            document["gate"] = {"scorer": "classify" if kind == _JUDGED else "fuzzy_match"}
         return ImportedSuite(name, document)
 
     def _rows(self, given: Mapping[str, Any]) -> Sequence[Row]:
@@ -193,13 +206,8 @@ class _EvalImport:
             asked, ideal = row.values.get("input"), row.values.get("ideal")
             if shots and isinstance(asked, list):
                 asked = [*asked[:-1], *turns, *asked[-1:]]
-            if isinstance(asked, list) and any("name" in each for each in asked):
-                told = "a message has a role and a content; its text is the same without the name"
-                self.report.omit("message's name", told, self.path.name, row.line)
-            asked = _plain_chat(asked)
-            if not isinstance(asked, str) and not is_chat(asked):
-                told = "an input is a text, or a list of messages with role and content"
-                self.report.omit("sample's input", told, self.path.name, row.line)
+            asked = self._asked("input", asked, row)
+            if asked is None:
                 continue
             texts = ideal if isinstance(ideal, list) else [ideal]
             if not texts or not all(isinstance(each, str) for each in texts):
@@ -211,6 +219,51 @@ class _EvalImport:
                     told = "a case has input and expected"
                     self.report.omit(f"sample's {key}", told, self.path.name, row.line)
             cases.append({"id": str(number), "input": asked, "expected": ideal})
+        return cases
+
+    def _asked(self, column: str, given: Any, row: Row) -> Any:
+        """Return a sample's input as a case's; None where it is none."""
+        if isinstance(given, list) and any(
+            isinstance(each, Mapping) and "name" in each for each in given
+        ):
+            told = "a message has a role and a content; its text is the same without the name"
+            self.report.omit("message's name", told, self.path.name, row.line)
+        asked = _plain_chat(given)
+        if isinstance(asked, str) or is_chat(asked):
+            return asked
+        told = "an input is a text, or a list of messages with role and content"
+        self.report.omit(f"sample's {column}", told, self.path.name, row.line)
+        return None
+
+    def _judged(
+        self, rows: Sequence[Row], spec: GradedSpec, renamings: Any
+    ) -> list[dict[str, Any]]:
+        spec.check()
+        column, _ = spec.columns
+        names = renamings if isinstance(renamings, Mapping) else {}
+        cases: list[dict[str, Any]] = []
+        for number, row in enumerate(rows):
+            sample = {str(names.get(key, key)): value for key, value in row.values.items()}
+            asked = self._asked(column, sample.get(column), row)
+            if asked is None:
+                continue
+            try:
+                scorer = spec.entry(sample)
+            except ImportingError as error:
+                self.report.omit("sample without a judge", str(error), self.path.name, row.line)
+                continue
+            shown_too = spec.shown_columns(sample)
+            for key in sample:
+                if key not in (column, "ideal", *shown_too):
+                    told = "the judge is not shown it, and a case has input and expected"
+                    self.report.omit(f"sample's {key}", told, self.path.name, row.line)
+            case = {"id": str(number), "input": asked, "scorers": [scorer]}
+            if sample.get("ideal") is not None:
+                case["expected"] = sample["ideal"]
+            cases.append(case)
+        for feature, reason in spec.omissions if cases else ():
+            line = getattr(self.entry, "line", 0)
+            self.report.omit(feature, reason, self.path.name, line)
         return cases
 
     def _choices(self, rows: Sequence[Row], instructions: str) -> list[dict[str, Any]]:

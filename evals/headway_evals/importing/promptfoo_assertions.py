@@ -1,42 +1,48 @@
-"""promptfoo's assertions as our scorers, where they come to the same on every answer.
+"""promptfoo's assertions as our scorers, and what of them cannot be one.
 
-Those that a model judges, that run code, or that need what is not here are reported and left out.
+Which scorer a type becomes stands in ``promptfoo_scorers`` and, where a model judges, in
+``promptfoo_judges``. What runs code, or needs what is not here, is reported and left out.
 """
 
-import csv
 import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headway_evals.documents import Faults, MarkedDict, parse_yaml
+from headway_evals.documents import MarkedDict
 from headway_evals.errors import ImportingError
-from headway_evals.importing.promptfoo_patterns import our_pattern
-from headway_evals.importing.promptfoo_templates import Nunjucks, fill, printed
+from headway_evals.importing.case_scorers import Entry, named
+from headway_evals.importing.promptfoo_judges import JUDGE_KEYS, JUDGED, JudgedReader
+from headway_evals.importing.promptfoo_scorers import OWN, SCORERS, AssertionRefused
+from headway_evals.importing.promptfoo_templates import Nunjucks, fill
 from headway_evals.importing.reports import ImportReport
-from headway_evals.importing.sources import SCHEME, SourceFiles
+from headway_evals.importing.sources import SCHEME, SourceFiles, parsed
+from headway_evals.judges.scorers import JUDGES, make_judge
 from headway_measures.errors import ScorerError
 from headway_measures.scorers import make_scorer
 
-Entry = dict[str, Any]
-"""A scorer as a suite file has it: one kind, with its options."""
-
 _KEYS = ("type", "value", "threshold", "weight", "metric", "config", "$ref")
 _SET_KEYS = ("type", "assert", "threshold", "weight", "metric", "config")
-_EDITS = 5
-_ROUGE = 0.75
-_BLEU = 0.5
 _TEMPLATES = "#/assertionTemplates/"
-_DRAFT = "http://json-schema.org/draft-07/schema#"
-_JUDGED = (
-    *("llm-rubric", "g-eval", "factuality", "model-graded-closedqa", "model-graded-factuality"),
-    *("answer-relevance", "context-faithfulness", "context-recall", "context-relevance", "pi"),
-    *("select-best", "max-score", "classifier", "moderation", "conversation-relevance"),
-    *("search-rubric", "trajectory:goal-success"),
-)
+_CONTEXT = "asks a judge several things about a context, and our judges ask one about an answer"
+_SEVERAL = "compares the answers of several providers; ours is `pairwise`, against a baseline"
+_TOOLS = "asks a judge that uses tools, or reads traces"
+_MARKUP = "needs a parser of markup like promptfoo's; write it as a python scorer"
 _REASONS = {
+    "answer-relevance": "compares embeddings of questions that a model makes up",
+    "context-faithfulness": _CONTEXT,
+    "context-recall": _CONTEXT,
+    "context-relevance": _CONTEXT,
+    "conversation-relevance": "judges windows of a conversation, and our judges one answer",
+    "pi": "asks a service on the net",
+    "moderation": "asks a service on the net",
+    "classifier": "asks a model that classifies, and our judges are models that answer",
+    "select-best": _SEVERAL,
+    "max-score": _SEVERAL,
+    "search-rubric": _TOOLS,
+    "agent-rubric": _TOOLS,
+    "trajectory:goal-success": _TOOLS,
     "similar": "compares embeddings of a model; our similarity compares characters",
     "javascript": "runs JavaScript; write it as a python scorer",
     "webhook": "asks a server on the net",
@@ -45,7 +51,12 @@ _REASONS = {
     "perplexity-score": "needs the answer's log-probabilities; our perplexity has ask: perplexity",
     "is-sql": "needs a parser of SQL, which is not installed here",
     "contains-sql": "needs a parser of SQL, which is not installed here",
+    "is-xml": _MARKUP,
+    "contains-xml": _MARKUP,
+    "is-html": _MARKUP,
+    "contains-html": _MARKUP,
 }
+KNOWN_TYPES = (*SCORERS, "python", *JUDGED, *_REASONS)
 
 
 @dataclass(slots=True)
@@ -56,76 +67,115 @@ class AssertionReader:
         files: those that assertions may name.
         report: what could not be done.
         templates: the config's ``assertionTemplates``.
+        environment: fills templates in.
+        judge: the spec of the model that judges; None takes the providers that are named.
 
     Attributes:
         modules: Python files that scorers call.
+        has_judged: whether a model judges any of the assertions.
     """
 
     files: SourceFiles
     report: ImportReport
     templates: Mapping[str, Any] = field(default_factory=dict)
     environment: Nunjucks = field(default_factory=Nunjucks)
+    judge: str | None = None
     modules: list[Path] = field(default_factory=list)
+    has_judged: bool = False
 
     def read(
-        self, given: Any, variables: Mapping[str, Any], path: str, line: int = 0
+        self,
+        given: Any,
+        variables: Mapping[str, Any],
+        path: str,
+        line: int = 0,
+        options: Mapping[str, Any] | None = None,
     ) -> list[Entry]:
-        """Return the scorer of an assertion with these variables; nothing where there is none."""
+        """Return the scorer of an assertion; nothing where there is none.
+
+        Args:
+            given: the assertion.
+            variables: of its test.
+            path: the file that it stands in.
+            line: its line, where it does not know that itself.
+            options: those of its test.
+        """
         line = given.line if isinstance(given, MarkedDict) else line
+        options = options or {}
         try:
             assertion = self._resolved(given)
             kind = assertion.get("type")
             if not isinstance(kind, str):
-                raise _Refused("assertion without a type", "has no type")
+                raise AssertionRefused("assertion without a type", "has no type")
             if kind == "assert-set":
-                return self._set(assertion, variables, path, line)
+                return self._set(assertion, variables, path, line, options)
             base = kind.removeprefix("not-")
+            self.has_judged |= base in JUDGED
             for key in assertion:
-                if key not in _KEYS:
+                if key not in _KEYS and not (base in JUDGED and key in JUDGE_KEYS):
                     why = "changes what is judged" if key == "transform" else "has no place here"
-                    raise _Refused(f"assertion {key}", f"{why}; the assertion is left out")
+                    raise AssertionRefused(f"assertion {key}", f"{why}; the assertion is left out")
             if assertion.get("config") and base != "python":
-                raise _Refused("assertion config", "has no place here; the assertion is left out")
-            read = _READERS.get(base)
-            if read is None:
-                raise _Refused(f"assertion type {base}", _reason(base))
+                why = "has no place here; the assertion is left out"
+                raise AssertionRefused("assertion config", why)
+            if base not in SCORERS and base not in JUDGED and base != "python":
+                why = _REASONS.get(base, "is not known here")
+                raise AssertionRefused(f"assertion type {base}", why)
             try:
                 value = self._value(base, assertion.get("value"), variables)
-                entry = read(self, assertion, value)
+                entry = self._entry(base, assertion, value, options, path, line)
                 _check(entry)
             except ImportingError as error:
-                raise _Refused(f"assertion {base} as written", str(error)) from error
-            if base in ("rouge-n", "bleu"):
-                self.report.omit(
-                    f"promptfoo's own {base}",
-                    "is scored by ours, the usual one, whose values can differ: see "
-                    "docs/importing.md",
-                    path,
-                    line,
-                )
+                raise AssertionRefused(f"assertion {base} as written", str(error)) from error
             return [self._weighed(entry, assertion, is_negated=kind != base)]
-        except _Refused as refused:
+        except AssertionRefused as refused:
             self.report.omit(refused.feature, refused.reason, path, line)
             return []
 
+    def _entry(
+        self,
+        kind: str,
+        assertion: Mapping[str, Any],
+        value: Any,
+        options: Mapping[str, Any],
+        path: str,
+        line: int,
+    ) -> Entry:
+        if kind in JUDGED:
+            judged = JudgedReader(self.report, self.judge)
+            return judged.read(kind, assertion, value, options, path, line)
+        if kind == "python":
+            return self._python(assertion, value)
+        entry = SCORERS[kind](assertion, value)
+        if kind in OWN:
+            why = "is scored by ours, the usual one, whose values can differ: see docs/importing.md"
+            self.report.omit(f"promptfoo's own {kind}", why, path, line)
+        return entry
+
     def _resolved(self, given: Any) -> Mapping[str, Any]:
         if not isinstance(given, Mapping):
-            raise _Refused("assertion that is no mapping", "is no mapping with a type")
+            raise AssertionRefused("assertion that is no mapping", "is no mapping with a type")
         reference = given.get("$ref")
         if reference is None:
             return given
         name = str(reference).removeprefix(_TEMPLATES)
         template = self.templates.get(name)
         if not str(reference).startswith(_TEMPLATES) or not isinstance(template, Mapping):
-            raise _Refused(f"assertion {reference}", "names no assertion template")
+            raise AssertionRefused(f"assertion {reference}", "names no assertion template")
         return {**template, **{key: each for key, each in given.items() if key != "$ref"}}
 
     def _set(
-        self, assertion: Mapping[str, Any], variables: Mapping[str, Any], path: str, line: int
+        self,
+        assertion: Mapping[str, Any],
+        variables: Mapping[str, Any],
+        path: str,
+        line: int,
+        options: Mapping[str, Any],
     ) -> list[Entry]:
         for key in assertion:
             if key not in _SET_KEYS:
-                raise _Refused(f"assert-set {key}", "has no place here; the set is left out")
+                why = "has no place here; the set is left out"
+                raise AssertionRefused(f"assert-set {key}", why)
         inner: list[Entry] = []
         given = assertion.get("assert")
         for each in given if isinstance(given, list) else []:
@@ -137,17 +187,18 @@ class AssertionReader:
                 )
                 plain = MarkedDict(place)
                 plain.update((key, value) for key, value in each.items() if key != "metric")
-            inner += self.read(plain, variables, path, line)
+            inner += self.read(plain, variables, path, line, options)
         if not inner:
             return []
-        options: dict[str, Any] = {"scorers": named(inner)}
+        group: dict[str, Any] = {"scorers": named(inner)}
         least = assertion.get("threshold")
         if least is not None:
             is_share = isinstance(least, int | float) and not isinstance(least, bool)
             if not is_share or not 0 <= least <= 1:
-                raise _Refused("assert-set threshold", f"is {least!r}, which is not from 0 to 1")
-            options["threshold"] = least
-        return [self._weighed({"group": options}, {**assertion, "type": "assert-set"})]
+                why = f"is {least!r}, which is not from 0 to 1"
+                raise AssertionRefused("assert-set threshold", why)
+            group["threshold"] = least
+        return [self._weighed({"group": group}, {**assertion, "type": "assert-set"})]
 
     def _weighed(
         self, entry: Entry, assertion: Mapping[str, Any], *, is_negated: bool = False
@@ -160,7 +211,8 @@ class AssertionReader:
         if weight is not None and weight != 1:
             is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
             if not is_number or not 0 <= weight < math.inf:
-                raise _Refused("assertion weight", f"is {weight!r}, which is not 0 or more")
+                why = f"is {weight!r}, which is not 0 or more"
+                raise AssertionRefused("assertion weight", why)
             common["weight"] = weight
         if assertion.get("metric"):
             common["metric"] = str(assertion["metric"])
@@ -176,42 +228,24 @@ class AssertionReader:
                 value = parsed(value, self.files.shown(path))
         return fill(self.environment, value, variables)
 
-
-class _Refused(Exception):
-    """An assertion that is left out."""
-
-    def __init__(self, feature: str, reason: str) -> None:
-        super().__init__(feature)
-        self.feature, self.reason = feature, reason
-
-
-def named(entries: list[Entry]) -> list[Entry]:
-    """Return scorers each with a name of its own: the second ``contains`` is ``contains 2``."""
-    taken: set[str] = set()
-    found = []
-    for entry in entries:
-        ((kind, options),) = entry.items()
-        name, number = str(options.get("name", kind)), 1
-        metric_or_name = name
-        while metric_or_name in taken:
-            number += 1
-            metric_or_name = f"{name} {number}"
-        taken.add(metric_or_name)
-        found.append({kind: {**options, "name": metric_or_name}})
-    return found
-
-
-def parsed(text: str, path: str) -> Any:
-    """Return what a YAML or JSON text says.
-
-    Raises:
-        ImportingError: it is none.
-    """
-    faults = Faults()
-    value = parse_yaml(text, path, faults)
-    if faults.found:
-        raise ImportingError(str(faults.error()))
-    return value
+    def _python(self, assertion: Mapping[str, Any], value: Any) -> Entry:
+        if not (isinstance(value, str) and value.startswith(SCHEME)):
+            raise ImportingError("it is Python within the file: put it into a file of its own")
+        if not self.files.allow_code:
+            raise ImportingError("it runs Python: --allow-code takes it over")
+        if assertion.get("config"):
+            raise ImportingError("it has a config, which the function would not get")
+        name, _, function = value.removeprefix(SCHEME).partition(":")
+        path = self.files.find(name)
+        if path.suffix != ".py" or not path.stem.isidentifier():
+            raise ImportingError(f"{value} is no Python module")
+        if path not in self.modules:
+            self.modules.append(path)
+        options: dict[str, Any] = {"call": f"{path.stem}:{function or 'get_assert'}"}
+        options["style"] = "promptfoo"
+        if assertion.get("threshold") is not None:
+            options["at_least"] = assertion["threshold"]
+        return {"python": options}
 
 
 def _check(entry: Entry) -> None:
@@ -219,151 +253,12 @@ def _check(entry: Entry) -> None:
     ((kind, options),) = entry.items()
     if kind == "python":
         return
+    if kind == "group":
+        for each in options["scorers"]:
+            _check(each)
+        return
+    own = {name: each for name, each in options.items() if name not in ("expected", "name")}
     try:
-        make_scorer(kind, {name: each for name, each in options.items() if name != "expected"})
+        make_judge(kind, own) if kind in JUDGES else make_scorer(kind, own)
     except ScorerError as error:
         raise ImportingError(str(error)) from error
-
-
-def _text(value: Any, *, may_be_empty: bool = False) -> str:
-    if isinstance(value, Mapping | list) or value is None or (value == "" and not may_be_empty):
-        raise ImportingError(f"its value is {value!r}, which is no text")
-    return printed(value)
-
-
-def _equals(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-    if value is None or value == "":
-        # No text is what nothing else is: our scorers expect something.
-        return {"regex": {"pattern": r"\A\Z"}}
-    wanted = value if isinstance(value, Mapping | list) else printed(value)
-    return {"exact": {"strip": False, "expected": wanted}}
-
-
-def _contains(**options: Any) -> Callable[[AssertionReader, Mapping[str, Any], Any], Entry]:
-    def read(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-        return {"includes": {"values": _text(value), **options}}
-
-    return read
-
-
-def _contains_several(**options: Any) -> Callable[[AssertionReader, Mapping[str, Any], Any], Entry]:
-    def read(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-        if isinstance(value, str):
-            value = next(csv.reader([value], skipinitialspace=True), [])
-            value = [each.strip() for each in value]
-        if not isinstance(value, list) or not value:
-            raise ImportingError(f"its value is {value!r}, which is no list")
-        return {"includes": {"values": [_text(each) for each in value], **options}}
-
-    return read
-
-
-def _starts_with(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-    return {"regex": {"pattern": rf"\A{re.escape(_text(value))}"}}
-
-
-def _regex(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-    return {"regex": {"pattern": our_pattern(_text(value))}}
-
-
-def _json(is_within: bool) -> Callable[[AssertionReader, Mapping[str, Any], Any], Entry]:
-    def read(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-        schema = parsed(value, "the schema") if isinstance(value, str) and value else value
-        if schema is not None and schema != "" and not isinstance(schema, Mapping):
-            raise ImportingError(f"its schema is {schema!r}, which is no mapping")
-        schema = {"$schema": _DRAFT, **schema} if schema else {}
-        if '"format"' in repr(schema).replace("'", '"'):
-            raise ImportingError("its schema has format, which is not checked here")
-        return {"json_schema": {"schema": schema, **({"within": True} if is_within else {})}}
-
-    return read
-
-
-def _levenshtein(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-    most = _threshold(assertion, _EDITS)
-    options = {"unit": "characters", "strip": False, "at_most": most, "expected": _text(value)}
-    return {"edit_distance": options}
-
-
-def _rouge(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-    least = _threshold(assertion, _ROUGE)
-    return {"rouge": {"variant": "rouge1", "at_least": least, "expected": _text(value)}}
-
-
-def _bleu(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-    expected = [_text(each) for each in value] if isinstance(value, list) else _text(value)
-    return {"bleu": {"at_least": _threshold(assertion, _BLEU), "expected": expected}}
-
-
-def _at_most(kind: str) -> Callable[[AssertionReader, Mapping[str, Any], Any], Entry]:
-    def read(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-        return {kind: {"at_most": _threshold(assertion, None)}}
-
-    return read
-
-
-def _word_count(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-    if isinstance(value, Mapping):
-        least, most = value.get("min", 0), value.get("max", "")
-    else:
-        least = most = int(printed(value)) if printed(value).isdecimal() else None
-    if not isinstance(least, int) or not (isinstance(most, int) or most == ""):
-        raise ImportingError(f"its value is {value!r}, which is no count of words")
-    return {"regex": {"pattern": rf"\A\s*(?:\S+(?:\s+|\Z)){{{least},{most}}}\Z"}}
-
-
-def _python(reader: AssertionReader, assertion: Mapping[str, Any], value: Any) -> Entry:
-    if not (isinstance(value, str) and value.startswith(SCHEME)):
-        raise ImportingError("it is Python within the file: put it into a file of its own")
-    if not reader.files.allow_code:
-        raise ImportingError("it runs Python: --allow-code takes it over")
-    if assertion.get("config"):
-        raise ImportingError("it has a config, which the function would not get")
-    name, _, function = value.removeprefix(SCHEME).partition(":")
-    path = reader.files.find(name)
-    if path.suffix != ".py" or not path.stem.isidentifier():
-        raise ImportingError(f"{value} is no Python module")
-    if path not in reader.modules:
-        reader.modules.append(path)
-    options: dict[str, Any] = {"call": f"{path.stem}:{function or 'get_assert'}"}
-    options["style"] = "promptfoo"
-    if assertion.get("threshold") is not None:
-        options["at_least"] = assertion["threshold"]
-    return {"python": options}
-
-
-def _threshold(assertion: Mapping[str, Any], usual: float | None) -> float:
-    threshold = assertion.get("threshold")
-    threshold = usual if threshold is None else threshold
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
-        raise ImportingError(f"its threshold is {threshold!r}, which is no number")
-    return threshold
-
-
-def _reason(kind: str) -> str:
-    if kind in _JUDGED:
-        return "is judged by a model; write it as a judge of ours"
-    return _REASONS.get(kind, "is not known here")
-
-
-_READERS: Mapping[str, Callable[[AssertionReader, Mapping[str, Any], Any], Entry]] = {
-    "equals": _equals,
-    "contains": _contains(),
-    "icontains": _contains(ignore_case=True),
-    "contains-any": _contains_several(mode="any"),
-    "icontains-any": _contains_several(mode="any", ignore_case=True),
-    "contains-all": _contains_several(graded=False),
-    "icontains-all": _contains_several(graded=False, ignore_case=True),
-    "starts-with": _starts_with,
-    "regex": _regex,
-    "is-json": _json(False),
-    "contains-json": _json(True),
-    "levenshtein": _levenshtein,
-    "rouge-n": _rouge,
-    "bleu": _bleu,
-    "latency": _at_most("latency"),
-    "cost": _at_most("cost"),
-    "word-count": _word_count,
-    "python": _python,
-}
-KNOWN_TYPES = (*_READERS, *_JUDGED, *_REASONS, "is-xml", "contains-xml", "is-html", "contains-html")

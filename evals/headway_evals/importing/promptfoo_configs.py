@@ -1,7 +1,7 @@
 """promptfoo's config as our suites: one a prompt.
 
-What a suite of ours cannot say is reported: providers that we have no model for, what a model
-judges, what runs code, and every key that is not known here.
+What a suite of ours cannot say is reported: providers that we have no model for, what runs code,
+and every key that is not known here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,13 +11,16 @@ from typing import Any
 
 from headway_evals.documents import MarkedDict, MarkedList
 from headway_evals.errors import ImportingError
-from headway_evals.importing.promptfoo_assertions import AssertionReader, Entry, named, parsed
+from headway_evals.importing.case_scorers import Entry, named, take_shared
+from headway_evals.importing.promptfoo_assertions import AssertionReader
+from headway_evals.importing.promptfoo_judges import JUDGE_OPTIONS
 from headway_evals.importing.promptfoo_prompts import FoundPrompt, questions_of, read_prompts
 from headway_evals.importing.promptfoo_providers import read_providers
 from headway_evals.importing.promptfoo_templates import Nunjucks
 from headway_evals.importing.promptfoo_tests import FileTests, FoundTest, merged
 from headway_evals.importing.reports import ImportedSuite, ImportOptions, ImportReport
-from headway_evals.importing.sources import SCHEME, SourceFiles
+from headway_evals.importing.sources import SCHEME, SourceFiles, parsed
+from headway_evals.importing.writing import plain
 
 _LONGEST_ID = 190
 _CONFIG_KEYS = (
@@ -43,7 +46,7 @@ def import_promptfoo(
     config = merged(parsed(files.read_text(path), path.name))
     if not isinstance(config, MarkedDict):
         raise ImportingError(f"{path} is no mapping with prompts and tests")
-    return _Config(config, path, files, report).suites()
+    return _Config(config, path, files, report, options.judge).suites()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +63,20 @@ class _Config:
     """A config under way to suites."""
 
     def __init__(
-        self, values: MarkedDict, path: Path, files: SourceFiles, report: ImportReport
+        self,
+        values: MarkedDict,
+        path: Path,
+        files: SourceFiles,
+        report: ImportReport,
+        judge: str | None,
     ) -> None:
         self._values, self._path, self._files, self._report = values, path, files, report
         self._environment = Nunjucks()
         self._tests = FileTests(files, report, self._environment)
         templates = values.get("assertionTemplates")
-        self._assertions = AssertionReader(
-            files, report, templates if isinstance(templates, Mapping) else {}, self._environment
-        )
+        templates = templates if isinstance(templates, Mapping) else {}
+        self._assertions = AssertionReader(files, report, templates, self._environment, judge)
+        self._judge_options: list[tuple[str, FoundTest]] = []
 
     def suites(self) -> list[ImportedSuite]:
         """Return the suites."""
@@ -90,6 +98,10 @@ class _Config:
             raise ImportingError(f"{self._path} has no prompt that can be imported")
         head = self._head()
         asked = list(self._asked())
+        if not self._assertions.has_judged:
+            for key, test in self._judge_options:
+                why = "says how to judge, and nothing is judged"
+                self._omit(f"test option {key}", why, test.line, test.path)
         return [
             self._suite(prompt, number, len(prompts), head, asked)
             for number, prompt in enumerate(prompts, start=1)
@@ -148,7 +160,9 @@ class _Config:
                 scorers = [
                     entry
                     for assertion in values.get("assert") or []
-                    for entry in self._assertions.read(assertion, each, test.path, test.line)
+                    for entry in self._assertions.read(
+                        assertion, each, test.path, test.line, values.get("options")
+                    )
                 ]
                 if not scorers:
                     why = "passes always there; a case of ours needs a scorer"
@@ -221,7 +235,9 @@ class _Config:
             if key not in _TEST_KEYS:
                 self._omit(f"test {key}", "has no place in a case", test.line, test.path)
         for key in values.get("options") or {}:
-            if key not in _OPTION_KEYS:
+            if key in JUDGE_OPTIONS:
+                self._judge_options.append((key, test))
+            elif key not in _OPTION_KEYS:
                 why = "changes prompts or answers, which are taken as they are"
                 self._omit(f"test option {key}", why, test.line, test.path)
 
@@ -258,7 +274,7 @@ class _Config:
             document["description"] = str(self._values["description"])
         document.update(questions.head)
         document.update(head)
-        shared = _shared_scorers(cases)
+        shared = take_shared(cases)
         if shared:
             document["scorers"] = shared
         document["cases"] = cases
@@ -297,13 +313,6 @@ class _Config:
                     yield f"{key}:{str(each).lower() if isinstance(each, bool) else each}"
 
 
-def plain(value: Any) -> Any:
-    """Return data without its lines."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
-
-
 def _with_defaults(default: Mapping[str, Any], test: Mapping[str, Any]) -> dict[str, Any]:
     """Return a test with what it does not say itself; assertions are the default's and its own."""
     found = {**default, **test}
@@ -336,15 +345,3 @@ def _weight(entry: Entry) -> float:
     (options,) = entry.values()
     weight = options.get("weight", 1)
     return weight if isinstance(weight, int | float) else 1.0
-
-
-def _shared_scorers(cases: Sequence[dict[str, Any]]) -> list[Entry]:
-    """Take off the scorers that every case has, and return them."""
-    if not cases:
-        return []
-    shared = [each for each in cases[0]["scorers"] if all(each in c["scorers"] for c in cases)]
-    for case in cases:
-        case["scorers"] = [each for each in case["scorers"] if each not in shared]
-        if not case["scorers"]:
-            del case["scorers"]
-    return shared

@@ -7,7 +7,6 @@ from typing import Any
 
 from headway_evals.documents import MarkedList
 from headway_evals.errors import ImportingError
-from headway_evals.importing.promptfoo_assertions import parsed
 from headway_evals.importing.promptfoo_templates import (
     Nunjucks,
     as_fields,
@@ -17,7 +16,7 @@ from headway_evals.importing.promptfoo_templates import (
     printed,
 )
 from headway_evals.importing.reports import ImportReport
-from headway_evals.importing.sources import SCHEME, SourceFiles
+from headway_evals.importing.sources import SCHEME, SourceFiles, parsed
 from headway_evals.prompts import is_chat
 
 RENDERED = "rendered_prompt"

@@ -28,20 +28,18 @@ def read_providers(given: Any, report: ImportReport, path: str, line: int) -> di
     lines = given.lines if isinstance(given, MarkedList) else [line] * len(items)
     found: list[dict[str, Any]] = []
     for place, item in zip(lines, items, strict=True):
-        name, config = _named(item)
+        name, config = named_provider(item)
         if name is None:
             report.omit("provider that is no name", "give --model", path, place)
             continue
-        spec = _spec(name, config)
+        spec = spec_of(name, config)
         if spec is None:
             report.omit(f"provider {name}", "is no model of ours; give --model", path, place)
         else:
             report.note(f"The provider {name} is --model {spec} here.")
-        generation: dict[str, Any] = {}
-        for key, value in config.items():
-            if key in _GENERATION and _is_usable(_GENERATION[key], value):
-                generation[_GENERATION[key]] = value
-            elif key not in _ADDRESS or (key != "apiBaseUrl" and spec is not None):
+        generation, unknown = generation_of(config)
+        for key in unknown:
+            if key not in _ADDRESS or (key != "apiBaseUrl" and spec is not None):
                 report.omit(f"provider config {key}", "has no place in a suite", path, place)
         found.append(generation)
     if any(each != found[0] for each in found):
@@ -51,7 +49,7 @@ def read_providers(given: Any, report: ImportReport, path: str, line: int) -> di
     return found[0] if found else {}
 
 
-def _named(item: Any) -> tuple[str | None, Mapping[str, Any]]:
+def named_provider(item: Any) -> tuple[str | None, Mapping[str, Any]]:
     """Return the name and config of ``name``, ``{id, config}`` or ``{name: {config}}``."""
     if isinstance(item, str):
         return item, {}
@@ -65,6 +63,18 @@ def _named(item: Any) -> tuple[str | None, Mapping[str, Any]]:
     return str(name) if name else None, config if isinstance(config, Mapping) else {}
 
 
+def generation_of(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return what a config says in our ``generation``, and its keys that say nothing there."""
+    generation: dict[str, Any] = {}
+    unknown = []
+    for key, value in config.items():
+        if key in _GENERATION and _is_usable(_GENERATION[key], value):
+            generation[_GENERATION[key]] = value
+        else:
+            unknown.append(key)
+    return generation, unknown
+
+
 def _is_usable(key: str, value: Any) -> bool:
     """Return whether a suite's ``generation`` takes a value."""
     if key == "stop":
@@ -76,7 +86,8 @@ def _is_usable(key: str, value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value <= most and (value > 0 or key != "top_p")
 
 
-def _spec(name: str, config: Mapping[str, Any]) -> str | None:
+def spec_of(name: str, config: Mapping[str, Any]) -> str | None:
+    """Return the spec of a provider's model; None where we have no such model."""
     if match := _OPENAI.fullmatch(name):
         return f"openai:{match[1]}@{config.get('apiBaseUrl', _OPENAI_URL)}"
     if match := _OLLAMA.fullmatch(name):

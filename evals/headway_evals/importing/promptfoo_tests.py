@@ -11,10 +11,10 @@ from typing import Any
 
 from headway_evals.documents import Faults, MarkedDict, MarkedList, parse_jsonl
 from headway_evals.errors import ImportingError
-from headway_evals.importing.promptfoo_assertions import KNOWN_TYPES, parsed
+from headway_evals.importing.promptfoo_assertions import KNOWN_TYPES
 from headway_evals.importing.promptfoo_templates import Nunjucks, fill, has_template, printed
 from headway_evals.importing.reports import ImportReport
-from headway_evals.importing.sources import SCHEME, SourceFiles
+from headway_evals.importing.sources import SCHEME, SourceFiles, parsed
 
 _MOST_TESTS = 100_000
 _CODE = (".py", ".js", ".ts", ".mjs", ".cjs")

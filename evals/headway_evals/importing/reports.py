@@ -17,15 +17,17 @@ class ImportOptions:
     """What the command line says to an importer.
 
     Args:
-        allow_code: whether Python that a file names may become part of a suite, and files outside
-            its folder may be read.
+        allow_code: whether Python that a file names may become part of a suite or be run by the
+            import, and files outside its folder may be read.
         fields: our key, and the file's own column for it; for tables.
         data: a file to read cases from in place of one that cannot be had here.
+        judge: the spec of the model that judges where the file has a model judge.
     """
 
     allow_code: bool = False
     fields: Mapping[str, str] = field(default_factory=dict)
     data: Path | None = None
+    judge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

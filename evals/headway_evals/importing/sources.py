@@ -6,7 +6,9 @@ prompt, and so into whatever answers it.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from headway_evals.documents import Faults, parse_yaml
 from headway_evals.errors import ImportingError
 
 SCHEME = "file://"
@@ -93,3 +95,16 @@ class SourceFiles:
                 f"{reference} lies outside {self.folder}; --allow-code reads it all the same"
             )
         return path
+
+
+def parsed(text: str, path: str) -> Any:
+    """Return what a YAML or JSON text says.
+
+    Raises:
+        ImportingError: it is none.
+    """
+    faults = Faults()
+    value = parse_yaml(text, path, faults)
+    if faults.found:
+        raise ImportingError(str(faults.error()))
+    return value

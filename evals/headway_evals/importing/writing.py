@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ def write_suite(suite: ImportedSuite, path: Path) -> None:
             shutil.copyfile(module, beside)
     except OSError as error:
         raise ImportingError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def plain(value: Any) -> Any:
+    """Return data without its lines."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 class _Dumper(yaml.SafeDumper):

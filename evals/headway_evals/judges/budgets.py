@@ -1,4 +1,4 @@
-"""What judges may cost: so many calls or dollars a run; the rest is then not judged, and told so.
+"""What judges may cost: so many calls or dollars; the rest is then not judged, and told so.
 
 Answers that are kept from earlier cost nothing and are not counted. Calls go out in batches; where
 dollars are limited, in as many as surely fit by the dearest call so far, so that no more than the
@@ -18,7 +18,7 @@ _FIRST_CALLS = 4
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most that the judges of one run may cost; None sets no bound."""
+    """The most that the judges of one run, or of one sweep, may cost; None sets no bound."""
 
     max_calls: int | None = None
     max_cost_usd: float | None = None
@@ -114,17 +114,24 @@ class Capped:
             room = self._purse.room(len(requests) - start)
             if not room:
                 break
-            answered = self._model.generate(
-                requests[start : start + room], _shifted(on_progress, start)
-            )
-            self._purse.pay(answered)
-            done += answered
+            done += self._ask(requests[start : start + room], start, on_progress)
         left = Completion(None, error=self._purse.reason, is_missing=True)
         for place in range(len(done), len(requests)):
             on_progress(place, left)
             done.append(left)
         return done
 
+    def _ask(
+        self, requests: Sequence[Request], start: int, on_progress: OnProgress
+    ) -> list[Completion]:
+        heard: list[Completion] = []
 
-def _shifted(on_progress: OnProgress, start: int) -> OnProgress:
-    return lambda place, completion: on_progress(start + place, completion)
+        def note(place: int, completion: Completion) -> None:
+            heard.append(completion)
+            on_progress(start + place, completion)
+
+        try:
+            return self._model.generate(requests, note)
+        finally:
+            # Also what was answered until somebody stopped it.
+            self._purse.pay(heard)

@@ -1,6 +1,7 @@
 """What reports say of judges: what they were asked, what that cost, and how far to trust them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from headway_evals.judges.scoring import JUDGES, NOT_JUDGED
 from headway_evals.runs import MISSING, RunRecord
@@ -11,9 +12,13 @@ MOST_NONSENSE = 0.1
 
 
 def judge_lines(record: RunRecord) -> list[str]:
-    """Return a line for each judge of a run, and one about what was not judged."""
+    """Return a line for each judge that was asked in a run, and one about what was not judged."""
     told = record.run.settings.get(JUDGES, {})
-    lines = [_line(spec, model) for spec, model in told.get("models", {}).items()]
+    lines = [
+        judge_line(spec, model)
+        for spec, model in told.get("models", {}).items()
+        if _is_asked(model)
+    ]
     unjudged = [e.error for e in record.results if e.error and e.error.startswith(_MARK)]
     if unjudged:
         cases = counted(len(unjudged), "case")
@@ -50,7 +55,13 @@ def is_unjudged(error: str | None) -> bool:
     return error is not None and error.startswith(_MARK)
 
 
-def _line(spec: str, told: dict[str, float | None]) -> str:
+def _is_asked(told: Mapping[str, Any]) -> bool:
+    """Return whether a judge was asked: one of pairs is not in the run itself."""
+    return bool(told.get("answers") or told.get("unanswered"))
+
+
+def judge_line(spec: str, told: Mapping[str, Any]) -> str:
+    """Return what a judge was asked and what that cost, by its tally."""
     answers, nonsense = told.get("answers") or 0, told.get("nonsense") or 0
     parts = [f"judge {spec}: {answers:,.0f} answers, {told.get('kept') or 0:,.0f} of them kept"]
     if nonsense:

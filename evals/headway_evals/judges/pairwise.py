@@ -8,15 +8,16 @@ is 1, ½ or 0 and the baseline's the rest, so that their difference is wins less
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
 import msgspec
 
 from headway_evals.errors import RunError
+from headway_evals.judges.notes import is_unjudged, judge_line
 from headway_evals.judges.scorers import Heard, Pairwise, make_judge
-from headway_evals.judges.scoring import JUDGES, NOT_JUDGED, Bench
+from headway_evals.judges.scoring import JUDGES, NOT_JUDGED, Bench, JudgeTally
 from headway_evals.runs import Result, RunRecord, ScoreSummary
 from headway_measures.scores import Answered, ScoreValue
 
@@ -66,11 +67,39 @@ class PairTally:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Two runs with the scores of pairwise judges, and what these said in all."""
+    """Two runs with the scores of pairwise judges, and what these said in all.
+
+    Args:
+        baseline: the trusted model's run.
+        candidate: the judged model's run.
+        tallies: what came of the pairs, by scorer.
+        asked: what each judge was asked for them, by its spec.
+    """
 
     baseline: RunRecord
     candidate: RunRecord
-    tallies: Mapping[str, PairTally]
+    tallies: Mapping[str, PairTally] = field(default_factory=dict)
+    asked: Mapping[str, JudgeTally] = field(default_factory=dict)
+
+    @property
+    def told(self) -> list[str]:
+        """Return a line for each scorer, and what each judge was asked."""
+        lines = [tally.told(name) for name, tally in self.tallies.items()]
+        return [*lines, *(judge_line(spec, asdict(each)) for spec, each in self.asked.items())]
+
+    @property
+    def unjudged_count(self) -> int:
+        """Return how many cases a judge did not judge that was to."""
+        olds = {each.case_id for each in self.baseline.results if each.output is not None}
+        return sum(
+            is_unjudged(each.error)
+            or (
+                each.output is not None
+                and each.case_id in olds
+                and not each.scores.keys() >= self.tallies.keys()
+            )
+            for each in self.candidate.results
+        )
 
 
 def pairwise_scorers(record: RunRecord) -> dict[str, Pairwise]:
@@ -124,7 +153,7 @@ def judge_pairs(baseline: RunRecord, candidate: RunRecord, bench: Bench) -> Pair
                 scores[new.case_id] = score
         baseline = _with_scores(baseline, name, {k: _turned(v) for k, v in scores.items()})
         candidate = _with_scores(candidate, name, scores)
-    return Paired(baseline, candidate, tallies)
+    return Paired(baseline, candidate, tallies, bench.tallies)
 
 
 def _orders(judge: Pairwise, old: Result, new: Result) -> list[Any]:

@@ -57,6 +57,10 @@ class Bench:
         keep: opens a model's kept answers.
         budget: what they may cost.
         on_judged: called with each answer of a judge.
+
+    Attributes:
+        tallies: what each judge was asked and said, by its spec.
+        purse: what is left of the budget.
     """
 
     models: Mapping[str, Model]
@@ -64,11 +68,21 @@ class Bench:
     budget: Budget = field(default_factory=Budget)
     on_judged: Callable[[], None] = lambda: None
     tallies: dict[str, JudgeTally] = field(default_factory=dict)
-    _purse: Purse = field(init=False)
+    purse: Purse = field(init=False)
     _heard: dict[Question, Heard] = field(default_factory=dict)
+    _counted: set[Question] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._purse = Purse(self.budget)
+        self.purse = Purse(self.budget)
+
+    def for_run(self) -> "Bench":
+        """Return the same judges for one of several runs, with tallies of its own.
+
+        What any of the runs heard is not asked again, and the budget is one for all of them.
+        """
+        bench = Bench(self.models, self.keep, self.budget, self.on_judged)
+        bench.purse, bench._heard = self.purse, self._heard
+        return bench
 
     def hear(self, questions: Iterable[Question]) -> None:
         """Ask what was not asked yet.
@@ -78,8 +92,13 @@ class Bench:
         """
         waiting: dict[str, list[Question]] = {}
         for question in dict.fromkeys(questions):
-            if question not in self._heard:
+            if question in self._counted:
+                continue
+            heard = self._heard.get(question)
+            if heard is None or _is_open(heard):
                 waiting.setdefault(question.judge, []).append(question)
+            else:
+                self._count_heard(question, heard)
         for spec, asked in waiting.items():
             if spec not in self.models:
                 raise ModelError(f"the judge {spec} is not among those that were found")
@@ -92,17 +111,18 @@ class Bench:
     @property
     def settings(self) -> dict[str, Any]:
         """Return what a run remembers: each judge, what it was asked, and what that cost."""
-        told = {}
+        told, is_cut = {}, False
         for spec, model in self.models.items():
             tally = dataclasses.asdict(self.tallies.get(spec, JudgeTally()))
             key = cache_key_of(model)
+            is_cut = is_cut or tally["unanswered"] > 0
             told[spec] = {"name": model.name, "cache_key": key, **tally}
             if tally["calls"]:  # before, its weights may not be loaded
                 told[spec]["digest"] = model.digest
         return {
             "models": told,
             "budget": dataclasses.asdict(self.budget),
-            "stopped": self._purse.reason,
+            "stopped": self.purse.reason if is_cut else "",
         }
 
     def _ask(self, spec: str, questions: Sequence[Question]) -> None:
@@ -113,11 +133,24 @@ class Bench:
         def on_answer(place: int, completion: Completion, is_kept: bool) -> None:
             question = questions[place]
             self._heard[question] = _read(question, completion)
+            self._counted.add(question)
             _count(tally, self._heard[question], completion, is_kept=is_kept)
             self.on_judged()
 
         with self.keep(model) as cache:
-            ask(Capped(model, self._purse), requests, cache, on_answer)
+            ask(Capped(model, self.purse), requests, cache, on_answer)
+
+    def _count_heard(self, question: Question, heard: Heard) -> None:
+        """Count an answer that another run had, as one that was kept."""
+        self._counted.add(question)
+        tally = self.tallies.setdefault(question.judge, JudgeTally())
+        tally.answers += 1
+        tally.kept += 1
+        tally.nonsense += heard.reading is None
+
+
+def _is_open(heard: Heard) -> bool:
+    return heard.error is not None and heard.error.startswith(NOT_JUDGED)
 
 
 def _request(place: int, question: Question) -> Request:

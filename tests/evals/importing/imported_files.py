@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -11,6 +12,7 @@ from headway_evals.executions import execute
 from headway_evals.importing.formats import import_file
 from headway_evals.importing.reports import ImportedSuite, ImportOptions, ImportReport
 from headway_evals.importing.writing import write_suite
+from headway_evals.judges.scoring import Bench
 from headway_evals.models.functions import Function
 from headway_evals.runs import RunRecord
 from headway_evals.suite_files import load_suite
@@ -37,10 +39,14 @@ class Imported:
         """Return what the only suite asks."""
         return [self.suite.prompt(case) for case in self.suite.cases]
 
-    def run(self, answer: Callable[..., Any]) -> RunRecord:
-        """Run a function on the only suite."""
+    def run(self, answer: Callable[..., Any], **judges: Callable[..., Any]) -> RunRecord:
+        """Run a function on the only suite; its judges are ``python:judges:NAME``."""
         model = Function(answer, folder=self.folder)
-        return execute(self.suite, model, self.folder / "run")
+        bench = Bench(
+            {f"python:judges:{n}": Function(e, folder=self.folder) for n, e in judges.items()},
+            lambda _: nullcontext(),
+        )
+        return execute(self.suite, model, self.folder / "run", bench=bench if judges else None)
 
 
 def write_files(folder: Path, files: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from headway_evals.commands import SUITE
+from headway_evals.judges.scorers import judges_of
 from headway_evals.suite_files import load_suite
 
 CONFIG = """\
@@ -111,3 +112,33 @@ def test_python_that_a_suite_calls_is_put_beside_it(place: Path) -> None:
 
     assert run("promptfooconfig.yaml", "--allow-code", "--strict", "--out", "s/ours.yaml") == 0
     assert (place / "s" / "import_checks.py").read_text().startswith("def get_assert")
+
+
+JUDGED = """\
+prompts: ['Say {{q}}']
+tests:
+  - vars: {q: a}
+    assert: [{type: llm-rubric, value: Is kind}]
+"""
+
+
+def test_a_judge_is_named_by_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "promptfooconfig.yaml").write_text(JUDGED)
+
+    assert run("promptfooconfig.yaml", "--out", "ours.yaml") == 1
+    told = capsys.readouterr().out
+    assert "assertion type llm-rubric (1): no judge is named: give --judge SPEC" in told
+
+    assert run("promptfooconfig.yaml", "--out", "ours.yaml", "--judge", "python:m:judge") == 0
+    assert "promptfoo's own llm-rubric (1): is asked in our prompt" in capsys.readouterr().out
+    (case,) = load_suite(place / "ours.yaml").cases
+    assert judges_of(case.scorers)["llm-rubric"].judge == "python:m:judge"
+
+
+@pytest.mark.parametrize("spec", ["gpt-4", "http://x", "openai:"])
+def test_a_judge_that_is_no_spec_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str], spec: str
+) -> None:
+    assert run("promptfooconfig.yaml", "--judge", spec, "--out", "ours.yaml") == 1
+    assert f"--judge is {spec!r}, which is no model" in capsys.readouterr().out
+    assert not (place / "ours.yaml").exists()

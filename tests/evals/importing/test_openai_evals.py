@@ -127,6 +127,7 @@ def test_what_is_not_supported_is_listed_by_name(tmp_path: Path) -> None:
     lost: {id: lost.v0, metrics: [accuracy]}
     """
     samples = [{"input": "a", "ideal": "b", "note": "n"}, {"input": 5, "ideal": "b"}]
+    samples.append({"input": [1, None], "ideal": "b"})
 
     found = import_files(
         tmp_path, "openai-evals", {"evals/r.yaml": registry, "data/s.jsonl": samples}
@@ -138,7 +139,7 @@ def test_what_is_not_supported_is_listed_by_name(tmp_path: Path) -> None:
         "class ModelBasedClassify": 1,
         "class Translate": 1,
         "eval of another file": 1,
-        "sample's input": 1,
+        "sample's input": 2,
         "sample's note": 1,
     }
 

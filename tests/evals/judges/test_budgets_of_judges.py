@@ -57,6 +57,20 @@ def test_calls_end_where_the_budget_does(budget: Budget, calls: int) -> None:
     assert sum(each.is_missing for each in done) == 50 - calls
 
 
+def test_calls_are_paid_that_were_made_until_somebody_stopped() -> None:
+    purse = Purse(Budget(max_calls=7))
+
+    def stop(place: int, completion: Completion) -> None:
+        if place == 2:
+            raise KeyboardInterrupt
+
+    requests = [Request(str(i), "", "", Generate(1)) for i in range(5)]
+    with pytest.raises(KeyboardInterrupt):
+        Capped(Priced([0.25] * 5), purse).generate(requests, stop)
+
+    assert (purse.calls, purse.cost_usd) == (3, 0.75)
+
+
 def test_a_dear_call_leaves_room_for_fewer_like_it() -> None:
     judge = Priced([0.01, 0.01, 0.2, *[0.01] * 47])
 

@@ -134,6 +134,9 @@ def test_two_answers_are_judged_in_both_orders(typed: Type, tmp_path: Path) -> N
     said = go(typed, "jr_g", "--baseline", "python:jr_g:rude")
 
     assert "pairwise: of 60 pairs the candidate wins 30, the baseline 0, 30 are ties" in said
+    # What pairs cost is told, and not that the runs alone asked nothing.
+    assert said.count("judge python:jr_g:longer: 60 answers") == 1
+    assert "longer: 0 answers" not in said
     assert said.startswith("run ") or "IMPROVED" in said
     assert "75.0 %" in said  # wins, and half of the ties
 
