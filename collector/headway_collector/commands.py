@@ -90,10 +90,12 @@ def _run_serve(arguments: argparse.Namespace) -> int:
     from headway_collector.housekeeping import NIGHTLY, check_nightly
     from headway_collector.limits import CAPS, Caps
     from headway_collector.own_settings import read_functions
+    from headway_collector.serve_settings import check_file, check_reserve, parse_cap
     from headway_collector.serving import Address, serve
     from headway_collector.store.sql import SqlBounds
 
     sources = load_sources()
+    check_file(sources)
     address = Address(
         host=sources.get("collector.host", arguments.host, DEFAULT_HOST),
         port=sources.get("collector.port", arguments.port, DEFAULT_PORT, parse_port),
@@ -104,8 +106,15 @@ def _run_serve(arguments: argparse.Namespace) -> int:
         has_access_log=arguments.access_log,
     )
     price_file = sources.get("prices", arguments.prices, "")
+    path = Path(sources.get("collector.db", arguments.db, DEFAULT_DATABASE))
+    reserve_bytes = sources.get("collector.disk_reserve_bytes", None, None, _read_reserve)
+    check_reserve(reserve_bytes, path)
+    caps = Caps(
+        record_bytes=sources.get("collector.max_record_bytes", None, CAPS.record_bytes, parse_cap),
+        field_bytes=sources.get("collector.max_field_bytes", None, CAPS.field_bytes, parse_cap),
+    )
     serve(
-        Path(sources.get("collector.db", arguments.db, DEFAULT_DATABASE)),
+        path,
         address,
         label=sources.get("collector.label", arguments.label, ""),
         prices=Prices(read_prices(Path(price_file)) if price_file else None),
@@ -115,15 +124,8 @@ def _run_serve(arguments: argparse.Namespace) -> int:
             time_s=sources.get("collector.sql_seconds", None, SQL_S, _parse_seconds)
         ),
         functions=read_functions(sources),
-        caps=Caps(
-            record_bytes=sources.get(
-                "collector.max_record_bytes", None, CAPS.record_bytes, parse_bytes
-            ),
-            field_bytes=sources.get(
-                "collector.max_field_bytes", None, CAPS.field_bytes, parse_bytes
-            ),
-        ),
-        disk_reserve_bytes=sources.get("collector.disk_reserve_bytes", None, None, _read_reserve),
+        caps=caps,
+        disk_reserve_bytes=reserve_bytes,
         has_access_log=arguments.access_log,
         nightly=sources.get("collector.nightly", None, NIGHTLY, check_nightly),
     )

@@ -22,6 +22,7 @@ from headway_collector.describing import Describer
 from headway_collector.jobs import Jobs
 from headway_collector.quoting import find_quoting
 from headway_collector.store.audit import save_action
+from headway_collector.store.candidates import list_targets
 from headway_collector.store.connections import Store
 from headway_collector.store.erasures import (
     Remains,
@@ -33,23 +34,23 @@ from headway_collector.store.erasures import (
     find_remains,
 )
 from headway_collector.store.eval_remains import blank_results
-from headway_collector.store.mentions import Finder, Mentions, find_mentions
+from headway_collector.store.mentions import FOREVER_NS, Finder, Mentions, find_mentions
 from headway_collector.store.receipts import (
+    Begun,
     Receipt,
-    drop_begun,
     find_begun,
     read_receipt,
     save_begun,
     save_receipt,
 )
-from headway_collector.store.targets import Target, bury, find_shared, find_spans, list_targets
-from headway_collector.store.tombstones import Tombstones
+from headway_collector.store.targets import Target, bury, find_shared, find_spans
 from headway_collector.writing import Writer
 
 TABLES = (
     "spans",
     "descriptors",
     "scores",
+    "authored_scores",
     "late_events",
     "results",
     "comparisons",
@@ -58,7 +59,11 @@ TABLES = (
     "rejects",
     "batches",
 )
-"""What a receipt counts rows of; of ``results``, ``comparisons`` and ``batches`` those blanked."""
+"""What a receipt counts rows of; of ``results``, ``comparisons`` and ``batches`` those blanked.
+
+``authored_scores`` are those that an erased user gave to others' calls: they stay as figures,
+without author and words.
+"""
 
 # Deleted rows take a few bytes each in the log; the descriptors and scores go with them.
 _ROW_BYTES = 200
@@ -118,22 +123,20 @@ class Eraser:
     def finish(self) -> int:
         """End the erasures that were cut off, and return how many those were.
 
-        Who it was is found by the tombstones, which were set before anything was deleted.
+        Who it was stands in the note of it until it is signed.
 
         Raises:
             QueueFullError: the writer has too much to do; what is done is done.
             StoreUnavailableError: the database is down.
         """
-        count = 0
-        for project in find_begun(self._store):
-            with self._turn, self._jobs.held(), self._describer.held():
-                with self._store.lend_cursor() as connection:
-                    targets = list(list_targets(connection, Tombstones()))
-                for target, erased_ns in targets:
-                    if target.project == project:
-                        count += self._go_on(target, erased_ns)
-                self._writer.perform(partial(drop_begun, project=project)).result()
-        return count
+        if not find_begun(self._store):
+            return 0
+        with self._turn, self._jobs.held(), self._describer.held():
+            # Looked for once more: those that ran meanwhile are ended now.
+            begun = find_begun(self._store)
+            for each in begun:
+                self._go_on(each)
+        return len(begun)
 
     def _begin(
         self,
@@ -146,27 +149,28 @@ class Eraser:
         now_ns = self._clock_ns()
         bury(connection, self._writer.tombstones, target, gone, now_ns)
         receipt = Receipt(target.project, receipt_id, target.kind, caller.key_id, now_ns, {})
-        save_begun(connection, receipt)
+        save_begun(connection, receipt, target.identity)
         return _Found(gone, set(find_shared(connection, target.project, gone)))
 
-    def _go_on(self, target: Target, erased_ns: int) -> int:
-        """Delete what is left of a target, and return whether anything was, as 0 or 1."""
-
-        def look(connection: duckdb.DuckDBPyConnection) -> _Found:
-            found = find_spans(connection, target)
-            # What a user did since is no matter of the erasure.
-            gone = found.filter(pc.less_equal(found["start_ns"], erased_ns))
-            return _Found(gone, set(find_shared(connection, target.project, gone)))
-
+    def _go_on(self, begun: Begun) -> None:
+        """Delete what is left, and sign the receipt."""
+        target = Target(begun.project, begun.kind, begun.identity)
+        look = partial(_look, target=target, until_ns=begun.created_ns)
         found = self._writer.perform(look).result()
-        if not len(found.gone):
-            return 0
-        self._delete(target, EVERYONE, self._make_id(), found)
-        return 1
+        self._delete(target, EVERYONE, begun.receipt_id, found, begun.created_ns)
 
-    def _delete(self, target: Target, caller: Caller, receipt_id: str, found: _Found) -> None:
+    def _delete(
+        self,
+        target: Target,
+        caller: Caller,
+        receipt_id: str,
+        found: _Found,
+        until_ns: int = FOREVER_NS,
+    ) -> None:
         finder = _make_finder(target, found.gone, found.shared)
-        mentions = find_all_mentions(self._store, target.project, finder, found.gone, caller)
+        mentions = find_all_mentions(
+            self._store, target.project, finder, found.gone, caller, until_ns
+        )
         chunks = list(cut(found.gone))
         counts: Counter[str] = Counter()
 
@@ -176,7 +180,7 @@ class Eraser:
             if number == 0:
                 total.update(delete_mentions(connection, target.project, mentions))
                 self._jobs.drop([each.name for each in mentions.jobs])
-            total.update(self._clear(connection, target, chunks[number]))
+            total.update(self._clear(connection, target, chunks[number], until_ns))
             if number == len(chunks) - 1:
                 self._sign(connection, target, caller, receipt_id, total)
             return total
@@ -186,13 +190,17 @@ class Eraser:
             counts = self._writer.perform(task, *_measure(chunk)).result()
 
     def _clear(
-        self, connection: duckdb.DuckDBPyConnection, target: Target, chunk: pa.Table
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        target: Target,
+        chunk: pa.Table,
+        until_ns: int,
     ) -> Counter[str]:
         counts = Counter(delete_spans(connection, chunk))
         remains = find_remains(connection, target, chunk)
         tombstones = self._writer.tombstones
         bury_sessions(connection, tombstones, target, remains, self._clock_ns())
-        counts.update(clear_around(connection, target, chunk, remains))
+        counts.update(clear_around(connection, target, chunk, remains, until_ns))
         return counts
 
     def _sign(
@@ -212,19 +220,29 @@ class Eraser:
 
 
 def clear_around(
-    connection: duckdb.DuckDBPyConnection, target: Target, gone: pa.Table, remains: Remains
+    connection: duckdb.DuckDBPyConnection,
+    target: Target,
+    gone: pa.Table,
+    remains: Remains,
+    until_ns: int,
 ) -> Counter[str]:
     """Delete what hung on deleted spans otherwise than by a key, and return how much that was."""
-    counts = Counter(delete_around(connection, target, gone, remains))
-    counts.update(blank_results(connection, target.project, gone, remains.traces))
+    counts = Counter(delete_around(connection, target, gone, remains, until_ns))
+    named = target.identity if target.kind == "trace" else None
+    counts.update(blank_results(connection, target.project, gone, remains.traces, named))
     return counts
 
 
 def find_all_mentions(
-    store: Store, project: str, finder: Finder, gone: pa.Table, caller: Caller
+    store: Store,
+    project: str,
+    finder: Finder,
+    gone: pa.Table,
+    caller: Caller,
+    until_ns: int = FOREVER_NS,
 ) -> Mentions:
     """Return what names the target or the calls, or may quote them, while these are there."""
-    mentions = find_mentions(store, project, finder)
+    mentions = find_mentions(store, project, finder, until_ns)
     has_all = caller.projects is None
     cards, jobs = find_quoting(store, project, gone, has_all_projects=has_all)
     mentions.cards |= cards
@@ -243,28 +261,28 @@ def reapply_tombstones(path: Path) -> int:
     store = Store(path)
     count = 0
     try:
-        with store.transaction() as connection:
-            targets = list(list_targets(connection, Tombstones()))
-        for target, erased_ns in targets:
+        for target, erased_ns in list_targets(store):
             with store.transaction() as connection:
-                found = find_spans(connection, target)
-                # What a user did since is no matter of the erasure.
-                gone = found.filter(pc.less_equal(found["start_ns"], erased_ns))
-                shared = set(find_shared(connection, target.project, gone))
-            if not len(gone):
-                continue
-            count += 1
+                gone, shared = _look(connection, target, erased_ns)
             finder = _make_finder(target, gone, shared)
-            mentions = find_all_mentions(store, target.project, finder, gone, EVERYONE)
+            mentions = find_all_mentions(store, target.project, finder, gone, EVERYONE, erased_ns)
             with store.transaction() as connection:
-                delete_mentions(connection, target.project, mentions)
-                delete_spans(connection, gone)
+                counts = Counter(delete_mentions(connection, target.project, mentions))
+                counts.update(delete_spans(connection, gone))
                 remains = find_remains(connection, target, gone)
-                clear_around(connection, target, gone, remains)
+                counts.update(clear_around(connection, target, gone, remains, erased_ns))
+            count += any(counts.values())
         store.checkpoint()
     finally:
         store.close()
     return count
+
+
+def _look(connection: duckdb.DuckDBPyConnection, target: Target, until_ns: int) -> _Found:
+    """Return what is left of a target that was erased; what a user did since is none of it."""
+    found = find_spans(connection, target)
+    gone = found.filter(pc.less_equal(found["start_ns"], until_ns))
+    return _Found(gone, set(find_shared(connection, target.project, gone)))
 
 
 def _make_finder(target: Target, gone: pa.Table, shared: set[str]) -> Finder:

@@ -10,9 +10,11 @@
         ├── ForbiddenError              403
         ├── ForeignOriginError          403
         ├── NotFoundError               404
+        ├── AmbiguousError              409
         ├── BodyTooLargeError           413
         ├── UnsupportedMediaError       415
         ├── InvalidRequestError         422
+        ├── ErasedError                 422
         ├── UnstorableError             422
         ├── TooBroadError               422
         ├── QueueFullError              429, with Retry-After
@@ -91,6 +93,13 @@ class NotFoundError(RequestError):
     code = "not_found"
 
 
+class AmbiguousError(RequestError):
+    """Several projects have one of that id, and the request does not say which."""
+
+    status = 409
+    code = "ambiguous"
+
+
 class BodyTooLargeError(RequestError):
     """The body is over the limit, before or after decompression."""
 
@@ -110,6 +119,13 @@ class InvalidRequestError(RequestError):
 
     status = 422
     code = "invalid_request"
+
+
+class ErasedError(RequestError):
+    """The record is of somebody or something that was erased."""
+
+    status = 422
+    code = "erased"
 
 
 class UnstorableError(RequestError):

@@ -17,9 +17,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from headway_collector.errors import RequestError, UnauthorizedError
-from headway_collector.measuring import CODE
+from headway_collector.measuring import CODE, find_template
 from headway_collector.otlp.answers import JSON, PATHS, encode_refusal, find_media_type
 
+_TOLD = "_headway_was_told"
 _SHOWN_ERRORS = 3
 _SHOWN_CHARS = 80
 _CODES = {
@@ -45,6 +46,11 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(Exception, _answer_failure)
+
+
+def was_told(error: BaseException) -> bool:
+    """Whether the log has this fault already."""
+    return _TOLD in error.__dict__
 
 
 def _answer(
@@ -105,7 +111,9 @@ async def _answer_nobody(request: Request, error: Exception) -> Response:
 
 
 async def _answer_failure(request: Request, error: Exception) -> Response:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    # Paths hold ids; the template says as much as is needed.
+    _log.error("%s %s failed", request.method, find_template(request.scope), exc_info=error)
+    error.__dict__[_TOLD] = True
     return _answer(request, 500, "internal_error", "the collector failed on this; its log says why")
 
 

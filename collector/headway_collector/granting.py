@@ -7,11 +7,17 @@ kept: whether it is the first, and whether the caller's own is still good.
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import duckdb
 
 from headway_collector.callers import EVERYONE, Caller, Scope
-from headway_collector.errors import InvalidRequestError, NotFoundError, UnauthorizedError
+from headway_collector.errors import (
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    UnauthorizedError,
+)
 from headway_collector.keyring import PREFIX, hash_secret
 from headway_collector.store.audit import Act, save_act
 from headway_collector.store.keys import Key, find_key, has_keys, insert_key, is_good, stamp_revoked
@@ -20,6 +26,13 @@ from headway_collector.times import format_time, parse_later
 _ID_BYTES = 6
 _SECRET_BYTES = 32
 _SHOWN_CHARS = 80
+
+# What a key has no more of than the one that made it, and the name of it for people.
+_BOUNDS = {
+    "expires_ns": "expires",
+    "requests_per_s": "requests_per_s",
+    "bytes_per_s": "bytes_per_s",
+}
 
 Draw = Callable[[int], str]
 """So many random bytes in hex."""
@@ -83,10 +96,13 @@ def grant(
     Raises:
         InvalidRequestError: it is the first, and nobody could make a second one with it.
         UnauthorizedError: the caller's own key is no longer good, or it has none and has to.
-        ForbiddenError: it would be good for projects that the caller's is not.
+        ForbiddenError: it would be good for projects that the caller's is not, or for longer, or
+            faster.
     """
     if not is_offline:
         _check_standing(connection, caller, now_ns)
+        if caller.key_id is not None:
+            wish = _cap(wish, find_key(connection, caller.key_id, EVERYONE))
         if not has_keys(connection) and (wish.projects is not None or "admin" not in wish.scopes):
             raise InvalidRequestError(
                 "from the first key on nobody is answered without one, so the first has to be for "
@@ -146,6 +162,30 @@ def revoke(
     detail = {"revoked_key_id": key_id}
     save_act(connection, Act("key.revoke", caller, key.projects or (), now_ns, detail), {})
     return replace(key, revoked_ns=now_ns)
+
+
+def _cap(wish: Wish, own: Key | None) -> Wish:
+    """Return what is wished for within the bounds of the key that it is made with.
+
+    A key that ends or is slow could else make itself one that is neither.
+    """
+    capped: dict[str, Any] = {}
+    for name, words in _BOUNDS.items():
+        most, wished = getattr(own, name), getattr(wish, name)
+        if most is None:
+            continue
+        if wished is not None and wished > most:
+            shown, own_shown = _show(name, wished), _show(name, most)
+            raise ForbiddenError(
+                f"{words} {shown} is more than this key has itself, which is {own_shown}: ask for "
+                "no more than that, or leave it out to have as much"
+            )
+        capped[name] = most if wished is None else wished
+    return replace(wish, **capped)
+
+
+def _show(name: str, value: float) -> str:
+    return format_time(int(value)) if name == "expires_ns" else f"{value:g}"
 
 
 def _check_standing(connection: duckdb.DuckDBPyConnection, caller: Caller, now_ns: int) -> None:

@@ -26,6 +26,7 @@ from headway_collector.store.receipts import find_pending
 from headway_collector.store.retention import (
     DAY_NS,
     Due,
+    blank_scores,
     blank_spans,
     clear_table,
     count_due,
@@ -202,7 +203,7 @@ class Housekeeper:
         done: Counter[Due] = Counter()
         now_ns = self._clock_ns()
         for due in find_due(self._store, read_rules(self._store), now_ns, projects):
-            if due.table != "spans":
+            if due.table not in ("spans", "scores"):
                 done[due] += self._perform(partial(clear_table, due=due), 0)
                 continue
             while len(gone := read_due(self._store, due)):
@@ -210,10 +211,12 @@ class Housekeeper:
                 task: Callable[[duckdb.DuckDBPyConnection], object]
                 if due.work == "days":
                     task = partial(delete_spans, gone=gone)
+                elif due.table == "scores":
+                    task = partial(blank_scores, gone=gone)
                 else:
-                    task = partial(blank_spans, gone=gone, before_ns=due.before_ns)
+                    task = partial(blank_spans, gone=gone)
                 with nullcontext() if due.work == "days" else self._hold():
-                    self._perform(task, len(gone))
+                    self._perform(task, len(gone) if due.table == "spans" else 0)
                 if end_s is not None and time.monotonic() > end_s:
                     return Applied(_tell_all(done), is_done=False)
             if due.work == "days":

@@ -20,6 +20,7 @@ from headway.errors import CommandError
 from headway_collector.apps import create_app
 from headway_collector.costs.pricing import Prices
 from headway_collector.disks import Disk
+from headway_collector.faults import was_told
 from headway_collector.housekeeping import NIGHTLY
 from headway_collector.limits import CAPS, Caps
 from headway_collector.mappers import count_processes
@@ -195,13 +196,14 @@ def _run(
     # After a graceful end uvicorn raises the signal again; by then there is nothing left to do.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)
-    # Those that are cut off at the end are counted in its line; where they stood helps nobody.
-    logging.getLogger("uvicorn.error").addFilter(_is_no_cut)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     Server(config, announce, stop_reading).run(sockets=[listener])
 
 
-def _is_no_cut(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+def _is_news(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    # Those that are cut off at the end are counted in its line; where they stood helps nobody.
+    return error is None or not (isinstance(error, asyncio.CancelledError) or was_told(error))
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:

@@ -1,11 +1,14 @@
 """The ``headway`` command: finds what the installed parts registered, and runs one of them."""
 
 import argparse
+import os
 import re
+import select
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import entry_points
+from typing import TextIO
 
 from headway._version import __version__
 from headway.commands import Command
@@ -14,11 +17,29 @@ from headway.errors import HeadwayError
 GROUP = "headway.commands"
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
 _TIME_BACK = re.compile(r"-\d+[smhdw]")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``headway`` with ``argv``; errors are one line on stderr and exit code 2."""
+    try:
+        try:
+            return _run(argv)
+        finally:
+            # Here and not at the end of the interpreter, whose words nobody could explain.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # `headway … | head`: whoever read has enough. What is still in the buffer goes nowhere.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        return EXIT_PIPE
+    except OSError as error:
+        return _complain(f"standard output cannot be written: {error.strerror}")
+
+
+def _run(argv: Sequence[str] | None) -> int:
     commands = find_commands()
     parser = build_parser(commands)
     arguments = parser.parse_args(join_times(sys.argv[1:] if argv is None else argv))
@@ -31,12 +52,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(error))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except SystemExit as ended:
+        # Rich, which draws tables, ends a program itself then, and with 1.
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise ended.__context__ from None
+        raise
+    except BrokenPipeError:
+        if _is_read(sys.stdout):
+            return _explain_fault()  # some other pipe, which is ours to mind
+        raise
     except Exception as error:
         if hint := _missing_extra(commands[arguments.command], error):
             return _complain(hint)
-        # Ours, not the user's. Python would exit with 1, which means "regressed".
-        traceback.print_exc()
-        return _complain("this is a fault in Headway; please report it with the lines above")
+        return _explain_fault()
 
 
 def join_times(argv: Sequence[str]) -> list[str]:
@@ -86,6 +114,22 @@ def _missing_extra(command: Command, error: Exception) -> str | None:
         f"`headway {command.name}` needs {error.name}, which is not installed: "
         f'pip install "headway[{command.extra}]"'
     )
+
+
+def _explain_fault() -> int:
+    # Ours, not the user's. Python would exit with 1, which means "regressed".
+    traceback.print_exc()
+    return _complain("this is a fault in Headway; please report it with the lines above")
+
+
+def _is_read(stream: TextIO) -> bool:
+    """Whether somebody still reads what is written to a stream, as far as the system can say."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return not any(event & select.POLLERR for _, event in poll.poll(0))
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def _complain(message: str) -> int:

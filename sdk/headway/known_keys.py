@@ -90,6 +90,8 @@ def _keys_in(file: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _advice(key: str) -> str:
+    if key in _TABLES:
+        return f"it is a table: write [{key}], and its keys below"
     table, _, name = key.rpartition(".")
     if name in CLIENT_KEYS:
         return f"it stands in [{table}]: write it above the first [table]"

@@ -38,7 +38,7 @@ ROUTES = {
     "GET /v1/traces/{trace_id}": "read",
     "GET /v1/sessions": "read",
     "GET /v1/prompts": "read",
-    "GET /v1/prompts/{name:path}": "read",
+    "GET /v1/prompts/{name:any_text}": "read",
     "GET /v1/metrics": "read",
     "GET /v1/facets": "read",
     "GET /v1/scores": "read",

@@ -77,19 +77,31 @@ def test_scores_go_with_spans_and_with_what_is_gone_entirely_and_authors_are_for
         score_line(name="on the session", span_id=None, session_id="theirs"),
         score_line(name="on the shared trace", span_id=None, trace_id=trace_of(2)),
         score_line(name="on the shared session", span_id=None, session_id="shared"),
-        score_line(name="by the user", span_id=span_of(3), author=MARK),
+        score_line(name="by the user", span_id=span_of(3), author=MARK, comment=MARK, value=True),
+        score_line(name="text", span_id=span_of(3), author=MARK, value=MARK, is_text=True),
+        score_line(name="by another", span_id=span_of(3), author="b", comment="theirs"),
     )
+    asked = {"measure": ["count", "score:by the user"], "by": ["user_id"], "user_id": "b"}
+    before = client.get("/v1/metrics", params=asked).json()
 
     receipt = erase("user", MARK)
 
     assert receipt["counts"]["scores"] == 3
+    assert receipt["counts"]["authored_scores"] == 2
+    assert client.get("/v1/metrics", params=asked).json() == before
     left = client.get("/v1/scores").json()["scores"]
     assert {each["name"] for each in left} == {
         "on the shared trace",
         "on the shared session",
         "by the user",
+        "text",
+        "by another",
     }
     assert MARK not in json.dumps(left)
+    said = {each["name"]: (each["value"], each["author"], each["comment"]) for each in left}
+    assert said["by the user"] == (True, None, None)
+    assert said["text"] == ("", None, None)
+    assert said["by another"][1:] == ("b", "theirs")
 
 
 def test_nobody_known_is_erased_with_a_receipt_of_zeros_and_what_comes_late_is_refused(

@@ -1,5 +1,6 @@
 """An erasure beside other work, in several transactions, cut off, and with a full disk."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,40 @@ def test_a_disk_that_takes_no_records_any_more_holds_up_no_erasure(
 
     assert erase("user", MARK)["counts"]["spans"] == 1
     assert list_names(client) == set()
+
+
+def test_an_erasure_that_was_cut_off_is_ended_where_no_call_is_left_to_tell_who_it_was(
+    client: TestClient,
+    store: Store,
+    ingest: Ingest,
+    span_line: Ingest,
+    score_line: Ingest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ingest(
+        span_line(name="another's", span_id="1" * 16, user_id="b"),
+        json.dumps({"type": "span", "user_id": MARK}).encode(),
+        score_line(span_id="1" * 16, author=MARK, comment="said", time_ns=BEFORE_NS),
+    )
+    eraser = client.app.state.collector.eraser  # type: ignore[attr-defined]
+
+    def be_killed(*arguments: Any) -> None:
+        raise OSError("killed")
+
+    monkeypatch.setattr(type(eraser), "_delete", be_killed)
+    for kind, name in (("user", MARK), ("session", "nobody's")):
+        with pytest.raises(OSError, match="killed"):
+            eraser.erase(Target("p", kind, name), EVERYONE)  # type: ignore[arg-type]
+    monkeypatch.undo()
+
+    assert (eraser.finish(), eraser.finish()) == (2, 0)
+
+    receipts = client.get("/v1/erasures").json()["erasures"]
+    counts = {each["kind"]: each["counts"] for each in receipts}
+    assert (counts["user"]["rejects"], counts["user"]["authored_scores"]) == (1, 1)
+    assert set(counts["session"].values()) == {0}
+    assert store.read("SELECT count(*) AS n FROM store.rejects") == [{"n": 0}]
+    (score,) = client.get("/v1/scores").json()["scores"]
+    assert (score["author"], score["comment"]) == (None, None)
+    # Once it is signed, nothing tells whom it was about.
+    assert store.read("SELECT DISTINCT identity FROM store.erasures") == [{"identity": None}]

@@ -123,3 +123,28 @@ def test_the_tags_of_results_of_erased_calls_go_with_their_texts(
     read = client.get("/v1/runs/r").json()["results"]
     assert [each["tags"] for each in read] == [[], ["theirs"]]
     assert MARK not in client.get("/v1/comparisons/s").text
+
+
+def test_a_trace_takes_the_texts_of_its_results_along_though_its_calls_went_by_a_rule(
+    client: TestClient, ingest: Ingest, span_line: Ingest, erase: Erase
+) -> None:
+    ingest(
+        span_line(trace_id=trace_of(1), span_id=span_of(1), start_ns=1),
+        span_line(trace_id=trace_of(2), span_id=span_of(2), start_ns=1),
+    )
+    said = {"input": MARK, "output": MARK, "expected": MARK}
+    results = [
+        {"case_id": "gone", **said, "span_id": span_of(1), "trace_id": trace_of(1)},
+        {"case_id": "kept", "input": "asked", "span_id": span_of(2), "trace_id": trace_of(2)},
+    ]
+    client.post("/v1/runs", json=make_run(results), headers={"Headway-Project": "p"})
+    client.put("/v1/retention", json={"project": "p", "days": 2})
+    client.post("/v1/retention/apply")
+    assert client.get("/v1/spans").json()["spans"] == []
+
+    receipt = erase("trace", trace_of(1))
+
+    assert receipt["counts"]["results"] == 1
+    read = client.get("/v1/runs/r")
+    assert MARK not in read.text
+    assert read.json()["results"][1]["input"] == "asked"

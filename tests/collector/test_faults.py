@@ -1,12 +1,16 @@
 """Every answer that is no has our shape, and the routes describe themselves."""
 
+import http.client
+import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from starlette.testclient import TestClient
 
 from headway_collector.apps import create_app
+from headway_collector.routes import direct, run_results
 from headway_collector.store.connections import Store
 
 Lines = Callable[..., bytes]
@@ -63,6 +67,10 @@ def test_a_wrong_method_is_answered_with_the_right_ones(client: TestClient) -> N
         ("/v1/spans?cursor=%00", "leave it out to begin anew"),
         ("/v1/spans?cursor=WzFd", "leave it out to begin anew"),
         ("/v1/facets", "field is missing"),
+        ("/v1/facets?" + "&".join(f"field=attribute:{n}" for n in range(33)), "at most 32 items"),
+        ("/v1/spans?" + "tag=x&" * 101, "at most 100 items"),
+        ("/v1/spans?" + "attribute=a%3Db&" * 101, "at most 100 items"),
+        ("/v1/spans?" + "status=ok&" * 101, "at most 100 items"),
         ("/v1/facets?field=colour", "'colour' is not a dimension"),
     ],
 )
@@ -95,6 +103,50 @@ def test_a_fault_of_ours_is_no_traceback(
     assert (response.status_code, response.json()["code"]) == (500, "internal_error")
     assert "Traceback" not in response.text
     assert "scores" in caplog.text
+
+
+def test_a_field_that_is_asked_for_again_counts_once(client: TestClient) -> None:
+    answer = client.get("/v1/facets?" + "field=name&" * 3000)
+
+    assert (answer.status_code, answer.json()) == (200, {"facets": {"name": []}})
+
+
+def test_a_fault_is_logged_once_by_its_template_and_leaves_the_connection(
+    listen: Callable[..., str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a word of somebody")
+
+    monkeypatch.setattr(run_results, "count_outcomes", fail)
+    address = urlsplit(listen())
+    run = {"run_id": "his-id", "suite": "s", "model": "m", "started_at": "2025-11-22T08:00:00Z"}
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+    headers = {"Content-Type": "application/json"}
+    connection.request("POST", "/v1/runs", json.dumps({"run": run}), headers)
+    assert connection.getresponse().read()
+    opened = connection.sock
+    connection.request("GET", "/v1/runs/his-id/summary")
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["code"]) == (500, "internal_error")
+    connection.request("GET", "/healthz")
+
+    assert connection.getresponse().status == 200
+    assert connection.sock is opened
+    connection.close()
+    faults = [each for each in caplog.records if each.exc_info]
+    assert [each.getMessage() for each in faults] == ["GET /v1/runs/{run_id}/summary failed"]
+
+
+def test_a_fault_of_a_route_that_reads_for_itself_is_logged_by_its_template(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a word of somebody")
+
+    monkeypatch.setattr(direct, "choose_project", fail)
+
+    assert client.post("/v1/ingest", content=b"{}").status_code == 500
+    assert [each.getMessage() for each in caplog.records] == ["POST /v1/ingest failed"]
 
 
 def test_health_tells_the_version_and_the_label(client: TestClient) -> None:

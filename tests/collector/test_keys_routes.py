@@ -338,3 +338,45 @@ def test_counts_over_several_projects_stay_out_of_the_audit_of_each(
     actions = local.get("/v1/audit", params={"action": "spans.remap"}, headers=root).json()
 
     assert [each["detail"] for each in actions["actions"]] == [{}, {}]
+
+
+# What a key may hand on.
+
+
+def make_slow(client: TestClient, root: dict[str, str]) -> dict[str, str]:
+    """Make an administrator of one project for an hour, at 5 requests and 1,000 bytes a second."""
+    bounds = {"expires": "1h", "requests_per_s": 5, "bytes_per_s": 1000}
+    body = {"scopes": ["admin"], "projects": ["a"], **bounds}
+    return bear(client.post("/v1/keys", json=body, headers=root).json()["key"])
+
+
+def test_a_key_gets_the_bounds_of_its_maker_where_it_asks_for_none(local: TestClient) -> None:
+    slow = make_slow(local, bear(make_first(local)))
+    body = {"scopes": ["read"], "projects": ["a"]}
+    made = local.post("/v1/keys", json=body, headers=slow).json()
+    less = {**body, "expires": "10m", "requests_per_s": 1, "bytes_per_s": 10}
+    small = local.post("/v1/keys", json=less, headers=slow).json()
+
+    assert made["expires_at"] == "2025-11-22T09:26:40.000000000Z"
+    assert (made["requests_per_s"], made["bytes_per_s"]) == (5, 1000)
+    assert small["expires_at"] == "2025-11-22T08:36:40.000000000Z"
+    assert (small["requests_per_s"], small["bytes_per_s"]) == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"expires": "2h"}, "expires 2025-11-22T10:26:40"),
+        ({"requests_per_s": 6}, "requests_per_s 6 is more than this key has itself, which is 5"),
+        ({"bytes_per_s": 1001}, "bytes_per_s 1001 is more"),
+    ],
+)
+def test_a_key_makes_none_that_may_more_than_itself(
+    local: TestClient, more: dict[str, Any], said: str
+) -> None:
+    slow = make_slow(local, bear(make_first(local)))
+    body = {"scopes": ["admin"], "projects": ["a"], **more}
+    refused = local.post("/v1/keys", json=body, headers=slow)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert said in refused.json()["message"]

@@ -75,3 +75,13 @@ def test_prompts_follow_the_filters(client: TestClient, ingest: Ingest, span_lin
     prompts = client.get("/v1/prompts", params={"environment": "prod"}).json()["prompts"]
 
     assert [each["prompt_name"] for each in prompts] == ["x"]
+
+
+def test_a_prompt_is_found_by_any_name_that_was_logged(
+    client: TestClient, ingest: Ingest, span_line: Lines, now_ns: int
+) -> None:
+    names = {"a\nb": "a%0Ab", "a/b\n": "a/b%0A", "\n": "%0A"}
+    ingest(*[span_line(prompt_name=name, prompt_version="v", start_ns=now_ns) for name in names])
+
+    for path in names.values():
+        assert client.get(f"/v1/prompts/{path}").status_code == 200

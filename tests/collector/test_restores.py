@@ -299,6 +299,40 @@ def test_a_card_of_the_backup_that_may_quote_who_was_erased_since_is_not_restore
     store.close()
 
 
+def test_who_had_no_calls_stays_erased_after_a_restore_too(serve: Serve, tmp_path: Path) -> None:
+    database = tmp_path / "a.duckdb"
+    add_score = (
+        "INSERT INTO store.scores (project, score_id, score_key, name, time_ns, value, is_text, "
+        "span_id, session_id, author, comment) VALUES "
+    )
+    make(
+        database,
+        add_span(2, "bob"),
+        f"{add_score} ('p', 'a', 1, 'n', 1, 'true', false, '{2:016x}', NULL, 'ann', 'ann said')",
+        f"{add_score} ('p', 'b', 2, 'n', 1, 'true', false, '{2:016x}', NULL, 'bob', 'bob said')",
+        f"{add_score} ('p', 's', 3, 'n', 1, 'true', false, NULL, 's-1', NULL, 'in s-1')",
+        "INSERT INTO store.rejects (project, reject_id, line, received_ns, reason, raw) VALUES "
+        "('p', 'r1', 1, 1, 'bad', '{\"user_id\": \"ann\"}'::BLOB), "
+        "('p', 'r2', 2, 1, 'bad', '{\"user_id\": \"bob\"}'::BLOB)",
+    )
+    served = serve(database)
+    fetch_backup(served.url, tmp_path / "backup")
+    for kind, name in (("user", "ann"), ("session", "s-1")):
+        ApiClient(served.url).post("/v1/erasures", {"kind": kind, "id": name}, project="p")
+    served.stop()
+    restored = restore(tmp_path / "backup", database)
+
+    assert restored.erased == 2
+    assert read(database, "SELECT reject_id FROM store.rejects") == [{"reject_id": "r2"}]
+    assert read(
+        database, "SELECT score_id, author, comment, value FROM store.scores ORDER BY ALL"
+    ) == [
+        {"score_id": "a", "author": None, "comment": None, "value": "true"},
+        {"score_id": "b", "author": "bob", "comment": "bob said", "value": "true"},
+    ]
+    assert list_span_ids(database) == [f"{2:016x}"]
+
+
 def test_erasures_of_another_collector_are_not_lost_in_a_restore(tmp_path: Path) -> None:
     for name, salt in (("backup", "AA"), ("a.duckdb", "BB")):
         make(

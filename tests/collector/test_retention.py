@@ -114,9 +114,13 @@ def test_content_goes_before_figures_which_stay_the_same(
     before = client.get("/v1/metrics", params=asked).content
     keep(kind="llm", content_days=2)
 
-    (term,) = apply(client)
+    due = client.get("/v1/retention/due").json()["terms"]
 
-    assert (term["work"], term["count"]) == ("content_days", 1)
+    assert [(term["table"], term["work"], term["count"]) for term in due] == [
+        ("spans", "content_days", 1),
+        ("scores", "content_days", 1),
+    ]
+    assert apply(client) == due
     assert client.get("/v1/metrics", params=asked).content == before
     spans = client.get("/v1/spans", params={"content": "full"}).json()["spans"]
     assert [each["input"] for each in spans] == ["asked lately", None]
@@ -241,3 +245,82 @@ def test_of_calls_whose_contents_went_descriptors_stay_without_words_also_descri
         "answer_chars": before["answer_chars"],
     }
     assert store.read("SELECT count(*) AS n FROM store.due_descriptors") == [{"n": 0}]
+
+
+@pytest.mark.parametrize("place", ["span", "trace", "session", "no span", "no session"])
+def test_what_scores_say_goes_after_its_days_wherever_they_are_and_figures_stay(
+    client: TestClient,
+    ingest: Ingest,
+    span_line: Ingest,
+    score_line: Ingest,
+    keep: Callable[..., None],
+    now_ns: int,
+    place: str,
+) -> None:
+    ingest(
+        span_line(
+            span_id=f"{1:016x}",
+            trace_id=f"{1:032x}",
+            session_id="there",
+            start_ns=now_ns - 9 * DAY_NS,
+        )
+    )
+    places: dict[str, dict[str, Any]] = {
+        "span": {"span_id": f"{1:016x}"},
+        "trace": {"span_id": None, "trace_id": f"{1:032x}"},
+        "session": {"span_id": None, "session_id": "there"},
+        "no span": {"span_id": f"{2:016x}"},
+        "no session": {"span_id": None, "session_id": "nowhere"},
+    }
+    old = {"time_ns": now_ns - 3 * DAY_NS, **places[place]}
+    # The call's own texts went long before these were said.
+    keep(project="p", content_days=2)
+    apply(client)
+    ingest(
+        score_line(score_id="text", name="said", value="old words", is_text=True, **old),
+        score_line(score_id="category", name="c", value="good", comment="old words", **old),
+        score_line(score_id="number", name="n", value=0.5, comment="old words", **old),
+        score_line(score_id="late", comment="new words", **(old | {"time_ns": now_ns - DAY_NS})),
+    )
+
+    due = client.get("/v1/retention/due").json()["terms"]
+
+    assert [(term["table"], term["count"]) for term in due] == [("scores", 3)]
+    assert apply(client) == due
+    left = {each["score_id"]: each for each in client.get("/v1/scores").json()["scores"]}
+    assert {name: each["comment"] for name, each in left.items()} == {
+        "text": None,
+        "category": None,
+        "number": None,
+        "late": "new words",
+    }
+    assert [left[name]["value"] for name in ("text", "category", "number")] == ["", "good", 0.5]
+    assert apply(client) == []
+
+
+def test_a_rule_for_one_kind_leaves_what_scores_of_others_say(
+    client: TestClient,
+    ingest: Ingest,
+    span_line: Ingest,
+    score_line: Ingest,
+    keep: Callable[..., None],
+    now_ns: int,
+) -> None:
+    old_ns = now_ns - 9 * DAY_NS
+    ingest(
+        span_line(span_id=f"{1:016x}", kind="llm", start_ns=old_ns),
+        span_line(span_id=f"{2:016x}", kind="tool", start_ns=old_ns),
+        *(
+            score_line(score_id=f"{n}", span_id=f"{n:016x}", time_ns=old_ns, comment="said")
+            for n in (1, 2, 3)
+        ),
+    )
+    keep(project="p", kind="llm", content_days=2)
+    apply(client)
+
+    scores = client.get("/v1/scores").json()["scores"]
+    assert {each["score_id"]: each["comment"] for each in scores} == {
+        "1": None,
+        "2": "said",
+        "3": "said",
+    }

@@ -240,3 +240,43 @@ def test_what_a_transaction_that_failed_buried_is_not_refused(
         writer.perform(bury_and_fail).result()
 
     assert ingest(span_line(user_id=MARK, start_ns=BEFORE_NS))["accepted"] == 1
+
+
+def test_a_score_that_an_erased_user_gave_before_is_refused_and_a_later_one_is_welcome(
+    ingest: Ingest,
+    span_line: Ingest,
+    score_line: Ingest,
+    erase: Callable[..., Any],
+    now_ns: int,
+    store: Store,
+) -> None:
+    ingest(span_line(span_id=f"{1:016x}", user_id="b"))
+    erase("user", MARK)
+
+    answer = ingest(
+        score_line(span_id=f"{1:016x}", author=MARK, comment="secret", time_ns=now_ns),
+        score_line(span_id=f"{1:016x}", author="b", time_ns=now_ns),
+        score_line(span_id=f"{1:016x}", author=MARK, time_ns=now_ns + 1),
+    )
+
+    assert (answer["accepted"], answer["errors"]) == (2, [{"line": 1, "reason": "erased"}])
+    assert store.read("SELECT count(*) AS n FROM store.scores WHERE comment IS NOT NULL") == [
+        {"n": 0}
+    ]
+
+
+def test_a_posted_score_of_what_was_erased_is_answered_as_an_error(
+    client: TestClient, ingest: Ingest, span_line: Ingest, erase: Callable[..., Any]
+) -> None:
+    ingest(span_line(span_id=f"{1:016x}", user_id=MARK))
+    erase("user", MARK)
+
+    answer = client.post(
+        "/v1/scores",
+        json={"name": "helpful", "value": True, "span_id": f"{1:016x}"},
+        headers={"Headway-Project": "p"},
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "erased")
+    assert MARK not in answer.text
+    assert client.get("/v1/scores").json()["scores"] == []

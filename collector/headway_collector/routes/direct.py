@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headway.records import PROJECT_HEADER
 from headway_collector.budgets import Hold
@@ -38,8 +38,8 @@ class DirectRoutes:
 
     def __init__(self, routers: Iterable[APIRouter]) -> None:
         routes = [each for router in routers for each in router.routes]
-        self._endpoints: dict[tuple[str, str], Endpoint] = {
-            (method, route.path): route.endpoint
+        self._routes: dict[tuple[str, str], DirectRoute] = {
+            (method, route.path): route
             for route in routes
             if isinstance(route, DirectRoute)
             for method in route.methods or ()
@@ -47,13 +47,14 @@ class DirectRoutes:
 
     def take(self, scope: Scope) -> bool:
         """Whether the request is for one of them."""
-        return scope["type"] == "http" and (scope["method"], scope["path"]) in self._endpoints
+        return scope["type"] == "http" and (scope["method"], scope["path"]) in self._routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request; a fault is answered by the handlers of the whole application."""
         request = Request(scope, receive)
+        route = scope["route"] = self._routes[scope["method"], scope["path"]]
         try:
-            response = await self._endpoints[scope["method"], scope["path"]](request)
+            response = await route.endpoint(request)
         except Exception as error:
             handlers = scope["app"].exception_handlers
             handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
@@ -82,7 +83,24 @@ class DirectApp(FastAPI):
             scope["app"] = self
             await self._entrance(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_whole = False
+
+        async def watch(message: Message) -> None:
+            nonlocal is_whole
+            await send(message)
+            is_body = message["type"] == "http.response.body"
+            is_whole = is_body and not message.get("more_body", False)
+
+        try:
+            await super().__call__(scope, receive, watch)
+        except Exception:
+            # Starlette answers and logs a fault of ours, and raises it all the same; the server
+            # would log it once more and cut a connection on which the next request may be coming.
+            if not is_whole:
+                raise
 
 
 def collector_of(request: Request) -> Collector:

@@ -31,11 +31,11 @@ from headway_collector.schemas.run_results import (
 from headway_collector.store.results import (
     Tally,
     count_outcomes,
-    find_run,
     list_flips,
     list_results,
     tally,
 )
+from headway_collector.store.runs import find_run
 from headway_collector.store.suites import latest_runs, list_flipping, list_suites
 
 router = APIRouter(tags=["evaluations"], responses={**REFUSALS, **LARGE})
@@ -70,9 +70,8 @@ def get_flips(
     collector: CollectorAccess, caller: Reader, run_id: str, query: Annotated[FlipsQuery, Query()]
 ) -> Response:
     """Return the cases that passed in this run or in the baseline, and not in both."""
-    projects = caller.narrow(query.project)
-    run = find_run(collector.store, run_id, projects)
-    baseline = find_run(collector.store, query.baseline, projects)
+    run = find_run(collector.store, run_id, caller.narrow(query.project))
+    baseline = find_run(collector.store, query.baseline, (run["project"],))
     with collector.searches.take():
         return answer_json(list_flips(collector.store, baseline, run))
 

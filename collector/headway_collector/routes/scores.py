@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from headway.records import Score
-from headway_collector.errors import InvalidRequestError
+from headway_collector.errors import ErasedError, InvalidRequestError
 from headway_collector.routes.access import (
     BUSY,
     REFUSALS,
@@ -42,7 +42,13 @@ async def post_score(
     fault = find_score_fault(score)
     if fault is not None:
         raise InvalidRequestError(fault)
-    await asyncio.wrap_future(collector.writer.append(Batch(project, scores=[score])))
+    batch = Batch(project, scores=[score])
+    answer = await asyncio.wrap_future(collector.writer.append(batch))
+    if answer.rejected:
+        raise ErasedError(
+            f"the score {score.name[:80]!r} is refused as erased: its call, trace, session or "
+            "author was erased from this project, and nothing from before that is kept"
+        )
     return answer_json({"score_id": score.score_id})
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from headway_collector.routes.access import (
     LARGE,
@@ -43,6 +44,15 @@ from headway_collector.store.spans import list_spans
 from headway_collector.store.traces import read_trace
 
 router = APIRouter(tags=["spans"], responses=REFUSALS)
+
+
+class _AnyText(StringConvertor):
+    """What ``path`` takes, and line ends: names of prompts are whatever was logged."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("any_text", _AnyText())
 
 
 @router.get("/v1/projects", responses={200: {"model": Projects}})
@@ -99,7 +109,7 @@ def get_prompts(
 
 
 @router.get(
-    "/v1/prompts/{name:path}", responses={200: {"model": PromptVersions}, **NOT_FOUND, **LARGE}
+    "/v1/prompts/{name:any_text}", responses={200: {"model": PromptVersions}, **NOT_FOUND, **LARGE}
 )
 def get_prompt(
     collector: CollectorAccess,

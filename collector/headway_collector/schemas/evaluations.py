@@ -4,6 +4,7 @@ Nested parts (``overall``, a slice, a flip) may hold more than is named here; it
 """
 
 import json
+import unicodedata
 from typing import Annotated, Any
 
 from pydantic import (
@@ -26,7 +27,21 @@ def _check_time(text: str) -> str:
     return format_time(parse_absolute(text))
 
 
+def _check_in_path(text: str) -> str:
+    """Refuse an id with which no path could be written: it would never be read again."""
+    if (
+        text in (".", "..")
+        or "/" in text
+        or any(unicodedata.category(each) == "Cc" for each in text)
+    ):
+        raise ValueError(
+            "an id stands in paths: it holds no / and no control character, and is not . or .."
+        )
+    return text
+
+
 Id = Annotated[str, Field(min_length=1, max_length=200)]
+PathId = Annotated[Id, AfterValidator(_check_in_path)]
 Time = Annotated[
     str, AfterValidator(_check_time), Field(examples=["2026-11-22T10:00:00.123456789Z"])
 ]
@@ -102,7 +117,7 @@ class RunScore(Nested):
 class Run(Writable):
     """One model on one suite at one time."""
 
-    run_id: Id
+    run_id: PathId
     suite: str
     model: str
     started_at: Time
@@ -179,7 +194,7 @@ class Flip(Nested):
 class Comparison(Writable):
     """A published verdict."""
 
-    comparison_id: Id
+    comparison_id: PathId
     suite: str
     baseline_run_id: str
     candidate_run_id: str

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from headway.records import Kind, Source, Status
 from headway_collector.callers import Caller
@@ -18,8 +18,12 @@ from headway_collector.store.texts import MAX_EXACT_CHARS, MAX_FOLDED_CHARS, Mat
 from headway_collector.times import parse_time
 
 MAX_COMPARISONS = 32
+MAX_VALUES = 100
+"""Of one filter."""
 
-Texts = Annotated[list[str], Field(default_factory=list)]
+MAX_FACETS = 32
+
+Texts = Annotated[list[str], Field(default_factory=list, max_length=MAX_VALUES)]
 Time = Annotated[
     str | None,
     Field(
@@ -27,6 +31,10 @@ Time = Annotated[
         examples=["2026-11-22T10:00:00Z", "-24h"],
     ),
 ]
+
+
+def _drop_repeats(said: Any) -> Any:
+    return list(dict.fromkeys(said)) if isinstance(said, list) else said
 
 
 class ProjectQuery(BaseModel):
@@ -59,9 +67,9 @@ class PageQuery(ProjectQuery):
 class SpanQuery(ProjectQuery):
     """The span filters: values of one field are alternatives, fields add up."""
 
-    kind: list[Kind] = Field(default_factory=list)
+    kind: list[Kind] = Field(default_factory=list, max_length=MAX_VALUES)
     name: Texts
-    status: list[Status] = Field(default_factory=list)
+    status: list[Status] = Field(default_factory=list, max_length=MAX_VALUES)
     status_message: Texts
     request_model: Texts
     response_model: Texts
@@ -150,14 +158,19 @@ class MetricsQuery(SpanQuery):
 class FacetsQuery(SpanQuery):
     """The dimensions whose values are asked for."""
 
-    field: list[str] = Field(min_length=1, examples=[["request_model", "environment"]])
+    field: Annotated[list[str], BeforeValidator(_drop_repeats)] = Field(
+        min_length=1,
+        max_length=MAX_FACETS,
+        description="one that is named twice counts once",
+        examples=[["request_model", "environment"]],
+    )
 
 
 class ScoreListQuery(PageQuery):
     """A page of scores."""
 
     name: Texts
-    source: list[Source] = Field(default_factory=list)
+    source: list[Source] = Field(default_factory=list, max_length=MAX_VALUES)
     trace_id: Texts
     span_id: Texts
     session_id: Texts

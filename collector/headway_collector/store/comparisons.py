@@ -6,11 +6,11 @@ from typing import Any
 import duckdb
 import msgspec
 
-from headway_collector.errors import NotFoundError
 from headway_collector.store.columns import encode_json
 from headway_collector.store.connections import Store
 from headway_collector.store.filters import Conditions
 from headway_collector.store.paging import Keyset, Page
+from headway_collector.store.shared_ids import read_only_one
 from headway_collector.times import format_time, parse_absolute
 
 _KEYSET = Keyset("comparisons", "created_ns", ("comparison_id", "project"))
@@ -68,19 +68,9 @@ def read_comparison(
 
     Raises:
         NotFoundError: there is none of that id.
+        AmbiguousError: several of the projects have one.
     """
-    conditions = Conditions()
-    conditions.add("comparison_id = ?", comparison_id)
-    conditions.add_any_of("project", projects)
-    rows = store.read(
-        f"SELECT * FROM store.comparisons {conditions.where} ORDER BY created_ns DESC LIMIT 1",
-        conditions.values,
-    )
-    if not rows:
-        raise NotFoundError(
-            f"there is no comparison {comparison_id[:80]!r}: GET /v1/comparisons lists them"
-        )
-    return _shape(rows[0])
+    return _shape(read_only_one(store, "comparison", comparison_id, projects))
 
 
 def _shape(row: dict[str, Any]) -> dict[str, Any]:

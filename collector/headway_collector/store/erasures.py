@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from headway_collector.store.changes import note_keys
 from headway_collector.store.descriptor_rows import forget
-from headway_collector.store.mentions import REJECT_DIGEST, Mentions, OwnedKey
+from headway_collector.store.mentions import FOREVER_NS, REJECT_DIGEST, Mentions, OwnedKey
+from headway_collector.store.scores import BLANK_WORDS
 from headway_collector.store.targets import Target
 from headway_collector.store.tombstones import Tombstones
 
@@ -128,11 +129,31 @@ def find_remains(connection: duckdb.DuckDBPyConnection, target: Target, gone: pa
 
 
 def delete_around(
-    connection: duckdb.DuckDBPyConnection, target: Target, gone: pa.Table, remains: Remains
+    connection: duckdb.DuckDBPyConnection,
+    target: Target,
+    gone: pa.Table,
+    remains: Remains,
+    until_ns: int = FOREVER_NS,
 ) -> dict[str, int]:
-    """Delete what hung on whole traces and sessions, and what waits for spans of these traces."""
+    """Delete what hung on whole traces and sessions, and what waits for spans of these traces.
+
+    Of scores that a user gave to others' calls the figures stay, without author and words.
+
+    Args:
+        connection: the writer's.
+        target: whose.
+        gone: the calls that were deleted.
+        remains: of what nothing is left.
+        until_ns: when the target was erased, where that is past: what it scored since stays.
+    """
     counts = dict.fromkeys(("scores", "late_events"), 0)
-    for column, names in (("trace_id", remains.traces), ("session_id", remains.sessions)):
+    sessions = remains.sessions
+    if target.kind == "session":
+        sessions = [name for name in sessions if name != target.identity]
+        values = [target.project, target.identity, until_ns]
+        own = "project = $1 AND session_id = $2 AND time_ns <= $3"
+        counts["scores"] += _delete_scores(connection, gone, own, values)
+    for column, names in (("trace_id", remains.traces), ("session_id", sessions)):
         if names:
             empty = pa.table({"name": pa.array(names, pa.string())})
             condition = f"project = $1 AND {column} IN (SELECT name FROM gone)"
@@ -145,7 +166,7 @@ def delete_around(
         [target.project],
     )
     if target.kind == "user":
-        _forget_author(connection, target)
+        counts["authored_scores"] = _forget_author(connection, target, until_ns)
     return counts
 
 
@@ -229,17 +250,19 @@ def _delete_scores(
     return len(found)
 
 
-def _forget_author(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
-    """Take the name of a user off the scores that the user gave to others' calls."""
-    values = [target.project, target.identity]
+def _forget_author(connection: duckdb.DuckDBPyConnection, target: Target, until_ns: int) -> int:
+    """Take name and words of a user off the scores that the user gave to others' calls."""
+    values = [target.project, target.identity, until_ns]
+    condition = "project = $1 AND author = $2 AND time_ns <= $3"
     keys = connection.execute(
-        "SELECT score_key FROM store.scores WHERE project = $1 AND author = $2", values
+        f"SELECT score_key FROM store.scores WHERE {condition}", values
     ).fetchall()
     if keys:
         note_keys(connection, "scores", [key for (key,) in keys])
         connection.execute(
-            "UPDATE store.scores SET author = NULL WHERE project = $1 AND author = $2", values
+            f"UPDATE store.scores SET author = NULL, {BLANK_WORDS} WHERE {condition}", values
         )
+    return len(keys)
 
 
 def _delete_owned(

@@ -22,7 +22,11 @@ Cases = dict[str, set[str]]
 
 
 def blank_results(
-    connection: duckdb.DuckDBPyConnection, project: str, gone: pa.Table, traces: list[str]
+    connection: duckdb.DuckDBPyConnection,
+    project: str,
+    gone: pa.Table,
+    traces: list[str],
+    trace_id: str | None = None,
 ) -> dict[str, int]:
     """Take the texts out of results of calls, and out of the flips of their comparisons.
 
@@ -31,12 +35,13 @@ def blank_results(
         project: whose.
         gone: the calls, by ``trace_id`` and ``span_id``.
         traces: of which no call is left.
+        trace_id: that was erased itself; its results go though their calls went long ago.
 
     Returns:
         how many rows were blanked, by table.
     """
     rows = _find_results(
-        connection, gone, pa.table({"trace_id": pa.array(traces, pa.string())}), project
+        connection, gone, pa.table({"trace_id": pa.array(traces, pa.string())}), project, trace_id
     )
     if not rows:
         return {"results": 0, "comparisons": 0}
@@ -118,17 +123,22 @@ def _blank_posted(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _find_results(
-    connection: duckdb.DuckDBPyConnection, gone: pa.Table, traces: pa.Table, project: str
+    connection: duckdb.DuckDBPyConnection,
+    gone: pa.Table,
+    traces: pa.Table,
+    project: str,
+    trace_id: str | None,
 ) -> list[tuple[int, str, str, str]]:
     # DuckDB finds both tables by the names of the arguments.
     return connection.execute(
         """SELECT rowid, run_id, case_id, scores FROM store.results AS results
         WHERE project = $1 AND (
-            (span_id IS NULL AND trace_id IN (SELECT trace_id FROM traces))
+            trace_id = $2
+            OR (span_id IS NULL AND trace_id IN (SELECT trace_id FROM traces))
             OR (span_id IN (SELECT span_id FROM gone) AND (trace_id IS NULL
                 OR EXISTS (FROM gone WHERE gone.span_id = results.span_id
                     AND gone.trace_id = results.trace_id))))""",
-        [project],
+        [project, trace_id],
     ).fetchall()
 
 

@@ -21,6 +21,9 @@ from headway_collector.store.namings import RARE_CHARS, find_ids
 _READ_ROWS = 64
 _SIDES = ("reference", "current", "window")
 
+FOREVER_NS = 2**63 - 1
+"""Later than anything."""
+
 REJECT_DIGEST = "hash(rejects.reason, rejects.raw)"
 """Tells refused lines of one commit apart, which may have the same number in their batches."""
 
@@ -74,10 +77,13 @@ class Finder:
             self._word = re.compile(rb"(?<!\w)(?:" + written + rb")(?!\w)")
             self._quoted = re.compile(rb"(['\"])(?:" + written + rb")\1")
 
-    def names(self, owners: Owners) -> bool:
-        """Return whether fields name the target, or its calls without anybody else's name."""
+    def names(self, owners: Owners, *, is_since: bool = False) -> bool:
+        """Return whether fields name the target, or its calls without anybody else's name.
+
+        What was made since the erasure may name the user or session, and not their erased calls.
+        """
         named = {"user": owners.users, "session": owners.sessions}.get(self._kind, set())
-        if self._identity in named or not self._ids.isdisjoint(owners.spans):
+        if (not is_since and self._identity in named) or not self._ids.isdisjoint(owners.spans):
             return True
         return not named and not self._ids.isdisjoint(owners.traces)
 
@@ -94,37 +100,52 @@ class Finder:
         return bool(self._ids) and any(each in self._ids for each in find_ids(text))
 
 
-def find_mentions(store: Store, project: str, finder: Finder) -> Mentions:
-    """Return what names the target, of its own project, and of several where it is among them."""
+def find_mentions(
+    store: Store, project: str, finder: Finder, until_ns: int = FOREVER_NS
+) -> Mentions:
+    """Return what names the target, of its own project, and of several where it is among them.
+
+    Args:
+        store: what is read.
+        project: of the target.
+        finder: knows it.
+        until_ns: when the target was erased, where that is past; refused lines since then were
+            looked at when they came.
+    """
     found = Mentions()
     owners = [project, SEVERAL]
-    for owner, name, *texts in _read(
+    for owner, name, created_ns, *texts in _read(
         store,
-        "SELECT project, card_id, card, reference_query, current_query FROM store.drift_cards "
-        "WHERE project IN (SELECT unnest($1::VARCHAR[]))",
+        "SELECT project, card_id, created_ns, card, reference_query, current_query "
+        "FROM store.drift_cards WHERE project IN (SELECT unnest($1::VARCHAR[]))",
         [owners],
     ):
         card, *windows = map(_decode, texts)
         is_ours = owner == project or holds_project(windows, project)
-        if is_ours and (finder.names(find_owners(windows)) or _quotes(finder, card)):
+        is_since = created_ns > until_ns
+        is_named = finder.names(find_owners(windows), is_since=is_since)
+        if is_ours and (is_named or _quotes(finder, card)):
             found.cards.add(OwnedKey(owner, name))
-    for owner, name, request, result, error in _read(
+    for owner, name, created_ns, request, result, error in _read(
         store,
-        "SELECT project, job_id, request, result, error FROM store.jobs "
+        "SELECT project, job_id, created_ns, request, result, error FROM store.jobs "
         "WHERE project IN (SELECT unnest($1::VARCHAR[]))",
         [owners],
     ):
         asked = _decode(request)
-        if owner != project and not holds_project(_list_windows(asked), project):
+        if owner != project and not holds_project(list_windows(asked), project):
             continue
-        is_named = finder.names(find_owners(asked)) or _quotes(finder, _decode(result))
-        if is_named or (error and finder.finds_quoted(error.encode())):
+        is_since = created_ns > until_ns
+        is_named = finder.names(find_owners(asked), is_since=is_since)
+        is_named = is_named or _quotes(finder, _decode(result))
+        if is_named or (error and not is_since and finder.finds_quoted(error.encode())):
             found.jobs.add(OwnedKey(owner, name))
     for *key, reason, form, raw, context in _read(
         store,
         f"SELECT received_ns, line, {REJECT_DIGEST} AS digest, reason, form, raw, "
-        "coalesce(context, ''::BLOB) AS context FROM store.rejects AS rejects WHERE project = $1",
-        [project],
+        "coalesce(context, ''::BLOB) AS context FROM store.rejects AS rejects "
+        "WHERE project = $1 AND received_ns <= $2",
+        [project, until_ns],
     ):
         named = read_owners(form, raw, context)
         if named is None:
@@ -136,8 +157,9 @@ def find_mentions(store: Store, project: str, finder: Finder) -> Mentions:
             found.rejects.append(RejectKey(*key))
     for key, errors in _read(
         store,
-        "SELECT batch_key, errors FROM store.batches WHERE project = $1 AND errors <> '[]'",
-        [project],
+        "SELECT batch_key, errors FROM store.batches WHERE project = $1 "
+        "AND errors <> '[]' AND received_ns <= $2",
+        [project, until_ns],
     ):
         said = msgspec.json.decode(errors, type=list[dict[str, Any]])
         if any(finder.finds_quoted(each["reason"].encode()) for each in said):
@@ -156,7 +178,7 @@ def _quotes(finder: Finder, made: Any) -> bool:
     return finder.names(Owners(traces=found.traces, spans=found.spans))
 
 
-def _list_windows(asked: Any) -> list[dict[str, Any]]:
+def list_windows(asked: Any) -> list[dict[str, Any]]:
     """Return the filters of the windows that a job was asked about."""
     windows = [asked.get(side) for side in _SIDES] if isinstance(asked, dict) else []
     filters = [each["filters"] for each in windows if isinstance(each, dict) and "filters" in each]

@@ -246,7 +246,7 @@ def _create_keys_and_life_cycle(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("""
         CREATE TABLE store.erasures (
             project VARCHAR, receipt_id VARCHAR, kind VARCHAR, key_id VARCHAR,
-            created_ns BIGINT, counts VARCHAR
+            created_ns BIGINT, counts VARCHAR, identity VARCHAR
         )""")
     connection.execute("""
         CREATE TABLE store.retention (

@@ -96,8 +96,8 @@ def _refuse_foreign(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     remove_beginning(path)
     if not os.path.exists(path):
         return
-    if is_readable_by_all(os.path.expanduser(path)):
-        _log.warning("%s can be read by every user of this machine: chmod o= %s", path, path)
     connection.execute(f"ATTACH {quote(path)} AS store (READ_ONLY)")
     migrations.check_known(connection, path)
     connection.execute("DETACH DATABASE store")
+    if is_readable_by_all(os.path.expanduser(path)):
+        _log.warning("%s can be read by every user of this machine: chmod o= %s", path, path)

@@ -2,12 +2,13 @@
 
 Rows that are deleted are gone from every read, and their bytes stay in the file until a rewrite
 that began later has ended. Whether there was one is looked up in the table ``rewrites`` each time,
-so that no receipt can say something else than the file. No receipt tells whom it is about.
+so that no receipt can say something else than the file. No receipt tells whom it is about; only
+the note of an erasure that is not ended yet does, and goes when it is signed.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import msgspec
@@ -23,6 +24,9 @@ OUTSIDE = (
     "journals of clients that have not sent yet: what they still send is refused on arrival",
     "logs and files of the programs that made the calls",
     "texts of others that name the person in words, and figures computed over many calls",
+    "templates of prompts, warnings of comparisons, and ids inside a JSON text in an attribute",
+    "results of evals without an id of a call, or whose calls were deleted before by a rule of "
+    "retention: those that carry a trace's id are blanked by erasing the trace",
 )
 
 _KEYSET = Keyset("erasures", "created_ns", ("receipt_id", "project"))
@@ -51,6 +55,22 @@ class Receipt:
     counts: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An erasure that was begun, and by nobody ended.
+
+    Args:
+        identity: of the user, session or trace.
+        created_ns: when it was asked for.
+    """
+
+    project: str
+    receipt_id: str
+    kind: Literal["user", "session", "trace"]
+    identity: str
+    created_ns: int
+
+
 def save_receipt(connection: duckdb.DuckDBPyConnection, receipt: Receipt) -> None:
     """Keep a receipt, in the place of the note that it was begun."""
     connection.execute(
@@ -71,26 +91,29 @@ def save_receipt(connection: duckdb.DuckDBPyConnection, receipt: Receipt) -> Non
     )
 
 
-def save_begun(connection: duckdb.DuckDBPyConnection, receipt: Receipt) -> None:
+def save_begun(connection: duckdb.DuckDBPyConnection, receipt: Receipt, identity: str) -> None:
     """Note an erasure of which nothing was deleted yet, so that it is ended if it is cut off."""
     connection.execute(
-        "INSERT INTO store.erasures (project, receipt_id, kind, key_id, created_ns) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        [receipt.project, receipt.receipt_id, receipt.kind, receipt.key_id, receipt.created_ns],
+        "INSERT INTO store.erasures (project, receipt_id, kind, key_id, created_ns, identity) "
+        "VALUES ($1, $2, $3, $4, $5, $6)",
+        [
+            receipt.project,
+            receipt.receipt_id,
+            receipt.kind,
+            receipt.key_id,
+            receipt.created_ns,
+            identity,
+        ],
     )
 
 
-def find_begun(store: Store) -> list[str]:
-    """Return the projects in which an erasure was begun and not ended."""
-    rows = store.read("SELECT DISTINCT project FROM store.erasures WHERE counts IS NULL ORDER BY 1")
-    return [row["project"] for row in rows]
-
-
-def drop_begun(connection: duckdb.DuckDBPyConnection, project: str) -> None:
-    """Forget what was begun in a project: it is ended."""
-    connection.execute(
-        "DELETE FROM store.erasures WHERE project = $1 AND counts IS NULL", [project]
+def find_begun(store: Store) -> list[Begun]:
+    """Return the erasures that were begun and not ended, the oldest first."""
+    rows = store.read(
+        "SELECT project, receipt_id, kind, identity, created_ns FROM store.erasures "
+        "WHERE counts IS NULL ORDER BY created_ns, receipt_id"
     )
+    return [Begun(**row) for row in rows]
 
 
 def read_receipt(store: Store, receipt_id: str, projects: Sequence[str] = ()) -> dict[str, Any]:

@@ -205,6 +205,11 @@ def _carry_erasures(connection: duckdb.DuckDBPyConnection) -> int:
             f"INSERT INTO store.{table} BY NAME "
             f"(SELECT * FROM {_OLD}.{table} EXCEPT SELECT * FROM store.{table})"
         ).fetchone()
+    # The backup may be of a moment in which an erasure ran that was ended since.
+    connection.execute(
+        "DELETE FROM store.erasures WHERE counts IS NULL AND (project, receipt_id) IN ("
+        "SELECT (project, receipt_id) FROM store.erasures WHERE counts IS NOT NULL)"
+    )
     connection.execute("COMMIT")
     return int(row[0]) if row else 0
 

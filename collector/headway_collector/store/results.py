@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from headway_collector.errors import InvalidRequestError, NotFoundError
+from headway_collector.errors import InvalidRequestError
 from headway_collector.store.connections import Store
 from headway_collector.store.filters import Conditions
 from headway_collector.store.paging import Keyset, Page
-from headway_collector.store.runs import shape_result, shape_run
+from headway_collector.store.runs import shape_result
 
 Part = Literal["all", "tag", "scorer"]
 
@@ -73,24 +73,6 @@ class Tally:
     part: Part
     name: str
     groups: tuple[tuple[int, int, int], ...]
-
-
-def find_run(store: Store, run_id: str, projects: Sequence[str] = ()) -> dict[str, Any]:
-    """Return a run without its results.
-
-    Raises:
-        NotFoundError: there is no such run.
-    """
-    conditions = Conditions()
-    conditions.add("run_id = ?", run_id)
-    conditions.add_any_of("project", projects)
-    rows = store.read(
-        f"SELECT * FROM store.runs {conditions.where} ORDER BY started_ns DESC LIMIT 1",
-        conditions.values,
-    )
-    if not rows:
-        raise NotFoundError(f"there is no run {run_id[:80]!r}: GET /v1/runs lists them")
-    return shape_run(rows[0])
 
 
 def list_results(

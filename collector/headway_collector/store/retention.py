@@ -19,6 +19,7 @@ from headway_collector.store.connections import Store
 from headway_collector.store.descriptor_rows import blank_words
 from headway_collector.store.descriptors import TRACE_KEY
 from headway_collector.store.jobs import KEPT_NS as JOBS_KEPT_NS
+from headway_collector.store.scores import BLANK_WORDS, HAS_WORDS
 
 DAY_NS = 86_400 * 10**9
 CHUNK_ROWS = 2_000
@@ -67,6 +68,18 @@ _ORPHANS = """time_ns < $2 AND project = $1 AND span_id IS NULL AND (
         SELECT session_id FROM store.spans WHERE project = $1 AND session_id IS NOT NULL)))"""
 
 
+# A score is of the kind of the calls that it is on; one whose calls are not there is of none, so
+# that the rule for all kinds holds.
+_ON_KIND = """(span_id IN (SELECT span_id FROM aged)
+    OR (span_id IS NULL AND trace_id IN (SELECT trace_id FROM aged))
+    OR (span_id IS NULL AND trace_id IS NULL AND session_id IN (
+        SELECT session_id FROM aged WHERE session_id IS NOT NULL)))"""
+_ON_NOTHING = """(CASE WHEN span_id IS NOT NULL THEN span_id NOT IN (SELECT span_id FROM aged)
+    WHEN trace_id IS NOT NULL THEN trace_id NOT IN (SELECT trace_id FROM aged)
+    ELSE session_id IS NULL OR session_id NOT IN (
+        SELECT session_id FROM aged WHERE session_id IS NOT NULL) END)"""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How long something is kept; None where no rule is said.
@@ -89,8 +102,8 @@ class Due:
     """Rows that a rule is past, without an end: those that began before a moment.
 
     Args:
-        table: ``spans``, or another one of `TABLES`.
-        kind: of the spans.
+        table: ``spans``, or another one of `TABLES`; ``scores`` where words are to be taken out.
+        kind: of the spans; None of scores whose calls are not there.
         work: which of a rule's two terms is over.
     """
 
@@ -153,6 +166,13 @@ def find_due(
             rule = find_rule(rules, row["project"], row["kind"])
             if rule is not None and (not projects or row["project"] in projects):
                 due += _list_terms(rule, row["project"], row["kind"], now_ns)
+        for row in store.read(
+            f"SELECT DISTINCT project FROM store.scores WHERE {HAS_WORDS} ORDER BY ALL"
+        ):
+            # No span is of this kind, so that the rule is one for all kinds.
+            rule = find_rule(rules, row["project"], "")
+            if rule is not None and (not projects or row["project"] in projects):
+                due += _list_words(rule, row["project"], None, now_ns)
     for table, (_, days) in TABLES.items():
         for row in store.read(f"SELECT DISTINCT project FROM store.{table} ORDER BY ALL"):
             project = row["project"] or ""
@@ -170,8 +190,11 @@ def count_due(store: Store, due: Due) -> int:
 
 
 def read_due(store: Store, due: Due) -> pa.Table:
-    """Return the keys of the next spans of it, as erasing takes them."""
-    sql = f"SELECT {_KEYS} FROM {_find(due)} ORDER BY start_ns LIMIT {CHUNK_ROWS}"
+    """Return the keys of the next spans of it, as erasing takes them, or of the next scores."""
+    if due.table == "scores":
+        sql = f"SELECT project, score_key FROM {_find(due)} LIMIT {CHUNK_ROWS}"
+    else:
+        sql = f"SELECT {_KEYS} FROM {_find(due)} ORDER BY start_ns LIMIT {CHUNK_ROWS}"
     with store.stream(sql, _values(due)) as reader:
         return reader.read_all()
 
@@ -184,22 +207,31 @@ def clear_table(connection: duckdb.DuckDBPyConnection, due: Due) -> int:
     return int(row[0]) if row else 0
 
 
-def blank_spans(connection: duckdb.DuckDBPyConnection, gone: pa.Table, before_ns: int) -> int:
-    """Take what was said out of spans, and the comments out of scores of that time on them.
+def blank_spans(connection: duckdb.DuckDBPyConnection, gone: pa.Table) -> int:
+    """Take what was said out of spans.
 
     A span that came by OTLP is from then on as one in our own words: there is nothing left to map
     again, and no log event brings its content back.
     """
     note_keys(connection, "spans", gone["span_key"].combine_chunks())
-    project = gone["project"][0].as_py()
     starts = gone["start_ns"].to_pylist()
     blanks = ", ".join(f"{name} = NULL" for name in (*_CONTENT, "mapper_version"))
     row = connection.execute(
         f"UPDATE store.spans AS spans SET {blanks} FROM gone WHERE {_IS_GONE}",
         [min(starts), max(starts)],
     ).fetchone()
-    _blank_comments(connection, gone, project, before_ns)
     blank_words(connection, gone)
+    return int(row[0]) if row else 0
+
+
+def blank_scores(connection: duckdb.DuckDBPyConnection, gone: pa.Table) -> int:
+    """Take comments and free texts out of scores; figures and categories stay."""
+    note_keys(connection, "scores", gone["score_key"].combine_chunks())
+    # DuckDB finds the table by the name of the argument.
+    row = connection.execute(
+        f"UPDATE store.scores AS scores SET {BLANK_WORDS} FROM gone "
+        "WHERE scores.score_key = gone.score_key AND scores.project = gone.project"
+    ).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -219,25 +251,6 @@ def delete_orphans(connection: duckdb.DuckDBPyConnection, project: str, before_n
     return len(keys)
 
 
-def _blank_comments(
-    connection: duckdb.DuckDBPyConnection, gone: pa.Table, project: str, before_ns: int
-) -> None:
-    # DuckDB finds the table by the name of the argument.
-    condition = """project = $1 AND time_ns < $2 AND comment IS NOT NULL AND (
-        span_id IN (SELECT span_id FROM gone)
-        OR (span_id IS NULL AND trace_id IN (SELECT trace_id FROM gone))
-        OR (span_id IS NULL AND trace_id IS NULL
-            AND session_id IN (SELECT session_id FROM gone WHERE session_id IS NOT NULL)))"""
-    found = connection.execute(
-        f"SELECT score_key FROM store.scores WHERE {condition}", [project, before_ns]
-    ).fetchall()
-    if found:
-        note_keys(connection, "scores", [key for (key,) in found])
-        connection.execute(
-            f"UPDATE store.scores SET comment = NULL WHERE {condition}", [project, before_ns]
-        )
-
-
 def _list_terms(rule: Rule, project: str, kind: str, now_ns: int) -> list[Due]:
     terms: list[tuple[Work, float | None]] = [
         ("days", rule.days),
@@ -247,10 +260,26 @@ def _list_terms(rule: Rule, project: str, kind: str, now_ns: int) -> list[Due]:
         Due(project, "spans", kind, work, now_ns - int(days * DAY_NS))
         for work, days in terms
         if days is not None
-    ]
+    ] + _list_words(rule, project, kind, now_ns)
+
+
+def _list_words(rule: Rule, project: str, kind: str | None, now_ns: int) -> list[Due]:
+    if rule.content_days is None:
+        return []
+    before_ns = now_ns - int(rule.content_days * DAY_NS)
+    return [Due(project, "scores", kind, "content_days", before_ns)]
 
 
 def _find(due: Due) -> str:
+    if due.table == "scores":
+        is_aged, place = ("", _ON_NOTHING)
+        if due.kind is not None:
+            is_aged, place = " AND start_ns < $2 AND kind = $3", _ON_KIND
+        aged = f"SELECT span_id, trace_id, session_id FROM store.spans WHERE project = $1{is_aged}"
+        return (
+            f"(WITH aged AS ({aged}) SELECT project, score_key FROM store.scores "
+            f"WHERE project = $1 AND time_ns < $2 AND {HAS_WORDS} AND {place})"
+        )
     if due.table != "spans":
         age, _ = TABLES[due.table]
         over = f" AND {_IS_OVER}" if due.table == "jobs" else ""
@@ -260,4 +289,4 @@ def _find(due: Due) -> str:
 
 
 def _values(due: Due) -> list[Any]:
-    return [due.project, due.before_ns, *([] if due.table != "spans" else [due.kind])]
+    return [due.project, due.before_ns, *([] if due.kind is None else [due.kind])]

@@ -7,11 +7,11 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from headway_collector.errors import NotFoundError
 from headway_collector.store.columns import encode_json
 from headway_collector.store.connections import Store
 from headway_collector.store.filters import Conditions
 from headway_collector.store.paging import Keyset, Page
+from headway_collector.store.shared_ids import read_only_one
 from headway_collector.times import format_time, parse_absolute
 
 _KEYSET = Keyset("runs", "started_ns", ("run_id", "project"))
@@ -90,21 +90,24 @@ def read_run(store: Store, run_id: str, projects: Sequence[str] = ()) -> dict[st
 
     Raises:
         NotFoundError: there is no such run.
+        AmbiguousError: several of the projects have one.
     """
-    conditions = Conditions()
-    conditions.add("run_id = ?", run_id)
-    conditions.add_any_of("project", projects)
-    runs = store.read(
-        f"SELECT * FROM store.runs {conditions.where} ORDER BY started_ns DESC LIMIT 1",
-        conditions.values,
-    )
-    if not runs:
-        raise NotFoundError(f"there is no run {run_id[:80]!r}: GET /v1/runs lists them")
+    run = find_run(store, run_id, projects)
     results = store.read(
         "SELECT * FROM store.results WHERE project = ? AND run_id = ? ORDER BY position",
-        [runs[0]["project"], run_id],
+        [run["project"], run_id],
     )
-    return {"run": shape_run(runs[0]), "results": [shape_result(row) for row in results]}
+    return {"run": run, "results": [shape_result(row) for row in results]}
+
+
+def find_run(store: Store, run_id: str, projects: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a run without its results.
+
+    Raises:
+        NotFoundError: there is no such run.
+        AmbiguousError: several of the projects have one.
+    """
+    return shape_run(read_only_one(store, "run", run_id, projects))
 
 
 def shape_run(row: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,10 @@ _COLUMNS = (
     "comment, author"
 )
 
+HAS_WORDS = """(comment IS NOT NULL OR (is_text AND value <> '""'))"""
+BLANK_WORDS = """comment = NULL, value = CASE WHEN is_text THEN '""' ELSE value END"""
+"""Of a free text nothing is left but that there was one; categories are figures, and stay."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreFilters:

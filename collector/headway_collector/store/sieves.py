@@ -96,8 +96,10 @@ class Sieve:
         )
 
     def keeps_score(self, score: Score) -> bool:
-        """Return whether a score may come in."""
+        """Return whether a score may come in; none that an erased user gave before."""
         graves = self.graves
+        if score.author and graves.is_late(self.digest("user", score.author), score.time_ns):
+            return False
         if score.span_id and graves.has("span", self.digest("span", score.span_id)):
             return False
         if score.trace_id:

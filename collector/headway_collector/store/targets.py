@@ -4,7 +4,7 @@ Of a user that is each span with the user's id, and each without any in a trace 
 user's; spans of others stay, in the same trace too. A session likewise.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -90,22 +90,3 @@ def bury(
     if target.kind == "session":
         names["session_trace"] = traces
     tombstones.bury(connection, target.project, names, erased_ns)
-
-
-def list_targets(
-    connection: duckdb.DuckDBPyConnection, tombstones: Tombstones
-) -> Iterator[tuple[Target, int]]:
-    """Yield who was erased and is in the store all the same, as after a restore, and when."""
-    moments = tombstones.list_moments(connection)
-    for project, kind in dict.fromkeys((project, kind) for project, kind, _ in moments):
-        if kind not in KINDS:
-            continue
-        column = _OWNER.get(kind, "trace_id")
-        for (name,) in connection.execute(
-            f"SELECT DISTINCT {column} FROM store.spans "
-            f"WHERE project = $1 AND coalesce({column}, '') <> ''",
-            [project],
-        ).fetchall():
-            erased_ns = moments.get((project, kind, tombstones.digest(project, kind, name)))
-            if erased_ns is not None:
-                yield Target(project, kind, name), erased_ns
