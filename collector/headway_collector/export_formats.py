@@ -153,6 +153,8 @@ class ParquetExport:
         table = self._gathered.take()
         if len(table):
             self._writer.write_table(table, row_group_size=len(table))
+            # What Arrow keeps for the next group is of other sizes than what that one asks for.
+            pa.default_memory_pool().release_unused()
 
 
 class _Gathered:

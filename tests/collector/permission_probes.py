@@ -93,7 +93,7 @@ ROUTES = {
 
 IDS = {
     "trace_id": trace_of("{}"),
-    "name:path": "{}-prompt_name",
+    "name:any_text": "{}-prompt_name",
     "run_id": "{}-run",
     "comparison_id": "{}-comparison",
     "card_id": "{}-card",

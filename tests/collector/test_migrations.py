@@ -39,6 +39,7 @@ RELEASED = {
     4: "39295aeca82179af",
     5: "d965ebf73d980e61",
     6: "7bbc652c18813e59",
+    7: "f725551968afa677",
 }
 
 # Tables that only something that a user does fills, and columns that a step fills in old rows.

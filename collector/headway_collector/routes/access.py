@@ -39,6 +39,10 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     503: {"model": Fault, "description": "the database is down; see Retry-After"},
 }
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Fault, "description": "unknown id"}}
+NOT_ONE: dict[int | str, dict[str, Any]] = {
+    **NOT_FOUND,
+    409: {"model": Fault, "description": "an id in several projects: name one with project="},
+}
 BUSY: dict[int | str, dict[str, Any]] = {
     408: {"model": Fault, "description": "the body stalled"},
     413: {"model": Fault, "description": "larger than this path reads"},

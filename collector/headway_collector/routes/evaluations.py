@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from headway_collector.piecewise import dump_pieces
 from headway_collector.routes.access import (
     BUSY,
-    NOT_FOUND,
+    NOT_ONE,
     REFUSALS,
     CollectorAccess,
     Ingester,
@@ -71,7 +71,7 @@ def get_runs(
     return answer_json(list_runs(collector.store, conditions, query.to_page(), query.sweep_id))
 
 
-@router.get("/v1/runs/{run_id}", responses={200: {"model": RunWithResults}, **NOT_FOUND})
+@router.get("/v1/runs/{run_id}", responses={200: {"model": RunWithResults}, **NOT_ONE})
 def get_run(
     collector: CollectorAccess, caller: Reader, run_id: str, query: Annotated[ProjectQuery, Query()]
 ) -> Response:
@@ -108,7 +108,7 @@ def get_comparisons(
 
 
 @router.get(
-    "/v1/comparisons/{comparison_id}", responses={200: {"model": StoredComparison}, **NOT_FOUND}
+    "/v1/comparisons/{comparison_id}", responses={200: {"model": StoredComparison}, **NOT_ONE}
 )
 def get_comparison(
     collector: CollectorAccess,

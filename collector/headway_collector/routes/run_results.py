@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 
 from headway_collector.routes.access import (
     LARGE,
-    NOT_FOUND,
+    NOT_ONE,
     REFUSALS,
     CollectorAccess,
     Reader,
@@ -41,7 +41,7 @@ from headway_collector.store.suites import latest_runs, list_flipping, list_suit
 router = APIRouter(tags=["evaluations"], responses={**REFUSALS, **LARGE})
 
 
-@router.get("/v1/runs/{run_id}/results", responses={200: {"model": ResultPage}, **NOT_FOUND})
+@router.get("/v1/runs/{run_id}/results", responses={200: {"model": ResultPage}, **NOT_ONE})
 def get_results(
     collector: CollectorAccess,
     caller: Reader,
@@ -53,7 +53,7 @@ def get_results(
     return answer_json(list_results(collector.store, run, query.to_filters(), query.to_page()))
 
 
-@router.get("/v1/runs/{run_id}/summary", responses={200: {"model": RunSummary}, **NOT_FOUND})
+@router.get("/v1/runs/{run_id}/summary", responses={200: {"model": RunSummary}, **NOT_ONE})
 def get_summary(
     collector: CollectorAccess, caller: Reader, run_id: str, query: Annotated[ProjectQuery, Query()]
 ) -> Response:
@@ -65,7 +65,7 @@ def get_summary(
     return answer_json({"run": run, "outcomes": outcomes, "rates": list(map(_rate, tallies))})
 
 
-@router.get("/v1/runs/{run_id}/flips", responses={200: {"model": RunFlips}, **NOT_FOUND})
+@router.get("/v1/runs/{run_id}/flips", responses={200: {"model": RunFlips}, **NOT_ONE})
 def get_flips(
     collector: CollectorAccess, caller: Reader, run_id: str, query: Annotated[FlipsQuery, Query()]
 ) -> Response:
