@@ -19,8 +19,11 @@ MEDIA_TYPES: dict[Form, str] = {
 }
 
 _GROUP_ROWS = 16 * 1024
-_GROUP_BYTES = 16 * 1024 * 1024
-"""Of texts before they are compressed: readers skip whole groups, and one is held in memory."""
+_GROUP_BYTES = 32 * 1024 * 1024
+"""Of texts before they are compressed: readers skip whole groups, and one is held in memory.
+
+So is what the footer says of every group, some 90 KB: of smaller ones, a long export has too many.
+"""
 
 _BATCH_ROWS = 1024
 _BATCH_BYTES = 4 * 1024 * 1024

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,10 @@ from headway_evals.runs import CACHE_KEY, Result, RunRecord, find_equal, is_fini
 from headway_evals.stopping import Stopping
 from headway_evals.suites import Case, Suite
 from headway_evals.summaries import environment
+from headway_measures.function_scorers import FunctionScorer
 from headway_measures.scores import counted
+from headway_measures.usage_scorers import Latency
+from headway_measures.weights import parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,9 @@ class Runner:
         return self.desk.judges.bench(judges_in(suite), suite.judging)
 
     def _make_model(self, spec: str) -> Model:
-        model = make_model(spec, self.desk.options)
+        # Drafts make whoever comes later faster.
+        drafts = not is_timed(self.task.suite)
+        model = make_model(spec, replace(self.desk.options, drafts=drafts))
         idle = idle_flags(spec, self.desk.options)
         if idle is not None:
             self.desk.say(idle)
@@ -201,3 +206,15 @@ class Runner:
             case_count=len(task.cases),
             order_seed=None if stopping is None else stopping.seed,
         )
+
+
+def is_timed(suite: Suite) -> bool:
+    """Return whether any of a suite's scorers asks how long an answer took."""
+    # Cases share their scorers, each of which is looked at once.
+    scorers = {id(each): each for case in suite.cases for each in case.scorers.values()}
+    parts = (part for each in scorers.values() for part in parts_of(each))
+    return any(
+        isinstance(part, Latency)
+        or (isinstance(part, FunctionScorer) and "latency_ms" in part.arguments)
+        for part in parts
+    )

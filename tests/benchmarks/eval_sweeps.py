@@ -89,8 +89,13 @@ def count_alike(one: Round, other: Round) -> int:
         (first.case_id, first.output, first.scores, first.passed)
         == (second.case_id, second.output, second.scores, second.passed)
         for name, results in one.results.items()
-        for first, second in zip(results, other.results[name], strict=True)
+        for first, second in zip(_by_case(results), _by_case(other.results[name]), strict=True)
     )
+
+
+def _by_case(results: Sequence[Result]) -> list[Result]:
+    """Return results in one order; a run has them as they came."""
+    return sorted(results, key=lambda each: each.case_id)
 
 
 def _round(started_s: float, earlier_s: float, folder: Path, adapters: Sequence[Path]) -> Round:

@@ -48,10 +48,11 @@ def test_each_candidate_answers_in_a_sweep_as_in_a_run_of_its_own(folder: Folder
         swept = folder.record(entry.run_id)
         assert alone.run.model == swept.run.model
         told = [
-            [(each.case_id, each.output, each.scores, each.passed) for each in run.results]
+            {each.case_id: (each.output, each.scores, each.passed) for each in run.results}
             for run in (alone, swept)
         ]
         assert told[0] == told[1]
+        assert len(told[0]) == COUNT
         outputs.append(tuple(each.output for each in swept.results))
     # Otherwise they would be equal whoever answered.
     assert len(set(outputs)) == 3

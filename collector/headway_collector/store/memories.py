@@ -17,13 +17,13 @@ import duckdb
 USUAL = "640MB"
 """The limit; pages of the file that were read are kept in it."""
 
-CACHE_BYTES = 64 * 1024 * 1024
+CACHE_BYTES = 32 * 1024 * 1024
 """As many bytes of pages stay when they are trimmed.
 
 It is also what running reads may take in the moment of it, since pages make room.
 """
 
-_SLACK_BYTES = 16 * 1024 * 1024
+_SLACK_BYTES = 8 * 1024 * 1024
 
 _HELD = (
     "SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT, "

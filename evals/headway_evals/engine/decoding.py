@@ -3,7 +3,8 @@
 A prompt gets a slot as soon as others have left theirs, so no row is carried on after its end.
 Prompts come in without their last token, padded on the right, which a causal model does not see;
 the last token is then the row's first step like any other. What all prompts begin with, a system
-prompt or examples, is computed once and copied into each slot.
+prompt or examples, is computed once and copied into each slot. A prompt with a draft of its answer
+brings that along, and needs steps only for what the model says otherwise.
 """
 
 import time
@@ -16,6 +17,7 @@ import torch
 from transformers import DynamicCache
 
 from headway_evals.engine.budgets import Budget, OutOfMemory, within_memory
+from headway_evals.engine.drafts import DraftedGroup, takes_places
 from headway_evals.engine.graphs import GraphedSteps, Steps
 from headway_evals.engine.padded import PaddedDecoder
 from headway_evals.engine.sampling import NAN_TOKEN, Draws
@@ -83,6 +85,8 @@ class Decoder:
             return
         run = _Run(self._model, self._endings, self._clock, on_answer, shared_prefix(prompts))
         run.waiting.extend(sorted(rows, key=lambda row: -row.longest))
+        has_drafts = any(prompt.draft for prompt in prompts)
+        run.is_drafting = has_drafts and takes_places(self._model)
         while run.waiting:
             capacity = max(row.longest for row in run.waiting)
             fitting = self._budget.tokens // capacity
@@ -92,10 +96,12 @@ class Decoder:
             try:
                 within_memory(partial(run.drain, slots, capacity, least))
             except OutOfMemory:
-                if slots == 1:
+                if slots == 1 and not run.is_drafting:
                     raise
+                # What fits without its draft is no reason to give up.
+                run.is_drafting = run.is_drafting and slots > 1
                 run.put_back()
-                while self._budget.tokens // capacity >= slots:
+                while slots > 1 and self._budget.tokens // capacity >= slots:
                     self._budget.halve()
 
 
@@ -115,13 +121,15 @@ class _Run:
         self._clock = clock
         self._on_answer = on_answer
         self._prefix = prefix
+        self._vocabulary = model.config.get_text_config().vocab_size
+        self.is_drafting = False
         self.waiting: deque[TokenRow] = deque()
         self._live: list[TokenRow] = []
 
     def put_back(self) -> None:
         """Have the rows in slots wait again, with the tokens that they have."""
-        rows = sorted([*self._live, *self.waiting], key=lambda row: -row.longest)
-        self.waiting, self._live = deque(rows), []
+        rows = [row for row in (*self._live, *self.waiting) if not row.has_ended]
+        self.waiting, self._live = deque(sorted(rows, key=lambda row: -row.longest)), []
 
     @torch.inference_mode()
     def drain(self, slots: int, capacity: int, least: int) -> None:
@@ -145,6 +153,8 @@ class _Run:
             is_due = not self._live or free >= max(1, refill_at * slots)
             if is_due and self.waiting and self.waiting[0].longest > least:
                 self._admit(cache, prefix, free)
+                if not self._live:  # their drafts were whole answers, or were of no use
+                    continue
             if not self._live:
                 return
             self._advance(cache, steps, count, granule)
@@ -153,22 +163,80 @@ class _Run:
         """Give slots to waiting rows, behind those that have one."""
         rows = [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
         first, now = len(self._live), self._clock()
-        self._live += rows
         for row in rows:
             row.start(now)
+        drafted = [row for row in rows if self._is_drafted(row)]
+        plain = [row for row in rows if row not in drafted]
+        # Those whose answers begin close to one another share the places that are looked at.
+        drafted.sort(key=lambda row: row.length)
+        self._live += [*plain, *drafted]
+        if plain:
+            sequences = [[*row.prompt.ids, *row.tokens] for row in plain]
+            self._bring_in(cache, prefix, first, sequences, 1)
+        if drafted:
+            self._verify(cache, prefix, first + len(plain), drafted)
 
+    def _is_drafted(self, row: TokenRow) -> bool:
+        draft = row.draft if self.is_drafting else ()
+        # An adapter may have taken tokens away.
+        return bool(draft) and max(draft) < self._vocabulary
+
+    def _verify(
+        self, cache: SlotCache, prefix: DynamicCache, first: int, rows: Sequence[TokenRow]
+    ) -> None:
+        """Give slots to rows with drafts, and each as much of its draft as is right."""
+        device = self._model.device
+        again: list[TokenRow] = []
+        for group in DraftedGroup.of(rows, self._vocabulary, device):
+            places = torch.arange(group.places.start, group.places.stop, device=device)
+            places -= len(self._prefix)
+            found = group.agreed(self._bring_in(cache, prefix, first, group.sequences, places))
+            now = self._clock()
+            for row, tokens in zip(group.rows, found, strict=True):
+                self._take(row, tokens, now)
+                if not tokens:
+                    row.drop_draft()
+                    again.append(row)
+            # A NaN among the tokens that were not taken would reach the others.
+            cache.cut(first, [0 if row in again else row.length - 1 for row in group.rows])
+            first += len(group.rows)
+        self._leave(cache, [row.has_ended or row in again for row in self._live])
+        for row in sorted(again, key=lambda row: row.longest):
+            self.waiting.appendleft(row)
+
+    def _bring_in(
+        self,
+        cache: SlotCache,
+        prefix: DynamicCache,
+        first: int,
+        sequences: Sequence[Sequence[int]],
+        places: int | torch.Tensor,
+    ) -> torch.Tensor:
+        """Fill slots, from the first on, with sequences without their last tokens.
+
+        Returns:
+            (rows, places, vocabulary), the logits at these places behind the prefix.
+        """
         prefilled = DynamicCache(config=self._model.config)
         for number, layer in enumerate(prefix.layers if self._prefix else ()):
-            shape = len(rows), -1, -1, -1
+            shape = len(sequences), -1, -1, -1
             prefilled.update(layer.keys.expand(shape), layer.values.expand(shape), number)
-        rests = [[*row.prompt.ids, *row.tokens][len(self._prefix) :] for row in rows]
+        rests = [each[len(self._prefix) :] for each in sequences]
         width = max(map(len, rests)) - 1
+        logits = torch.empty(0)
         if width:
-            self._prefill(prefilled, rests, width)
+            logits = self._prefill(prefilled, rests, width, places)
         if width or self._prefix:
             cache.fill(first, prefilled)
+        return logits
 
-    def _prefill(self, cache: DynamicCache, rows: Sequence[Sequence[int]], width: int) -> None:
+    def _prefill(
+        self,
+        cache: DynamicCache,
+        rows: Sequence[Sequence[int]],
+        width: int,
+        places: int | torch.Tensor = 1,
+    ) -> torch.Tensor:
         """Put the first so many tokens of each row into the cache, behind what is there.
 
         A shorter row is padded on the right, where no token of its own sees it, with its last
@@ -177,13 +245,14 @@ class _Run:
         start = cache.get_seq_length()
         ids = [[*row[:width], *[row[-1]] * (width - len(row))] for row in rows]
         positions = torch.arange(start, start + width, device=self._model.device)
-        self._model(
+        logits: torch.Tensor = self._model(
             input_ids=torch.tensor(ids, device=self._model.device),
             position_ids=positions.expand(len(rows), -1),
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
-        )
+            logits_to_keep=places,
+        ).logits
+        return logits
 
     def _advance(self, cache: SlotCache, steps: Steps, count: int, granule: int) -> None:
         """Take the rows in slots so many tokens further; those that end make room.
@@ -208,15 +277,20 @@ class _Run:
         now = self._clock()
         for row, found in zip(rows, table, strict=True):
             self._take(row, found, now)
-        for place in reversed(range(len(rows))):
-            if not rows[place].has_ended:
-                continue
-            if NAN_TOKEN in table[place]:
+        for place, found in enumerate(table):
+            if rows[place].has_ended and NAN_TOKEN in found:
                 cache.clear(place)
-            last = rows.pop()
-            if place < len(rows):
-                rows[place] = last
-                cache.move(len(rows), place, last.length)
+        self._leave(cache, [row.has_ended for row in rows])
+
+    def _leave(self, cache: SlotCache, leaving: Sequence[bool]) -> None:
+        """Take rows out of their slots; the last ones move into the places that are left."""
+        rows = self._live
+        for place in reversed(range(len(rows))):
+            if leaving[place]:
+                last = rows.pop()
+                if place < len(rows):
+                    rows[place] = last
+                    cache.move(len(rows), place, last.length)
 
     def _take(self, row: TokenRow, tokens: Sequence[int], now: float) -> None:
         """Give a row its next tokens, up to its last."""

@@ -8,6 +8,7 @@ masked; it must be finite, since a masked NaN is still one.
 The taken slots are the first ones: when a row ends, the last one moves into its place.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +111,16 @@ class SlotCache(Cache):  # type: ignore[misc, no-untyped-call, unused-ignore]
         for layer in self.layers:
             layer.keys[slot] = 0
             layer.values[slot] = 0
+
+    def cut(self, first: int, lengths: Sequence[int]) -> None:
+        """Forget what may be NaN behind so many columns of each row, from slot ``first`` on."""
+        ends = torch.tensor(lengths, device=self._all_rows.device)
+        behind = torch.arange(self.capacity, device=ends.device) >= ends[:, None]
+        rows = slice(first, first + len(lengths))
+        for layer in self.layers:
+            # behind: (rows, 1, capacity, 1).
+            layer.keys[rows].masked_fill_(behind[:, None, :, None], 0)
+            layer.values[rows].masked_fill_(behind[:, None, :, None], 0)
 
 
 def step(

@@ -39,7 +39,8 @@ class Endings:
             return None
         row.has_ended = True
         latency_ms = (now - row.started) * 1000
-        return Answer(text, tuple(row.tokens), latency_ms, token == NAN_TOKEN, is_full)
+        is_nan, drafted = token == NAN_TOKEN, min(row.drafted, len(row.tokens))
+        return Answer(text, tuple(row.tokens), latency_ms, is_nan, is_full, drafted)
 
     def _stopped_text(self, row: TokenRow) -> str | None:
         """Return the text of a row that its newest token ends, None where it goes on."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headway_evals.engine.sampling import Sampling
 
@@ -13,12 +13,14 @@ class TokenPrompt:
 
     Args:
         sampling: how tokens are drawn; the likeliest is taken where not given.
+        draft: tokens that the answer may begin with, which only makes it come sooner.
     """
 
     ids: Sequence[int]
     max_new_tokens: int
     stop: tuple[str, ...] = ()
     sampling: Sampling | None = None
+    draft: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Answer:
         latency_ms: from when the prompt was taken up to the last token.
         is_nan: the model gave NaN where the next token should be, and the answer ends there.
         is_full: the answer ended at ``max_new_tokens``, not by itself.
+        drafted: how many of the tokens are the draft's, found right in it.
     """
 
     text: str
@@ -38,6 +41,7 @@ class Answer:
     latency_ms: float
     is_nan: bool = False
     is_full: bool = False
+    drafted: int = 0
 
     @property
     def token_count(self) -> int:
@@ -47,13 +51,17 @@ class Answer:
 
 @dataclass(slots=True, eq=False)
 class TokenRow:
-    """A prompt that is being answered."""
+    """A prompt that is being answered.
+
+    ``drafted`` counts the first of its tokens, ended or not, that were right in the draft.
+    """
 
     index: int
     prompt: TokenPrompt
     tokens: list[int] = field(default_factory=list)
     started: float = math.nan
     has_ended: bool = False
+    drafted: int = 0
 
     @property
     def length(self) -> int:
@@ -69,6 +77,18 @@ class TokenRow:
     def last(self) -> int:
         """Return its newest token."""
         return self.tokens[-1] if self.tokens else self.prompt.ids[-1]
+
+    @property
+    def draft(self) -> Sequence[int]:
+        """Return what may come next; nothing where its own tokens, or draws, are no draft's."""
+        prompt, count = self.prompt, len(self.tokens)
+        if prompt.sampling is not None or list(prompt.draft[:count]) != self.tokens:
+            return ()
+        return prompt.draft[count : prompt.max_new_tokens]
+
+    def drop_draft(self) -> None:
+        """Go on without the draft."""
+        self.prompt = replace(self.prompt, draft=())
 
     def start(self, now: float) -> None:
         """Count its latency from now, unless it was taken up before."""

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
+from headway_evals.engine.drafts import Drafts
 from headway_evals.errors import ModelError
 from headway_evals.models.digests import stamp_of
 from headway_evals.models.loading import inject_adapter, load_weights
@@ -28,6 +29,9 @@ class Base:
         dtype: a key of ``loading.DTYPES``.
         quantisation: how its weights are made smaller.
         allow_pickle: whether weights may be pickled.
+
+    Attributes:
+        drafts: what it, or an adapter on it, answered so far.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Base:
         self._dtype = dtype
         self._quantisation = quantisation
         self._allow_pickle = allow_pickle
+        self.drafts = Drafts()
         self._model: Any = None
         self._worn: Path | None = None
         # Parameters that the worn adapter touched, with what they were; None: it did more.

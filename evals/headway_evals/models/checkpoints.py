@@ -6,7 +6,7 @@ such a model is asked for. The weights are loaded with the first request.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from headway_evals.engine.token_rows import Answer, TokenPrompt
 from headway_evals.errors import ModelError
 from headway_evals.models.bases import find_base
 from headway_evals.models.cache_keys import model_key
+from headway_evals.models.completions import answered, measured
 from headway_evals.models.digests import Digests
 from headway_evals.models.encoding import Refusal, RequestEncoder
 from headway_evals.models.loading import (
@@ -39,7 +40,7 @@ from headway_evals.models.loading import (
     load_tokenizer,
 )
 from headway_evals.models.quantising import find_quantisation, told
-from headway_evals.models.requests import Choices, Completion, Generate, OnProgress, Request
+from headway_evals.models.requests import Completion, OnProgress, Request
 
 _CPU_BATCH_TOKENS = 8_192
 _GPU_BATCH_TOKENS = 65_536
@@ -63,6 +64,9 @@ class Checkpoint:
         batch_tokens: the most tokens of a batch.
         self_check: on how many of the requests the engine is checked; 0 checks none.
         noise_floor: whether all is asked a second time, packed otherwise, and compared.
+        drafts: whether what models on this base answered earlier is tried as the beginning of an
+            answer, and what this one answers is kept for others: equal answers come sooner, and
+            latencies are no longer those of the model alone. Not with continuous batching.
         paged_attention: what transformers' continuous batching attends with, which is then used
             on any device; the installed one where not given, if it suits model and device.
         digests: knows files by their content.
@@ -84,6 +88,7 @@ class Checkpoint:
         batch_tokens: int | None = None,
         self_check: int = 0,
         noise_floor: bool = False,
+        drafts: bool = False,
         paged_attention: str | None = None,
         digests: Digests | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -103,6 +108,8 @@ class Checkpoint:
         self._checked: Checked | None = None
         self._is_asking_twice = noise_floor
         self._noise: Noise | None = None
+        self._is_drafting = drafts
+        self._drafted = {"tokens": 0, "taken": 0}
         self._given_attention = paged_attention
         self._fault: str | None = None
         self._asked_again = 0
@@ -150,6 +157,7 @@ class Checkpoint:
             "batch_tokens": self._batch_tokens,
             "self_check": None if self._checked is None else asdict(self._checked),
             "noise_floor": None if self._noise is None else asdict(self._noise),
+            "drafts": dict(self._drafted) if self._drafted["tokens"] else None,
             "continuous_batching": self._paged_attention
             and {
                 "attention": self._paged_attention,
@@ -203,8 +211,12 @@ class Checkpoint:
         indices = list(prompts)
         slots = Decoder(self._model, self._tokenizer, budget=self._budget, clock=self._clock)
         continuous = self._continuous(slots, prompts.values())
+        is_drafting = self._is_drafting and continuous is None
+        asked = [self._with_draft(each) if is_drafting else each for each in prompts.values()]
         if self._self_check:
-            named = [(requests[index].case_id, prompt) for index, prompt in prompts.items()]
+            named = [
+                (requests[index].case_id, each) for index, each in zip(indices, asked, strict=True)
+            ]
             self._checked = self._check.check_answers(slots, named)
             if continuous is not None:
                 self._check_too(continuous, named)
@@ -213,17 +225,31 @@ class Checkpoint:
 
         def on_answer(place: int, answer: Answer) -> None:
             index, answers[place] = indices[place], answer
-            finish(index, _answered(requests[index], prompts[index], answer))
+            if is_drafting:
+                self._note(asked[place], answer)
+            finish(index, answered(requests[index], prompts[index], answer))
 
-        asked = list(prompts.values())
         (continuous or slots).generate(asked, on_answer)
         if continuous is not None:
             self._fault = continuous.fault
             self._asked_again += continuous.asked_again
         if self._is_asking_twice:
+            plain = list(prompts.values())  # the second time every token is decoded
             self._noise = noise_of_answers(
-                self._model, self._tokenizer, self._budget, asked, answers
+                self._model, self._tokenizer, self._budget, plain, answers
             )
+
+    def _with_draft(self, prompt: TokenPrompt) -> TokenPrompt:
+        if prompt.sampling is not None:
+            return prompt
+        return replace(prompt, draft=self._base.drafts.find(prompt.ids))
+
+    def _note(self, prompt: TokenPrompt, answer: Answer) -> None:
+        """Remember how far a draft went, and keep the answer as one for others."""
+        self._drafted["tokens"] += min(len(prompt.draft), prompt.max_new_tokens)
+        self._drafted["taken"] += answer.drafted
+        if prompt.sampling is None and not answer.is_nan:
+            self._base.drafts.keep(prompt.ids, answer.tokens)
 
     def _continuous(
         self, slots: Decoder, prompts: Iterable[TokenPrompt]
@@ -267,9 +293,9 @@ class Checkpoint:
 
         found: dict[int, Measured] = {}
 
-        def on_measured(place: int, measured: Measured) -> None:
-            index, found[place] = indices[place], measured
-            finish(index, _measured(requests[index], measured))
+        def on_measured(place: int, value: Measured) -> None:
+            index, found[place] = indices[place], value
+            finish(index, measured(requests[index], value))
 
         asked = list(items.values())
         engine.measure(asked, on_measured)
@@ -316,29 +342,6 @@ class Checkpoint:
     @cached_property
     def _context(self) -> int:
         return load_context(self._folder)
-
-
-def _answered(request: Request, prompt: TokenPrompt, answer: Answer) -> Completion:
-    wanted = request.ask.max_new_tokens if isinstance(request.ask, Generate) else 0
-    return Completion(
-        text=None if answer.is_nan else answer.text,
-        error="the model gave NaN instead of a next token" if answer.is_nan else None,
-        input_tokens=len(prompt.ids),
-        output_tokens=answer.token_count,
-        latency_ms=round(answer.latency_ms, 3),
-        is_cut=answer.is_full and prompt.max_new_tokens < wanted,
-    )
-
-
-def _measured(request: Request, measured: Measured) -> Completion:
-    if measured.error is not None:
-        return Completion(None, error=measured.error)
-    text = ""
-    if isinstance(request.ask, Choices):
-        options = request.ask.options
-        logprobs = [value.logprob for value in measured.likelihoods[: len(options)]]
-        text = options[logprobs.index(max(logprobs))]
-    return Completion(text, input_tokens=measured.input_tokens, likelihoods=measured.likelihoods)
 
 
 def _minor(version: object) -> str:

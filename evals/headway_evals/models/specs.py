@@ -65,6 +65,8 @@ class ModelOptions:
         self_check: for ``hf:``; on how many requests the engine is checked before its answers
             count; 0 checks none.
         noise_floor: for ``hf:``; whether all is asked a second time, to see what batches change.
+        drafts: for ``hf:``; whether models on one base find equal answers faster, and are no longer
+            to be judged by their latency.
         digests_dir: for ``hf:``; where the digests of large files are written down, if anywhere.
         cache_functions: for ``python:``; whether earlier answers may stand for new calls.
         folder: where relative paths and Python modules are looked for.
@@ -85,6 +87,7 @@ class ModelOptions:
     batch_tokens: int | None = None
     self_check: int = 4
     noise_floor: bool = False
+    drafts: bool = False
     digests_dir: Path | None = None
     cache_functions: bool = False
     folder: Path = field(default_factory=_working_folder)
@@ -185,6 +188,7 @@ def _checkpoint(path: str, options: ModelOptions) -> MakeModel:
             batch_tokens=options.batch_tokens,
             self_check=options.self_check,
             noise_floor=options.noise_floor,
+            drafts=options.drafts,
             digests=Digests(options.digests_dir),
         )
 
