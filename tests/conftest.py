@@ -1,6 +1,7 @@
 """What all tests share: where the real data lies, and last lines that name what did not run."""
 
 import gc
+import logging
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -20,6 +21,19 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Generator[None, None, None]:
+    """Take back what ``headway serve`` makes of this process's logging where a test runs it here."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    for handler in root.handlers[:]:
+        if type(handler).__module__ == "headway_collector.logs":
+            root.removeHandler(handler)
+            root.setLevel(level)
+            logging.captureWarnings(False)
 
 
 @pytest.fixture(scope="session")
