@@ -25,7 +25,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.fixture(autouse=True)
 def _own_logging() -> Generator[None, None, None]:
-    """Take back what ``headway serve`` makes of this process's logging where a test runs it here."""
+    """Take back what ``headway serve`` makes of this process's logging, where a test runs it."""
     root = logging.getLogger()
     level = root.level
     yield
