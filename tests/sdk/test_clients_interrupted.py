@@ -56,11 +56,13 @@ def test_stats_add_up_at_every_moment(collector: StandIn, make_client: MakeClien
 
     thread = threading.Thread(target=work)
     thread.start()
-    seen = [client.stats() for _ in range(2000)]
+    seen = [client.stats()]
+    # A busy disk may keep the first call waiting for its journal.
+    while len(seen) < 2000 or seen[-1].recorded == seen[0].recorded:
+        seen.append(client.stats())
     is_over.set()
     thread.join()
 
-    assert seen[-1].recorded > seen[0].recorded
     for each in seen:
         known = each.shipped + each.pending + sum(each.dropped.values())
         assert each.recorded + each.adopted == known
