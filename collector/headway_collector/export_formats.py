@@ -18,6 +18,9 @@ MEDIA_TYPES: dict[Form, str] = {
     "csv": "text/csv; charset=utf-8; header=present",
 }
 
+PIECE_BYTES = 256 * 1024
+"""Handed to the connection at once; it holds as much for a client that is slow."""
+
 _GROUP_ROWS = 16 * 1024
 _GROUP_BYTES = 32 * 1024 * 1024
 """Of texts before they are compressed: readers skip whole groups, and one is held in memory.
@@ -30,15 +33,15 @@ _BATCH_BYTES = 4 * 1024 * 1024
 
 
 class ExportWriter(Protocol):
-    """Writes one file."""
+    """Writes one file, whose bytes come in pieces."""
 
-    def begin(self) -> bytes:
+    def begin(self) -> list[bytes]:
         """Return what stands before all rows."""
 
-    def write(self, batch: pa.RecordBatch) -> bytes:
+    def write(self, batch: pa.RecordBatch) -> list[bytes]:
         """Return what these rows add, which may be nothing yet."""
 
-    def end(self) -> bytes:
+    def end(self) -> list[bytes]:
         """Return what makes the file whole."""
 
 
@@ -62,24 +65,24 @@ class LineExport:
     def __init__(self, header: bytes) -> None:
         self._header = header
 
-    def begin(self) -> bytes:
+    def begin(self) -> list[bytes]:
         """Return the names of the columns."""
-        return self._header
+        return [self._header] if self._header else []
 
-    def write(self, batch: pa.RecordBatch) -> bytes:
+    def write(self, batch: pa.RecordBatch) -> list[bytes]:
         """Return the lines."""
         lines = batch.column(0)
         if not len(lines):
-            return b""
+            return []
         # One after another they stand in Arrow's buffer already.
         _, ends, data = lines.buffers()
         ends = memoryview(ends).cast("i")
         first, last = ends[lines.offset], ends[lines.offset + len(lines)]
-        return bytes(memoryview(data)[first:last]) if data is not None else b""
+        return [bytes(memoryview(data)[first:last])] if data is not None else []
 
-    def end(self) -> bytes:
+    def end(self) -> list[bytes]:
         """Return nothing: a line knows of no other."""
-        return b""
+        return []
 
 
 class ArrowExport:
@@ -91,20 +94,20 @@ class ArrowExport:
         self._sink = _Sink()
         self._writer: pa.RecordBatchWriter | None = None
 
-    def begin(self) -> bytes:
+    def begin(self) -> list[bytes]:
         """Return the schema."""
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         file = pa.PythonFile(self._sink, mode="w")
         self._writer = pa.ipc.new_stream(file, self._schema, options=options)
         return self._sink.take()
 
-    def write(self, batch: pa.RecordBatch) -> bytes:
+    def write(self, batch: pa.RecordBatch) -> list[bytes]:
         """Return a batch where there are rows enough for one."""
         if self._gathered.add(batch):
             self._write_batch()
         return self._sink.take()
 
-    def end(self) -> bytes:
+    def end(self) -> list[bytes]:
         """Return the rest of the rows, and the mark of the end."""
         assert self._writer is not None
         self._write_batch()
@@ -127,7 +130,7 @@ class ParquetExport:
         self._writer: pq.ParquetWriter | None = None
         self._gathered = _Gathered(self._schema, _GROUP_ROWS, _GROUP_BYTES)
 
-    def begin(self) -> bytes:
+    def begin(self) -> list[bytes]:
         """Return the magic number."""
         self._writer = pq.ParquetWriter(
             pa.PythonFile(self._sink, mode="w"),
@@ -138,13 +141,13 @@ class ParquetExport:
         )
         return self._sink.take()
 
-    def write(self, batch: pa.RecordBatch) -> bytes:
+    def write(self, batch: pa.RecordBatch) -> list[bytes]:
         """Return a row group where there are rows enough for one."""
         if self._gathered.add(batch):
             self._write_group()
         return self._sink.take()
 
-    def end(self) -> bytes:
+    def end(self) -> list[bytes]:
         """Return the rest of the rows, and the footer without which it is no Parquet."""
         assert self._writer is not None
         self._write_group()
@@ -191,17 +194,26 @@ class _Gathered:
 
 
 class _Sink:
-    """A file for Arrow to write to, whose bytes are taken out as they come."""
+    """A file for Arrow to write to, whose bytes are taken out as they come.
+
+    They are never joined: of a group of Parquet that would be as much once more.
+    """
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+        self._whole: list[bytes] = []
+        self._last = bytearray()
         self._size_bytes = 0
         self.closed = False
 
     def write(self, data: bytes | memoryview) -> int:
-        self._pieces.append(bytes(data))
-        self._size_bytes += len(self._pieces[-1])
-        return len(self._pieces[-1])
+        # Arrow writes pages of any length, and a message for each would be many.
+        added = memoryview(data).cast("B")
+        for first in range(0, len(added), PIECE_BYTES):
+            self._last += added[first : first + PIECE_BYTES]
+            if len(self._last) >= PIECE_BYTES:
+                self._cut()
+        self._size_bytes += len(added)
+        return len(added)
 
     def tell(self) -> int:
         return self._size_bytes
@@ -212,7 +224,13 @@ class _Sink:
     def close(self) -> None:
         self.closed = True
 
-    def take(self) -> bytes:
+    def take(self) -> list[bytes]:
         """Return what was written since the last time."""
-        taken, self._pieces = b"".join(self._pieces), []
+        if self._last:
+            self._cut()
+        taken, self._whole = self._whole, []
         return taken
+
+    def _cut(self) -> None:
+        self._whole.append(bytes(self._last))
+        self._last.clear()

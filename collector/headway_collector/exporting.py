@@ -22,16 +22,13 @@ from starlette.types import Message, Receive, Scope, Send
 from headway.errors import HeadwayError
 from headway_collector.budgets import Turns
 from headway_collector.export_columns import Form
-from headway_collector.export_formats import MEDIA_TYPES, make_writer
+from headway_collector.export_formats import MEDIA_TYPES, PIECE_BYTES, make_writer
 from headway_collector.protocols import ABORT
 from headway_collector.store.connections import Store
 from headway_collector.store.exporting import Selection, open_rows
 from headway_collector.tuning import step_back
 
 T = TypeVar("T")
-
-PIECE_BYTES = 256 * 1024
-"""Handed to the connection at once; it holds as much for a client that is slow."""
 
 PATIENCE_S = 60.0
 """For a client that takes not one piece."""
@@ -125,11 +122,12 @@ class Export:
             self.rows += batch.num_rows
             self._push(self._writer.write(batch))
 
-    def _push(self, data: bytes) -> None:
-        view = memoryview(data)
-        self._pieces.extend(
-            view[first : first + PIECE_BYTES] for first in range(0, len(view), PIECE_BYTES)
-        )
+    def _push(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            view = memoryview(piece)
+            self._pieces.extend(
+                view[first : first + PIECE_BYTES] for first in range(0, len(view), PIECE_BYTES)
+            )
 
 
 class ExportResponse(Response):
